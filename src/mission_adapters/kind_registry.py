@@ -1,6 +1,6 @@
 """
-All kinds of entities that the stores keep with generic code, the order in which rows are locked, and the rows that
-cascade or lose a reference when another row is deleted.
+All kinds of entities and all counters that the stores keep with generic code, the order in which rows are locked, and
+the rows that cascade or lose a reference when another row is deleted.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from mission_core.boards.groups import GROUPS
 from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS
 from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
+from mission_core.events.counters import Counters
 from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
+from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.late_results import LATE_RESULTS
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
@@ -43,6 +46,7 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     APPROVAL_LINKS,
     BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
+COUNTERS: Final[tuple[Counters, ...]] = (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS)
 LOCK_ORDER: Final[tuple[type, ...]] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""
 KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}

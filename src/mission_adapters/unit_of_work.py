@@ -21,7 +21,7 @@ from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, Syste
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.approvals.gates import ApprovalGates
 from mission_core.boards.model import Board, BoardNotFound
-from mission_core.reports.hourly_counters import boards_of_tasks
+from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task, TaskNotFound
 from mission_core.tasks.ports import DependencyNode
 from mission_core.tasks.runs import Run, RunNotFound

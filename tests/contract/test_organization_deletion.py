@@ -46,7 +46,7 @@ async def rows_in(store: Any) -> Rows:
         kept = {
             "events": entries, "heads": list(map(repr, store.log.heads.items())),
             "of_agents": [_seen(entry) for known in store.log.of_agents.values() for entry in known],
-            "pulses": [repr(each) for each in store.hourly_counters.cells.items() if each[1]],
+            "pulses": [repr(each) for each in store.counters.cells.items() if each[1]],
             "numbers": list(map(repr, store.numbers.drawn.items())),
             "once": list(map(repr, store.idempotency_keys.results.items())),
         }  # fmt: skip

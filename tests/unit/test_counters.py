@@ -10,41 +10,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
+from mission_core.events.counters import CountedChanges
 from mission_core.reports.hourly_counters import (
     CYCLE_SECONDS,
     CYCLES,
+    HOURLY_COUNTS,
     RING_MINUTES,
-    boards_of_tasks,
-    counter_changes,
     cycle_time_of,
     hour_of,
     minute_of,
     status_since,
 )
+from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS, boards_of_tasks
 from mission_core.tasks.model import Status
+from mission_core.values import micros
 
 lives = st.lists(some.tasks(), min_size=1, max_size=4)
 
 
-def cells(facts=(), changes=(), *, own, at, places=None):
+def cells(facts=(), changes=(), *, own, at, places=None, counters=HOURLY_COUNTS):
     """
     The cells that change, by plain keys.
     """
-    found = counter_changes(facts, changes, own=own, places=places or {}, at=at)
-    return {tuple(cell): amount for cell, amount in found.items()}
+    return counters.sums(CountedChanges(own, facts, changes, places or {}, micros(at)))
 
 
-@given(lives, some.ids, some.moments)
-def test_what_a_task_was_leaves_no_trace(life, own, at):
+@given(st.sampled_from([TASK_COUNTS, WORKLOADS, HOURLY_COUNTS]), lives, some.ids, some.moments)
+def test_what_a_task_was_leaves_no_trace(counters, life, own, at):
     """
     However it changed, the cells end as if it had been made as it is; and without it, as if it had never been.
     """
     steps = Counter()
     for before, after in zip([None, *life], life, strict=False):
-        for cell, amount in counter_changes((), [(before, after)], own=own, places={}, at=at).items():
+        for cell, amount in cells(changes=[(before, after)], own=own, at=at, counters=counters).items():
             steps[cell] += amount
-    last = counter_changes((), [(None, life[-1])], own=own, places={}, at=at)
-    gone = counter_changes((), [(life[-1], None)], own=own, places={}, at=at)
+    last = cells(changes=[(None, life[-1])], own=own, at=at, counters=counters)
+    gone = cells(changes=[(life[-1], None)], own=own, at=at, counters=counters)
 
     assert last == {cell: amount for cell, amount in steps.items() if amount}
     assert gone == {cell: -amount for cell, amount in last.items()}
@@ -60,7 +61,7 @@ def test_a_task_stands_in_one_hour(task, own, at):
     told = set() if cycle is None else {CYCLES, CYCLE_SECONDS} if cycle >= timedelta(seconds=1) else {CYCLES}
 
     assert {task.status.value} | told == hours.keys()
-    assert {(task.board, hour_of(status_since(task)))} == {cell[:2] for cell in hours.values()}
+    assert {(task.board.bytes, hour_of(status_since(task)))} == {cell[:2] for cell in hours.values()}
 
 
 @given(some.tasks(), some.moments)
@@ -86,7 +87,10 @@ def test_every_fact_counts_once_in_its_hour(facts, own, board, at):
         if slot >= 0:
             hours[place, slot, what] += amount
 
-    assert hours == Counter((board if hasattr(fact, "task") else own, hour_of(fact.at), fact.kind) for fact in facts)
+    where = [board if hasattr(fact, "task") else own for fact in facts]
+    assert hours == Counter(
+        (place.bytes, hour_of(fact.at), fact.kind) for place, fact in zip(where, facts, strict=True)
+    )
 
 
 @given(some.facts, some.ids, some.moments, st.integers(-2, RING_MINUTES + 2))

@@ -45,7 +45,7 @@ def delete_board(runner: OperationRunner, operation: DeleteBoardOperation) -> No
     else:
         _move_to_board(store, operation, operation.reassign_to, [*staff, *work, *runs])
     store.remove(board)
-    store.hourly_counters.drop(
+    store.counters.drop_board(
         board.organization, board.id, reassign_to=operation.reassign_to.id if operation.reassign_to else None
     )
     for task in work:

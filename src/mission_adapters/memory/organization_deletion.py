@@ -44,6 +44,6 @@ def delete_organization(store: MemoryStore, operation: DeleteOrganizationOperati
                     table.drop(row.id)
     store.tables[Organization].drop(own)
     store.log.drop(own)
-    store.hourly_counters.end(own)
+    store.counters.drop(own)
     store.idempotency_keys.drop(own)
     store.numbers.drop({own, *boards})

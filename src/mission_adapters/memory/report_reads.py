@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from mission_adapters.memory.counters import as_columns
 from mission_core.accounts.model import may_read_board, readable_boards
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, Approval, ApprovalStatus
-from mission_core.reports.hourly_counters import cycle_time_of, hour_of, minute_of
+from mission_core.reports.hourly_counters import HOURLY_COUNTS, RING_MINUTES, cycle_time_of, hour_of, minute_of
 from mission_core.reports.queries import (
     AgentWorkload,
     BucketCount,
@@ -29,9 +30,10 @@ from mission_core.reports.queries import (
     StatusCount,
 )
 from mission_core.reports.text_search import ascii_lowercased, relevance
+from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.model import IDLE_STATUSES, Status, Task
 from mission_core.tasks.runs import TaskResult
-from mission_core.values import micros, name_key
+from mission_core.values import MAX_INTEGER, micros, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.hourly_counters import MemoryHourlyCounters
+    from mission_adapters.memory.counters import MemoryCounters
     from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
@@ -60,7 +62,7 @@ class MemoryReportReads:
     boards: BoardTable
     agents: AgentTable
     tasks: TaskTable
-    hourly_counters: MemoryHourlyCounters
+    counters: MemoryCounters
     kind_tables: Mapping[Kind[Any], KindTable[Any]]
 
     async def counts(
@@ -69,41 +71,41 @@ class MemoryReportReads:
         """
         The tasks by status and priority, and the activity counters of these hours and minutes.
         """
-        boards = self._boards(principal, scope)
-        standing = Counter((task.status.value, task.priority) for task in self._tasks(principal, boards))
+        boards, own = self._boards(principal, scope), principal.organization
         whole = scope.whole and readable_boards(principal) is None
-        places = {*boards, principal.organization} if whole else boards
+        standing = self.counters.totals(TASK_COUNTS, own, "status", "priority", board=as_columns(boards))
+        places = as_columns({*boards, own} if whole else boards)
         waiting = (task.created_at for task in self._tasks(principal, boards) if task.status in IDLE_STATUSES)
         oldest = min(waiting, default=None) if minutes is not None else None
         return ReportCounts(
-            [StatusCount(*names, amount) for names, amount in standing.items()],
+            [StatusCount(status, priority, amount) for (status, priority), amount in standing.items()],
             self._bucket_counts(principal, places, hours),
             [] if minutes is None else self._minute_counts(principal, places, minutes),
             None if oldest is None else micros(oldest),
         )
 
-    def _bucket_counts(self, principal: Principal, places: set[UUID], hours: HourRange) -> list[BucketCount]:
-        since, split = hour_of(hours.since), hour_of(hours.split)
+    def _bucket_counts(self, principal: Principal, places: set[bytes], hours: HourRange) -> list[BucketCount]:
+        since, split, own = hour_of(hours.since), hour_of(hours.split), principal.organization
+        found = self.counters.totals(
+            HOURLY_COUNTS, own, "place", "slot", "what", place=places, slot=range(since, MAX_INTEGER)
+        )
         amounts: Counter[tuple[bool, int, str]] = Counter()
         placed: Counter[tuple[bool, int, str]] = Counter()
-        for place in places:
-            for (slot, what), (_, amount) in self.hourly_counters.of(principal.organization, place).items():
-                if slot >= since:
-                    group = slot >= split, slot // hours.bucket_hours if hours.bucket_hours else 0, what
-                    amounts[group] += amount
-                    placed[group] += amount if place != principal.organization else 0
+        for (place, slot, what), amount in found.items():
+            group = slot >= split, slot // hours.bucket_hours if hours.bucket_hours else 0, what
+            amounts[group] += amount
+            placed[group] += amount if place != own.bytes else 0
         return [BucketCount(*group, amount, placed[group]) for group, amount in amounts.items()]
 
-    def _minute_counts(self, principal: Principal, places: set[UUID], minutes: MinuteRange) -> list[MinuteCount]:
-        since, near = minute_of(minutes.since), minute_of(minutes.near)
-        amounts: Counter[str] = Counter()
-        of_near: Counter[str] = Counter()
-        for place in places:
-            for (slot, what), (minute, amount) in self.hourly_counters.of(principal.organization, place).items():
-                if slot < 0 and minute >= since:
-                    amounts[what] += amount
-                    of_near[what] += amount if minute >= near else 0
-        return [MinuteCount(what, amount, of_near[what]) for what, amount in amounts.items()]
+    def _minute_counts(self, principal: Principal, places: set[bytes], minutes: MinuteRange) -> list[MinuteCount]:
+        since, near = (
+            self.counters.totals(
+                HOURLY_COUNTS, principal.organization, "what",
+                place=places, slot=range(-RING_MINUTES, 0), minute=range(minute_of(start), MAX_INTEGER),
+            )
+            for start in (minutes.since, minutes.near)
+        )  # fmt: skip
+        return [MinuteCount(what, amount, near[(what,)]) for (what,), amount in since.items()]
 
     async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
         """
@@ -112,20 +114,20 @@ class MemoryReportReads:
         boards = self._boards(principal, scope)
         whole = scope.whole and readable_boards(principal) is None
         agents = [agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)]
-        return [self._workload_of(agent, boards) for agent in sorted(agents, key=lambda agent: agent.name)]
-
-    def _workload_of(self, agent: Agent, boards: set[UUID]) -> AgentWorkload:
-        tasks = self.tasks.each(self.tasks.of_assignee.of((agent.organization, agent.name_key)))
-        waiting = Counter(task.status for task in tasks if task.board in boards)
-        presence = agent.presence
-        return AgentWorkload(
-            agent.name,
-            agent.board.bytes if agent.board else None,
-            presence.reported,
-            micros(presence.last_seen_at) if presence.last_seen_at else None,
-            waiting[Status.ASSIGNED],
-            waiting[Status.IN_PROGRESS],
+        waiting = self.counters.totals(
+            WORKLOADS, principal.organization, "assignee_key", "status", board=as_columns(boards)
         )
+        return [
+            AgentWorkload(
+                agent.name,
+                agent.board.bytes if agent.board else None,
+                agent.presence.reported,
+                micros(agent.presence.last_seen_at) if agent.presence.last_seen_at else None,
+                waiting[agent.name_key, Status.ASSIGNED.value],
+                waiting[agent.name_key, Status.IN_PROGRESS.value],
+            )
+            for agent in sorted(agents, key=lambda agent: agent.name)
+        ]
 
     async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """

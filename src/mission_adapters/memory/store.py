@@ -15,11 +15,11 @@ from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.api_keys import ApiKeyTable
 from mission_adapters.memory.approval_reads import MemoryApprovalReads
 from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
+from mission_adapters.memory.counters import MemoryCounters
 from mission_adapters.memory.credential_store import MemoryCredentialStore
 from mission_adapters.memory.decision_operations import OperationRunner
 from mission_adapters.memory.entity_loader import MemoryEntityLoader
 from mission_adapters.memory.event_log import MemoryEventLog
-from mission_adapters.memory.hourly_counters import MemoryHourlyCounters
 from mission_adapters.memory.idempotency_keys import IdempotencyKeys
 from mission_adapters.memory.interleaving import Interleaving
 from mission_adapters.memory.kind_tables import KindTable, MemoryEntityReads
@@ -40,10 +40,12 @@ from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import Board, GatesVersion
 from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
-from mission_core.reports.hourly_counters import boards_of_tasks, counter_changes
+from mission_core.events.counters import CountedChanges
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Assignee, Run
+from mission_core.values import micros
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -108,7 +110,7 @@ class MemoryStore:
         self.log = MemoryEventLog(journal)
         self.numbers = MemoryNumberSequences()
         self.idempotency_keys = IdempotencyKeys(journal)
-        self.hourly_counters = MemoryHourlyCounters(journal)
+        self.counters = MemoryCounters(journal)
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), ApiKeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
         self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
@@ -118,7 +120,7 @@ class MemoryStore:
         self.loader: EntityLoader = MemoryEntityLoader(boards, agents, keys, tasks, runs, self.kind_tables)
         self.credentials = MemoryCredentialStore(keys, agents, self.kind_tables, boards, journal)
         board_reads = MemoryBoardReads(boards, tasks, agents, self.numbers)
-        task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.kind_tables)
+        task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.kind_tables, self.counters)
         self.reads = MemoryReads(
             board_reads,
             MemoryAgentReads(agents, keys, self.kind_tables[CONNECTIONS]),
@@ -127,7 +129,7 @@ class MemoryStore:
             MemoryMemberReads(self.kind_tables),
             MemoryEntityReads(self.kind_tables),
             self.credentials,
-            MemoryReportReads(boards, agents, tasks, self.hourly_counters, self.kind_tables),
+            MemoryReportReads(boards, agents, tasks, self.counters, self.kind_tables),
             MemoryAgentActivityReads(self.log, agents, tasks, self.kind_tables[COMMENTS]),
             MemorySnapshotReads(board_reads, agents, task_reads, self.kind_tables[APPROVAL_LINKS]),
             MemoryApprovalReads(tasks, self.kind_tables[APPROVAL_LINKS]),
@@ -190,10 +192,8 @@ class MemoryStore:
         own = buffer.principal.organization
         changes = [(before, self.tasks.rows.get(id)) for id, before in self.tasks.changed.items()]
         decided = (run for change in runner.changes for run in (change.new_run, change.run, change.heartbeat))
-        places = buffer.boards_of_tasks | boards_of_tasks(
-            (*decided, *(after or before for before, after in changes))
-        )
-        self.hourly_counters.count(own, counter_changes(facts, changes, own=own, places=places, at=at))
+        places = buffer.boards_of_tasks | boards_of_tasks((*decided, *(after or before for before, after in changes)))
+        self.counters.count(CountedChanges(own, facts, changes, places, micros(at)))
 
     def _check(self, buffer: WriteBuffer) -> None:
         """

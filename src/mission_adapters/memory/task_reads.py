@@ -5,16 +5,17 @@ Task and run reads in memory.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from mission_adapters.memory.counters import as_columns
 from mission_adapters.memory.decision_operations import is_held_by_approval, tasks_in_progress_of
 from mission_core.accounts.model import Principal, may_read_board, readable_boards
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag
 from mission_core.tasks.comments import COMMENTS, Comment
+from mission_core.tasks.counters import WORKLOADS
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import Dependency, ExplanationInput, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.rows import run_row, task_row
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.counters import MemoryCounters
     from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
@@ -49,6 +51,7 @@ class MemoryTaskReads:
     tasks: TaskTable
     run_table: RunTable
     kind_tables: dict[Kind[Any], KindTable[Any]]
+    counters: MemoryCounters
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
         """
@@ -124,8 +127,11 @@ class MemoryTaskReads:
         """
         The number of tasks by assignee and status, for these assignees.
         """
-        keys = dict.fromkeys(map(name_key, assignees))
-        return dict(Counter((key, task.status.value) for key in keys for task in self._assigned(principal, key)))
+        keys, boards = set(map(name_key, assignees)), readable_boards(principal)
+        visible = None if boards is None else as_columns(boards)
+        by = ("assignee_key", "status")
+        found = self.counters.totals(WORKLOADS, principal.organization, *by, assignee_key=keys, board=visible)
+        return {(assignee, status): amount for (assignee, status), amount in found.items()}
 
     def _count_carrying(self, principal: Principal, tag: TagId) -> int:
         if readable_boards(principal) is None:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Executable, Select, and_, case, cast, exis
 
 from mission_adapters.sql.board_visibility import board_filter_for, board_filter_of, on_boards
 from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.counters import totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS, within_boards
 from mission_adapters.sql.statements import Statement, TextArray, cached_statement, in_array, parameter
@@ -110,11 +111,8 @@ def _select_hourly_counts(*board_filters: str) -> Executable:
 
 @cached_statement
 def _select_status_counts(*board_filters: str) -> Executable:
-    cell = (workloads.c.status, workloads.c.priority)
-    amount = cast(func.sum(workloads.c.amount), INTEGER)
-    of_name = (workloads.c.organization == _organization, workloads.c.assignee_key == parameter("name", str))
-    found = select(*cell, amount).where(*of_name, *on_boards(workloads.c.board, board_filters))
-    return found.group_by(*cell).having(func.sum(workloads.c.amount) > 0)
+    of_name = workloads.c.assignee_key == parameter("name", str)
+    return totals(workloads, ("status", "priority"), of_name, *on_boards(workloads.c.board, board_filters))
 
 
 def _done_tasks(board_filters: Iterable[str], *columns: Any) -> Select[Any]:

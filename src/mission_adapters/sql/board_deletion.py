@@ -14,14 +14,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Executable, Select, Table, delete, func, select, union_all, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Executable, Select, delete, func, select, union_all, update
 
 from mission_adapters.decision_operations import DeleteBoardOperation
-from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
+from mission_adapters.kind_registry import COUNTERS, kinds_cascading_from, nullable_references_to
+from mission_adapters.sql.counters import insert_or_add
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS
-from mission_adapters.sql.hourly_counters import sum_with
 from mission_adapters.sql.kind_tables import MAPPINGS, clear_references, removed_with
 from mission_adapters.sql.row_writes import lock_row
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
@@ -32,14 +31,13 @@ from mission_adapters.sql.tables import (
     boards,
     dependencies,
     marks,
+    metadata,
     numbers,
-    pulses,
     queue,
     runs,
     tasks,
     unfinished,
 )
-from mission_adapters.sql.task_counters import COUNTER_TABLES
 from mission_adapters.sql.task_decisions import FlushResults, decide_task
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
@@ -52,6 +50,7 @@ from mission_core.tasks.rows import TASK_ROWS
 from mission_core.values import micros
 
 if TYPE_CHECKING:
+    from mission_core.events.counters import Counters
     from mission_core.kinds import Kind
 
 # These parameter names occur nowhere else in a flush, because statements of a flush may be combined into one.
@@ -204,14 +203,12 @@ def _clear_reference(kind: Kind[Any], name: str, entity: type) -> Executable:
 def _head_statements(dialect: str, *, handed_over: bool, given: dict[str, Any]) -> Iterable[BatchedStatement]:
     if handed_over:
         yield BatchedStatement(_move_queue, (), given)
-        for table, _ in COUNTER_TABLES:
-            yield BatchedStatement(_move_counters, (dialect, table), given)
-        yield BatchedStatement(_move_hourly_counters, (dialect,), given)
+        for counters in COUNTERS:
+            yield BatchedStatement(_move_counters, (dialect, counters), given)
     else:
         yield BatchedStatement(_delete_from_queue, (), given)
-    for table, _ in COUNTER_TABLES:
-        yield BatchedStatement(_delete_counters, (table,), given)
-    yield BatchedStatement(_delete_hourly_counters, (), given)
+    for counters in COUNTERS:
+        yield BatchedStatement(_delete_counters, (counters,), given)
     yield BatchedStatement(_move_tasks if handed_over else _delete_tasks, (), given)
 
 
@@ -223,41 +220,22 @@ def _move_queue() -> ChangeStatement:
     return update(queue).where(queue.c.task.in_(_tasks)).values(board=_reassign_to)
 
 
-def _delete_counters(table: Table) -> ChangeStatement:
-    return delete(table).where(table.c.organization == _organization, table.c.board == _board)
+def _of_board(counters: Counters) -> tuple[ColumnElement[bool], ...]:
+    columns = metadata.tables[counters.name].c
+    return columns.organization == _organization, columns[counters.board] == _board
 
 
-def _move_counters(dialect: str, table: Table) -> ChangeStatement:
+def _delete_counters(counters: Counters) -> ChangeStatement:
+    return delete(metadata.tables[counters.name]).where(*_of_board(counters))
+
+
+def _move_counters(dialect: str, counters: Counters) -> ChangeStatement:
     """
     Add the board's counters to those of the target board.
     """
-    make = (postgresql if dialect == "postgresql" else sqlite).insert(table)
-    cells = select(*(_reassign_to if column.name == "board" else column for column in table.c)).where(
-        table.c.organization == _organization, table.c.board == _board
-    )
-    more = {"amount": table.c.amount + make.excluded.amount}
-    counted: ChangeStatement = make.from_select([column.name for column in table.c], cells).on_conflict_do_update(
-        index_elements=table.primary_key.columns, set_=more
-    )
-    return counted
-
-
-def _delete_hourly_counters() -> ChangeStatement:
-    return delete(pulses).where(pulses.c.organization == _organization, pulses.c.place == _board)
-
-
-def _move_hourly_counters(dialect: str) -> ChangeStatement:
-    """
-    Add the board's hourly counters to those of the target board.
-    """
-    make = (postgresql if dialect == "postgresql" else sqlite).insert(pulses)
-    cells = select(*(_reassign_to if column.name == "place" else column for column in pulses.c)).where(
-        pulses.c.organization == _organization, pulses.c.place == _board
-    )
-    counted: ChangeStatement = make.from_select([column.name for column in pulses.c], cells).on_conflict_do_update(
-        index_elements=pulses.primary_key.columns, set_=sum_with(make.excluded)
-    )
-    return counted
+    columns = metadata.tables[counters.name].c
+    moved = (_reassign_to if column.name == counters.board else column for column in columns)
+    return insert_or_add(dialect, counters, select(*moved).where(*_of_board(counters)))
 
 
 def _delete_tasks() -> ChangeStatement:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Table, and_, cast, exists, func, or_, select
+from sqlalchemy import ColumnElement, Executable, Table, and_, exists, func, or_, select
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, require_visible
-from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.counters import total
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, numbers, tallies, tasks
@@ -32,12 +32,9 @@ _in_organization: Final = boards.c.organization == parameter("organization")
 _ticket_numbers: Final = and_(numbers.c.scope == boards.c.id, numbers.c.kind == "ticket")
 _joined_columns: Final[dict[str, ColumnElement[Any]]] = {
     "ticket_counter": func.coalesce(numbers.c.value, 0),
-    "task_count": cast(
-        select(func.coalesce(func.sum(tallies.c.amount), 0))
-        .where(tallies.c.organization == boards.c.organization, tallies.c.board == boards.c.id)
-        .scalar_subquery(),
-        INTEGER,
-    ),
+    "task_count": total(
+        tallies, tallies.c.organization == boards.c.organization, tallies.c.board == boards.c.id
+    ).scalar_subquery(),
 }
 ROWS: Final = (
     select(*(_joined_columns[name] if name in _joined_columns else boards.c[name] for name in BoardRow._fields))

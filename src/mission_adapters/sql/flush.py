@@ -19,11 +19,11 @@ from sqlalchemy import Executable, Table, delete, exists, insert, update
 
 from mission_adapters.kind_registry import KIND_OF, LOCK_ORDER, kinds_cascading_from, nullable_references_to
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
+from mission_adapters.sql.counters import counter_statements
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
 from mission_adapters.sql.decision_operations import run_operation
 from mission_adapters.sql.entity_queries import select_entity
 from mission_adapters.sql.event_log import append_statements, lock_head
-from mission_adapters.sql.hourly_counters import hourly_counter_statements
 from mission_adapters.sql.idempotency_keys import store_result, take_key
 from mission_adapters.sql.kind_tables import KIND_UNIQUENESS_REFUSALS as TAKEN_PLAIN
 from mission_adapters.sql.kind_tables import clear_reference, delete_removed_with
@@ -39,7 +39,6 @@ from mission_adapters.sql.row_writes import (
 from mission_adapters.sql.statement_batch import run_in_turn, run_together
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, runs, tasks
-from mission_adapters.sql.task_counters import task_counter_statements
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.task_queue import queue_statements
 from mission_adapters.write_buffer import ReadDependency, RowWrite, WriteBuffer
@@ -48,7 +47,8 @@ from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.agents.rows import AGENT_ROWS, presence_columns
 from mission_core.boards.model import Board, GatesVersion, HandleTaken, TicketPrefixTaken
 from mission_core.errors import Conflict, StaleWrite
-from mission_core.reports.hourly_counters import boards_of_tasks
+from mission_core.events.counters import CountedChanges
+from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task
 from mission_core.tasks.rows import TASK_ROWS
 from mission_core.values import micros
@@ -307,6 +307,7 @@ def _write_under_head(dialect: str, buffer: WriteBuffer, results: FlushResults, 
     principal = buffer.principal
     tasks_changed = _task_writes(buffer, results)
     facts = [*results.facts, *buffer.events]
+    states = [(write.before, write.after) for write in tasks_changed]
     places = (
         buffer.boards_of_tasks
         | results.boards_of_tasks
@@ -315,8 +316,7 @@ def _write_under_head(dialect: str, buffer: WriteBuffer, results: FlushResults, 
     parts = [
         *results.head_statements,
         *queue_statements(tasks_changed),
-        *task_counter_statements(dialect, tasks_changed),
-        *hourly_counter_statements(dialect, principal.organization, facts, tasks_changed, places, at=at),
+        *counter_statements(dialect, CountedChanges(principal.organization, facts, states, places, micros(at))),
     ]
     if not facts and not parts:
         return

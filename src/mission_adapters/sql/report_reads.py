@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
+from mission_adapters.sql.counters import total, totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
@@ -107,12 +108,9 @@ def _labelled_rows(part: int, *columns: Any) -> Select[Any]:
 
 
 def _status_counts(*board_filters: str) -> Select[Any]:
-    amount = _total(tallies.c.amount)
-    found = _labelled_rows(STANDING, tallies.c.status, tallies.c.priority, _zero, _zero, amount, _zero)
-    found = found.where(tallies.c.organization == _organization)
-    if board_filters:
-        found = found.where(tallies.c.board.in_(_boards(*board_filters)))
-    return found.group_by(tallies.c.status, tallies.c.priority).having(func.sum(tallies.c.amount) > 0)
+    on_boards = [tallies.c.board.in_(_boards(*board_filters))] if board_filters else []
+    found = totals(tallies, ("status", "priority"), *on_boards).subquery()
+    return _labelled_rows(STANDING, found.c.status, found.c.priority, _zero, _zero, found.c.amount, _zero)
 
 
 def _bucket_counts(*board_filters: str) -> Select[Any]:
@@ -158,13 +156,14 @@ def _oldest_waiting(*board_filters: str) -> Select[Any]:
 @cached_statement
 def _select_workload(*board_filters: str) -> Executable:
     def waiting(status: Status) -> Any:
-        found = select(_total(workloads.c.amount)).where(
+        on_boards = [workloads.c.board.in_(_boards(*board_filters))] if board_filters else []
+        found = total(
+            workloads,
             workloads.c.organization == _organization,
             workloads.c.assignee_key == agents.c.name_key,
             workloads.c.status == status.value,
+            *on_boards,
         )
-        if board_filters:
-            found = found.where(workloads.c.board.in_(_boards(*board_filters)))
         return found.scalar_subquery()
 
     found = select(

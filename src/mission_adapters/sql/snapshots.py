@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
-from sqlalchemy import Executable, case, cast, func, literal, select, union_all
+from sqlalchemy import Executable, case, literal, select, union_all
 
 from mission_adapters.sql.approval_reads import count_approvals
 from mission_adapters.sql.board_reads import select_board
 from mission_adapters.sql.board_visibility import require_visible
-from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.counters import totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statements import IdArray, Statement, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, tallies, tasks
@@ -70,12 +70,7 @@ AGENTS_BY_NAME: Final = Statement(
     )
 )
 TASKS_BY_ID: Final = Statement(ROWS.where(in_array(tasks.c.id, "tasks", IdArray())))
-STATUS_COUNTS: Final = Statement(
-    select(tallies.c.board, tallies.c.status, cast(func.sum(tallies.c.amount), INTEGER))
-    .where(tallies.c.organization == _organization, in_array(tallies.c.board, "boards", IdArray()))
-    .group_by(tallies.c.board, tallies.c.status)
-    .having(func.sum(tallies.c.amount) > 0)
-)
+STATUS_COUNTS: Final = Statement(totals(tallies, ("board", "status"), in_array(tallies.c.board, "boards", IdArray())))
 
 
 @cached_statement

@@ -3,7 +3,8 @@ The SQLAlchemy tables, for SQLite and PostgreSQL.
 
 Columns use only types that both drivers pass unchanged: 64-bit integers (numbers, booleans as 0 and 1, times and
 durations in microseconds), text, bytes (ids, digests) and doubles. Text sorts by code points. A unique constraint is
-named after its table and columns. The columns of entities are generated from their classes.
+named after its table and columns. The columns of entities are generated from their classes, and those of
+counters from their declarations.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, t
 
 from mission_adapters.sql.columns import ID, INTEGER, TEXT, columns_of, optional, required, table
 from mission_adapters.sql.columns import metadata as metadata
+from mission_adapters.sql.counters import counter_table
 from mission_adapters.sql.kind_tables import MAPPINGS as MAPPINGS
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
@@ -21,6 +23,8 @@ from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.rows import BOARD_ROWS
+from mission_core.reports.hourly_counters import HOURLY_COUNTS
+from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 
 # The conditions of partial indexes. They are literal text, because a planner must see that a query implies them.
@@ -217,41 +221,7 @@ for _column in ("organization", "board"):
     )
 unblocked: ColumnElement[bool] = literal_column(UNBLOCKED.replace("open", "queue.open", 1))
 
-tallies = table(
-    "tallies",
-    required("organization", ID),
-    required("board", ID),
-    required("status", TEXT),
-    required("priority", TEXT),
-    required("assigned", INTEGER),
-    required("amount", INTEGER),
-    key=("organization", "board", "status", "priority", "assigned"),
-    narrow=True,
-)
-
-pulses = table(
-    "pulses",
-    required("organization", ID),
-    required("place", ID),
-    required("slot", INTEGER),
-    required("what", TEXT),
-    required("minute", INTEGER),
-    required("amount", INTEGER),
-    key=("organization", "place", "slot", "what"),
-    narrow=True,
-)
-
-workloads = table(
-    "workloads",
-    required("organization", ID),
-    required("assignee_key", TEXT),
-    required("board", ID),
-    required("status", TEXT),
-    required("priority", TEXT),
-    required("amount", INTEGER),
-    key=("organization", "assignee_key", "board", "status", "priority"),
-    narrow=True,
-)
+tallies, workloads, pulses = (counter_table(each) for each in (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS))
 
 runs = table(
     "runs",

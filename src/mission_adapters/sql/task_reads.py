@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, cast, func, select, true
+from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, func, select, true
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
-from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.counters import total, totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.run_reads import read_history, read_situation
@@ -154,8 +154,7 @@ def _newest_of_each(dialect: str, *filters: str) -> Select[Any]:
 def _select_total(*filters: str) -> Executable:
     for table, known in ((tallies, TASK_COUNT_FILTERS), (workloads, WORKLOAD_FILTERS)):
         if known.keys() >= set(filters):
-            total = cast(func.coalesce(func.sum(table.c.amount), 0), INTEGER)
-            return select(total).where(table.c.organization == _organization, *(known[name](table) for name in filters))
+            return total(table, table.c.organization == _organization, *(known[name](table) for name in filters))
     found = select(func.count()).select_from(tasks).where(tasks.c.organization == _organization)
     return found.where(*_conditions(filters))
 
@@ -178,13 +177,9 @@ def _select_tag_counts(*board_filters: str) -> Executable:
 
 @cached_statement
 def _select_status_counts(*filters: str) -> Executable:
-    amount = cast(func.sum(workloads.c.amount), INTEGER)
-    found = select(workloads.c.assignee_key, workloads.c.status, amount).where(
-        workloads.c.organization == _organization,
-        in_array(workloads.c.assignee_key, "names", TextArray()),
-        *(WORKLOAD_FILTERS[name](workloads) for name in filters),
-    )
-    return found.group_by(workloads.c.assignee_key, workloads.c.status).having(func.sum(workloads.c.amount) > 0)
+    conditions = (WORKLOAD_FILTERS[name](workloads) for name in filters)
+    named = in_array(workloads.c.assignee_key, "names", TextArray())
+    return totals(workloads, ("assignee_key", "status"), named, *conditions)
 
 
 @frozen

@@ -7,17 +7,18 @@ Hourly counters are kept forever. Counters of the last minutes are kept in a rin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING, Final
 
 from mission_core.accounts.model import ApiKeyCreated, ApiKeyRevoked
-from mission_core.events.model import Event
+from mission_core.events.counters import Counters
 from mission_core.tasks.events import RunExpired, RunFailed, TaskAssigned, TaskCreated
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.runs import Run
 from mission_core.values import micros
+
+if TYPE_CHECKING:
+    from mission_core.events.counters import Amounts, CountedChanges
+    from mission_core.events.model import Event
 
 CREATION_KINDS: Final = frozenset({TaskCreated.kind})
 ASSIGNMENT_KINDS: Final = frozenset({TaskAssigned.kind})
@@ -39,19 +40,6 @@ RING_MINUTES: Final = 64
 HOUR: Final = 3_600_000_000
 MINUTE: Final = 60_000_000
 SECOND: Final = timedelta(seconds=1)
-
-
-class CounterKey(NamedTuple):
-    """
-    The key of a counter: a board (or the organization, for events without a board), a slot and the name of what is
-    counted. A slot is an hour since 1970, or below zero a slot of the ring buffer, which then holds the *minute* since
-    1970.
-    """
-
-    place: UUID
-    slot: int
-    what: str
-    minute: int = 0
 
 
 def hour_of(moment: datetime) -> int:
@@ -91,63 +79,38 @@ def cycle_time_of(task: Task) -> timedelta | None:
     return task.done_at - task.begun_at
 
 
-def boards_of_tasks(rows: Iterable[object]) -> dict[UUID, UUID]:
-    """
-    The board of each task in these tasks and runs.
-    """
-    places: dict[UUID, UUID] = {}
-    for row in rows:
-        if isinstance(row, Task):
-            places[row.id] = row.board
-        elif isinstance(row, Run):
-            places[row.task] = row.board
-    return places
+def _event_counts(event: Event, changes: CountedChanges) -> Amounts:
+    task, at = getattr(event, "task", None), micros(event.at)
+    place = (changes.organization if task is None else changes.boards.get(task, changes.organization)).bytes
+    yield (place, at // HOUR, event.kind, 0), 1
+    yield from _minute_count(place, event.kind, at, changes)
 
 
-def counter_changes(
-    facts: Iterable[Event],
-    changes: Iterable[tuple[Task | None, Task | None]],
-    *,
-    own: UUID,
-    places: Mapping[UUID, UUID],
-    at: datetime,
-) -> dict[CounterKey, int]:
-    """
-    The changes of counters that these events and task changes cause.
-
-    Args:
-        changes: The state of each changed task before and after; None for a task that was created or deleted.
-        own: The organization.
-        places: The boards of tasks.
-        at: The current time. The ring buffer counts only the last minutes before it.
-    """
-    cells: dict[CounterKey, int] = {}
-    now = minute_of(at)
-    for fact in facts:
-        task = getattr(fact, "task", None)
-        place = own if task is None else places.get(task, own)
-        _count(cells, place, fact.kind, micros(fact.at), 1, now)
-    for before, after in changes:
-        if before is not None:
-            _count_task(cells, before, -1, now)
-        if after is not None:
-            _count_task(cells, after, 1, now)
-    return {cell: amount for cell, amount in cells.items() if amount}
-
-
-def _count_task(cells: dict[CounterKey, int], task: Task, amount: int, now: int) -> None:
-    came, cycle = micros(status_since(task)), cycle_time_of(task)
-    _count(cells, task.board, task.status.value, came, amount, now if task.status is Status.DONE else None)
+def _task_counts(task: Task, changes: CountedChanges) -> Amounts:
+    place, since, cycle = task.board.bytes, micros(status_since(task)), cycle_time_of(task)
+    yield (place, since // HOUR, task.status.value, 0), 1
+    if task.status is Status.DONE:
+        yield from _minute_count(place, task.status.value, since, changes)
     if cycle is not None:
-        _count(cells, task.board, CYCLES, came, amount, None)
-        _count(cells, task.board, CYCLE_SECONDS, came, amount * (cycle // SECOND), None)
+        yield (place, since // HOUR, CYCLES, 0), 1
+        yield (place, since // HOUR, CYCLE_SECONDS, 0), cycle // SECOND
 
 
-def _count(cells: dict[CounterKey, int], place: UUID, what: str, came: int, amount: int, now: int | None) -> None:
-    cell = CounterKey(place, came // HOUR, what)
-    cells[cell] = cells.get(cell, 0) + amount
-    if now is not None:
-        minute = came // MINUTE
-        if now - RING_MINUTES < minute <= now:
-            cell = CounterKey(place, ring_slot_of(minute), what, minute)
-            cells[cell] = cells.get(cell, 0) + amount
+def _minute_count(place: bytes, what: str, at: int, changes: CountedChanges) -> Amounts:
+    minute, now = at // MINUTE, changes.at // MINUTE
+    if now - RING_MINUTES < minute <= now:
+        yield (place, ring_slot_of(minute), what, minute), 1
+
+
+HOURLY_COUNTS: Final = Counters(
+    "pulses",
+    {"place": bytes, "slot": int, "what": str},
+    of_task=_task_counts,
+    of_event=_event_counts,
+    board="place",
+    period="minute",
+)
+"""
+The numbers of events by kind, and of tasks by status, at a place: the board of the task, or the organization for other
+events. A slot is an hour since 1970, or below zero a slot of the ring buffer, which then holds the minute since 1970.
+"""

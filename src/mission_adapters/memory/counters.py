@@ -1,0 +1,104 @@
+"""
+Counters in memory, updated in the flush that makes the counted changes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from mission_adapters.kind_registry import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+    from uuid import UUID
+
+    from mission_adapters.memory.tables import UndoLog
+    from mission_core.events.counters import CountedChanges, CounterKey, Counters
+    from mission_core.ids import OrganizationId
+
+    Cells = dict[CounterKey, tuple[CounterKey, int]]
+
+
+@define
+class MemoryCounters:
+    """
+    The counters of all organizations. *cells* maps the key of a counter to its period, if it has one, and its amount.
+    """
+
+    journal: UndoLog
+    cells: dict[tuple[OrganizationId, Counters], Cells] = field(factory=dict)
+
+    def count(self, changes: CountedChanges) -> None:
+        """
+        Add these changes to the counters.
+        """
+        for counters in COUNTERS:
+            if sums := counters.sums(changes):
+                self._add(self.cells.setdefault((changes.organization, counters), {}), counters, sums)
+
+    def drop_board(self, organization: OrganizationId, board: UUID, *, reassign_to: UUID | None) -> None:
+        """
+        Delete the counters of a board, or add them to those of the board *reassign_to*.
+        """
+        for counters in COUNTERS:
+            cells, place = self.cells.get((organization, counters), {}), list(counters.keys).index(counters.board)
+            moved = {}
+            for key in [key for key in cells if key[place] == board.bytes]:
+                period, amount = cells[key]
+                self._set(cells, key, None)
+                if reassign_to is not None:
+                    moved[(*key[:place], reassign_to.bytes, *key[place + 1 :], *period)] = amount
+            self._add(cells, counters, moved)
+
+    def drop(self, organization: OrganizationId) -> None:
+        """
+        Delete the counters of an organization.
+        """
+        for own in [(organization, counters) for counters in COUNTERS if (organization, counters) in self.cells]:
+            self.journal.note(partial(self.cells.__setitem__, own, self.cells.pop(own)))
+
+    def totals(
+        self, counters: Counters, organization: OrganizationId, *by: str, **having: Container[Any] | None
+    ) -> Counter[tuple[Any, ...]]:
+        """
+        The sums of an organization's counters by these columns. *having* are the values that columns must have.
+        """
+        places = {name: place for place, name in enumerate(list(counters.columns)[1:-1])}
+        shown = [places[name] for name in by]
+        conditions = [(places[name], values) for name, values in having.items() if values is not None]
+        found: Counter[tuple[Any, ...]] = Counter()
+        for key, (period, amount) in self.cells.get((organization, counters), {}).items():
+            values = key + period
+            if amount and all(values[place] in wanted for place, wanted in conditions):
+                found[tuple(values[place] for place in shown)] += amount
+        return found
+
+    def _add(self, cells: Cells, counters: Counters, amounts: Mapping[CounterKey, int]) -> None:
+        width = len(counters.keys)
+        for values, amount in amounts.items():
+            key, period = values[:width], values[width:]
+            before, sum = cells.get(key, (period, 0))
+            if before <= period:
+                self._set(cells, key, (period, amount if before < period else sum + amount))
+
+    def _set(self, cells: Cells, key: CounterKey, value: tuple[CounterKey, int] | None) -> None:
+        self.journal.note(partial(_put, cells, key, cells.get(key)))
+        _put(cells, key, value)
+
+
+def as_columns(ids: Iterable[UUID]) -> set[bytes]:
+    """
+    The values of these ids in the key of a counter.
+    """
+    return {each.bytes for each in ids}
+
+
+def _put(cells: Cells, key: CounterKey, value: tuple[CounterKey, int] | None) -> None:
+    if value is None:
+        cells.pop(key, None)
+    else:
+        cells[key] = value

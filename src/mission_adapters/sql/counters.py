@@ -1,0 +1,94 @@
+"""
+Counters in SQL: their tables, the statements that add to counters in a flush, and the selects that sum them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Select, Table, case, cast, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mission_adapters.kind_registry import COUNTERS
+from mission_adapters.sql.columns import INTEGER, TYPES, metadata, required, table
+from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
+from mission_adapters.sql.statements import parameter
+
+if TYPE_CHECKING:
+    from mission_core.events.counters import CountedChanges, Counters
+
+COUNTERS_PER_STATEMENT: Final = 16
+"""The number of counters that one statement changes at most."""
+
+
+def counter_table(counters: Counters) -> Table:
+    """
+    Return the table of the counters.
+    """
+    columns = (required(name, TYPES[type]) for name, type in counters.columns.items())
+    return table(counters.name, *columns, key=("organization", *counters.keys), narrow=True)
+
+
+def counter_statements(dialect: str, changes: CountedChanges) -> Iterable[BatchedStatement]:
+    """
+    Return the statements that add these changes to all counters.
+    """
+    own = changes.organization.bytes
+    for counters in COUNTERS:
+        rows = sorted([(own, *key, amount) for key, amount in counters.sums(changes).items()])
+        for start in range(0, len(rows), COUNTERS_PER_STATEMENT):
+            some = rows[start : start + COUNTERS_PER_STATEMENT]
+            given = dict(zip(_parameter_names(counters, start, len(some)), chain.from_iterable(some), strict=True))
+            yield BatchedStatement(_add_amounts, (dialect, counters, start, len(some)), given)
+
+
+@cache
+def _parameter_names(counters: Counters, start: int, count: int) -> list[str]:
+    return [f"{counters.name}_{name}{nth}" for nth in range(start, start + count) for name in counters.columns]
+
+
+def _add_amounts(dialect: str, counters: Counters, start: int, count: int) -> ChangeStatement:
+    rows = [
+        {name: parameter(f"{counters.name}_{name}{nth}", type) for name, type in counters.columns.items()}
+        for nth in range(start, start + count)
+    ]
+    return insert_or_add(dialect, counters, rows)
+
+
+def insert_or_add(dialect: str, counters: Counters, rows: Any) -> ChangeStatement:
+    """
+    Return the statement that adds *rows*, which are values or a select, to the counters. A counter that holds an
+    earlier period starts again; one that holds a later period stays as it is.
+    """
+    kept = metadata.tables[counters.name]
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(kept)
+    new = insert.excluded
+    added: dict[str, Any] = {"amount": kept.c.amount + new.amount}
+    if counters.period is not None:
+        before, now = kept.c[counters.period], new[counters.period]
+        added = {
+            "amount": case((before == now, added["amount"]), (before < now, new.amount), else_=kept.c.amount),
+            counters.period: case((before < now, now), else_=before),
+        }
+    filled = insert.from_select(list(counters.columns), rows) if isinstance(rows, Select) else insert.values(rows)
+    made: ChangeStatement = filled.on_conflict_do_update(index_elements=kept.primary_key.columns, set_=added)
+    return made
+
+
+def total(counters: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """
+    Select the sum of the counters that meet the conditions.
+    """
+    return select(cast(func.coalesce(func.sum(counters.c.amount), 0), INTEGER)).where(*conditions)
+
+
+def totals(counters: Table, by: Iterable[str], *conditions: ColumnElement[bool]) -> Select[Any]:
+    """
+    Select the sums of the organization's counters that meet the conditions, by these columns, without sums of zero.
+    """
+    columns, amount = [counters.c[name] for name in by], func.sum(counters.c.amount)
+    found = select(*columns, cast(amount, INTEGER).label("amount")).group_by(*columns).having(amount > 0)
+    return found.where(counters.c.organization == parameter("organization"), *conditions)

@@ -1,0 +1,91 @@
+"""
+The declaration of counters: sums that each commit updates with the changes and events it writes, so that a read need
+not go over rows and events. Every store derives its table of the counters and the counting from the declaration.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from mission_core.events.model import Event
+    from mission_core.ids import OrganizationId
+
+CounterKey = tuple[Any, ...]
+"""The column values that identify a counter of an organization; a counter with a period has the period last."""
+Amounts = Iterable[tuple[CounterKey, int]]
+
+
+@frozen
+class CountedChanges:
+    """
+    The events and the changes of tasks that one commit writes.
+
+    Args:
+        organization: The organization whose counters change.
+        events: The events.
+        tasks: The state of each changed task before and after; None before its creation and after its deletion.
+        boards: The boards of tasks that the events are about, by the tasks' ids.
+        at: The current time in microseconds since 1970.
+    """
+
+    organization: OrganizationId
+    events: Sequence[Event]
+    tasks: Sequence[tuple[Any, Any]]
+    boards: Mapping[UUID, UUID]
+    at: int
+
+
+@frozen(eq=False)
+class Counters:
+    """
+    The declaration of one table of counters. Each counter is the sum of the amounts with its key.
+
+    Args:
+        name: The name of the table.
+        keys: The columns that identify a counter of an organization, with their types.
+        of_task: The amounts of a task. They are added when it gets a state, and subtracted when it leaves it.
+        of_event: The amounts of an event.
+        board: The key that holds the board's id. When the board is deleted, its counters are deleted too, or added to
+            those of the board that takes over its tasks.
+        period: The column of a number that grows with time, for counters that start again when it does: a counter sums
+            the amounts of its latest period.
+    """
+
+    name: str
+    keys: Mapping[str, type]
+    of_task: Callable[[Any, CountedChanges], Amounts] | None = None
+    of_event: Callable[[Event, CountedChanges], Amounts] | None = None
+    board: str = "board"
+    period: str | None = None
+    columns: Mapping[str, type] = field(init=False)
+    """The columns of the table, with their types."""
+
+    @columns.default
+    def _columns(self) -> Mapping[str, type]:
+        period = {} if self.period is None else {self.period: int}
+        return {"organization": bytes, **self.keys, **period, "amount": int}
+
+    def sums(self, changes: CountedChanges) -> dict[CounterKey, int]:
+        """
+        Return what these changes add to the counters, by key.
+        """
+        sums: defaultdict[CounterKey, int] = defaultdict(int)
+        if self.of_event is not None:
+            for event in changes.events:
+                for key, amount in self.of_event(event, changes):
+                    sums[key] += amount
+        if self.of_task is not None:
+            for before, after in changes.tasks:
+                if before is not None:
+                    for key, amount in self.of_task(before, changes):
+                        sums[key] -= amount
+                if after is not None:
+                    for key, amount in self.of_task(after, changes):
+                        sums[key] += amount
+        return {key: amount for key, amount in sums.items() if amount}
