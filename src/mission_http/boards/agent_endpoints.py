@@ -5,25 +5,23 @@ The operations of agents below `/agent`: on itself, its boards and their tasks.
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import HEARTBEAT
-from mission_core.accounts.model import AgentPrincipal, Principal
+from mission_core.accounts.model import AgentPrincipal
 from mission_core.accounts.organizations import built_in_gateway
-from mission_core.agents.model import Agent
 from mission_core.agents.rows import agent_row
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
-from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports
+from mission_core.ids import BoardId
 from mission_http.boards import approvals, board_memory, comments, leases, tasks
 from mission_http.boards.access import AGENT, AGENT_HEARTBEAT, path_id
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
-from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead, agent_renderer
+from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
+from mission_http.boards.agents import agent_again, agent_response
 from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,
@@ -61,14 +59,9 @@ async def agent_heartbeat(request: Request) -> Response:
 
     A body is ignored.
     """
-    agent, ports = calling_agent(request), ports_of(request)
-    heard = await perform_once(request, record_agent_heartbeat, RecordAgentHeartbeat(agent=agent.agent), _agent_again)
-    return versioned_response(agent_renderer(agent.organization, at=ports.clock.now())(agent_row(heard)))
-
-
-async def _agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent:
-    async with ports.unit(principal) as unit:
-        return await unit.agents.get(AgentId(agent))
+    command = RecordAgentHeartbeat(agent=calling_agent(request).agent)
+    heard = await perform_once(request, record_agent_heartbeat, command, agent_again)
+    return agent_response(request, agent_row(heard))
 
 
 async def list_boards(request: Request) -> Response:

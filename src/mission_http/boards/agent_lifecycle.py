@@ -12,23 +12,21 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, Role, require_role
+from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Role, require_role
 from mission_core.agents.heartbeat_intervals import DEFAULT_HEARTBEAT_CONFIG
 from mission_core.agents.model import (
     ONLINE,
-    Agent,
     AgentNameTaken,
     AgentNotFound,
     MainAgentProtected,
     TokenAlreadyIssued,
     TooManyAgents,
 )
-from mission_core.agents.queries import AgentFilter, AgentRow
+from mission_core.agents.queries import AgentRow
 from mission_core.agents.rows import agent_row
 from mission_core.agents.update import UpdateAgent
 from mission_core.agents.update import update_agent as change_agent
 from mission_core.agents.use_cases import (
-    AgentWithToken,
     IssueToken,
     RecordAgentHeartbeat,
     RegisterAgent,
@@ -39,14 +37,20 @@ from mission_core.agents.use_cases import (
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
 from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports
 from mission_core.tasks.agent_deletion import DeleteAgent
 from mission_core.tasks.agent_deletion import delete_agent as remove_agent
 from mission_core.values import ABSENT, Absent, JsonText, json_text
 from mission_http.boards.access import AGENT, MIXED, USER, path_id, require_admin
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
-from mission_http.boards.agent_payloads import AgentCreate, AgentRead, agent_renderer, identity_profile_from
-from mission_http.boards.agents import create_agent
+from mission_http.boards.agent_payloads import AgentCreate, AgentRead, identity_profile_from
+from mission_http.boards.agents import (
+    agent_again,
+    agent_list_response,
+    agent_response,
+    create_agent,
+    new_agent_again,
+    visible_board,
+)
 from mission_http.boards.errors import (
     AgentNameConflict,
     ForbiddenSilently,
@@ -56,7 +60,6 @@ from mission_http.boards.errors import (
 )
 from mission_http.boards.gateway_messages import require_lead_of_board
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, OkResponse, none_if_blank, stripped
-from mission_http.boards.responses import listed_response, versioned_response, wanted_page
 from mission_http.boards.wire import JsonObject
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
@@ -119,9 +122,8 @@ async def get_agent(request: Request) -> Response:
     """
     Read an agent.
     """
-    principal, ports = require_admin(request), ports_of(request)
-    row = await ports.reads.agents.get(principal, AgentId(path_id(request, "agent_id")))
-    return versioned_response(agent_renderer(principal.organization, at=ports.clock.now())(row))
+    principal, id = require_admin(request), AgentId(path_id(request, "agent_id"))
+    return agent_response(request, await ports_of(request).reads.agents.get(principal, id))
 
 
 async def update_agent(request: Request) -> Response:
@@ -154,7 +156,7 @@ async def update_agent(request: Request) -> Response:
         raise AgentNameConflict(here=taken.board is not None and taken.board.bytes == row.board) from None
     except BoardNotFound:
         raise NamedNotFound("Board") from None
-    return versioned_response(agent_renderer(principal.organization, at=ports.clock.now())(agent_row(agent)))
+    return agent_response(request, agent_row(agent))
 
 
 def _board_after(row: AgentRow, body: AgentUpdate) -> BoardId | Absent | None:
@@ -193,13 +195,10 @@ async def mint_agent_token(request: Request) -> Response:
 
     The token is returned only in this response.
     """
-    principal, ports = require_admin(request), ports_of(request)
-    made = await perform_once(
-        request, issue_token, IssueToken(agent=AgentId(path_id(request, "agent_id"))), _registered_again
-    )
-    row = await ports.reads.agents.get(principal, made.agent.id)
-    shown = agent_renderer(principal.organization, at=ports.clock.now())(row, agent_token=made.token)
-    return versioned_response(shown)
+    principal, command = require_admin(request), IssueToken(agent=AgentId(path_id(request, "agent_id")))
+    made = await perform_once(request, issue_token, command, new_agent_again)
+    row = await ports_of(request).reads.agents.get(principal, made.agent.id)
+    return agent_response(request, row, agent_token=made.token)
 
 
 async def delete_agent(request: Request) -> Response:
@@ -267,26 +266,23 @@ async def heartbeat_or_create_agent(request: Request) -> Response:
     board = BoardId(body.board_id)
     command = RegisterAgent(name=body.name, board=board, status=body.status or ONLINE)
     try:
-        made = await perform_once(request, register_agent, command, _registered_again)
+        made = await perform_once(request, register_agent, command, new_agent_again)
     except AgentNameTaken:
         raise AgentNameConflict(here=False) from None
     except BoardNotFound:
         raise NamedNotFound("Board") from None
-    shown = agent_renderer(principal.organization, at=ports.clock.now())(agent_row(made.agent), agent_token=made.token)
-    return versioned_response(shown)
+    return agent_response(request, agent_row(made.agent), agent_token=made.token)
 
 
 async def _record_heartbeat(request: Request, agent: AgentId, status: str | None) -> Response:
-    principal, ports = principal_of(request), ports_of(request)
-    if not isinstance(principal, AgentPrincipal):
-        require_role(principal, Role.ADMIN)
+    if not isinstance(principal_of(request), AgentPrincipal):
+        require_admin(request)
+    command = RecordAgentHeartbeat(agent=agent, status=status)
     try:
-        heard = await perform_once(
-            request, record_agent_heartbeat, RecordAgentHeartbeat(agent=agent, status=status), _agent_again
-        )
+        heard = await perform_once(request, record_agent_heartbeat, command, agent_again)
     except (KeyOfAnotherAgent, BoardDenied):
         raise ForbiddenSilently from None
-    return versioned_response(agent_renderer(principal.organization, at=ports.clock.now())(agent_row(heard)))
+    return agent_response(request, agent_row(heard))
 
 
 async def roster(request: Request) -> Response:
@@ -294,25 +290,7 @@ async def roster(request: Request) -> Response:
     List the agents that an agent works with, newest first: those of its board, or all of the organization.
     """
     query = query_of(request, AgentRosterQuery)
-    principal, ports = principal_of(request), ports_of(request)
-    board = None
-    if query.board_id is not None:
-        try:
-            board = await ports.reads.boards.check(principal, BoardId(query.board_id))
-        except BoardDenied:
-            raise ForbiddenSilently from None
-    now = ports.clock.now()
-    listed = await ports.reads.agents.page(principal, AgentFilter(board=board, hidden=True, at=now), wanted_page(query))
-    return listed_response(listed, query, agent_renderer(principal.organization, at=now))
-
-
-async def _agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent:
-    async with ports.unit(principal) as unit:
-        return await unit.agents.get(AgentId(agent))
-
-
-async def _registered_again(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
-    return AgentWithToken(await _agent_again(ports, principal, agent), None, new=False)
+    return await agent_list_response(request, query, await visible_board(request, query.board_id))
 
 
 AN_AGENT = "/agents/{agent_id}"

@@ -4,6 +4,7 @@ Operations that list and create agents.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
@@ -11,8 +12,8 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.accounts.organizations import built_in_gateway
-from mission_core.agents.model import AgentNameTaken, AgentNotFound, TooManyAgents
-from mission_core.agents.queries import AgentFilter
+from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, TooManyAgents
+from mission_core.agents.queries import AgentFilter, AgentRow
 from mission_core.agents.rows import agent_row
 from mission_core.agents.use_cases import AgentWithToken, CreateAgent
 from mission_core.agents.use_cases import create_agent as make_agent
@@ -29,7 +30,7 @@ from mission_http.boards.errors import (
     NamedNotFound,
     PayloadRuleBroken,
 )
-from mission_http.boards.payloads import LimitOffsetPage
+from mission_http.boards.payloads import LimitOffsetPage, PageQuery
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
 from mission_http.boards.wire import maybe_json
 from mission_http.platform.bodies import body_of
@@ -45,19 +46,10 @@ async def list_agents(request: Request) -> Response:
     """
     principal = require_admin(request)
     query = query_of(request, AgentListQuery)
-    ports = ports_of(request)
-    board = None
-    if query.board_id is not None:
-        try:
-            board = await ports.reads.boards.check(principal, BoardId(query.board_id))
-        except BoardDenied:
-            raise ForbiddenSilently from None
+    board = await visible_board(request, query.board_id)
     if query.gateway_id not in (None, built_in_gateway(principal.organization)):
         raise AgentNotFound
-    now = ports.clock.now()
-    wanted = AgentFilter(board=board, hidden=True, at=now)
-    listed = await ports.reads.agents.page(principal, wanted, wanted_page(query))
-    return listed_response(listed, query, agent_renderer(principal.organization, at=now))
+    return await agent_list_response(request, query, board)
 
 
 async def create_agent(request: Request) -> Response:
@@ -78,13 +70,12 @@ async def create_agent(request: Request) -> Response:
         identity_template=body.identity_template,
     )
     try:
-        made = await perform_once(request, make_agent, command, _again)
+        made = await perform_once(request, make_agent, command, new_agent_again)
     except AgentNameTaken as taken:
         raise AgentNameConflict(here=taken.board == board) from None
     except BoardNotFound:
         raise NamedNotFound("Board") from None
-    shown = agent_renderer(principal.organization, at=ports_of(request).clock.now())
-    return versioned_response(shown(agent_row(made.agent), agent_token=made.token))
+    return agent_response(request, agent_row(made.agent), agent_token=made.token)
 
 
 def _board_for(principal: Principal, body: AgentCreate) -> BoardId:
@@ -108,9 +99,46 @@ def _board_for(principal: Principal, body: AgentCreate) -> BoardId:
     return BoardId(body.board_id)
 
 
-async def _again(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
+async def visible_board(request: Request, board: UUID | None) -> BoardId | None:
+    """
+    The board of a filter, if there is one.
+
+    Raises:
+        ForbiddenSilently: If the caller may not see it.
+    """
+    if board is None:
+        return None
+    try:
+        return await ports_of(request).reads.boards.check(principal_of(request), BoardId(board))
+    except BoardDenied:
+        raise ForbiddenSilently from None
+
+
+async def agent_list_response(request: Request, query: PageQuery, board: BoardId | None) -> Response:
+    """
+    A response with a page of the agents of a board, or of the organization.
+    """
+    ports, principal = ports_of(request), principal_of(request)
+    now = ports.clock.now()
+    listed = await ports.reads.agents.page(principal, AgentFilter(board=board, hidden=True, at=now), wanted_page(query))
+    return listed_response(listed, query, agent_renderer(principal.organization, at=now))
+
+
+def agent_response(request: Request, row: AgentRow, **more: Any) -> Response:
+    """
+    A response with one agent.
+    """
+    shown = agent_renderer(principal_of(request).organization, at=ports_of(request).clock.now())
+    return versioned_response(shown(row, **more))
+
+
+async def agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent:
     async with ports.unit(principal) as unit:
-        return AgentWithToken(await unit.agents.get(AgentId(agent)), None)
+        return await unit.agents.get(AgentId(agent))
+
+
+async def new_agent_again(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
+    return AgentWithToken(await agent_again(ports, principal, agent), None)
 
 
 ENDPOINTS = [

@@ -96,10 +96,8 @@ class BoardGroupMemoryRead(BoardsPayload[GroupMemoryEntry]):
 
 
 @frozen(kw_only=True)
-class BoardGroupMemoryCreate:
-    content: EntryText
-    tags: EntryTags = None
-    source: EntrySource = None
+class BoardGroupMemoryCreate(BoardMemoryCreate):
+    pass
 
 
 async def list_board_memory(request: Request) -> Response:

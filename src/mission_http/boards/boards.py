@@ -71,7 +71,7 @@ async def create_board(request: Request) -> Response:
     body = await body_of(request, BoardCreate)
     _check_gateway(principal, body.gateway_id)
     with _group_invalid_if_missing():
-        board = await perform_once(request, make_board, body.command(), _again)
+        board = await perform_once(request, make_board, body.command(), board_again)
     return versioned_response(await _board_payload(request, board.id))
 
 
@@ -134,7 +134,7 @@ async def _board_payload(request: Request, board: BoardId) -> BoardRead:
     return BoardRead.of(await ports_of(request).reads.boards.get(principal_of(request), board))
 
 
-async def _again(ports: Ports, principal: Principal, board: UUID) -> Board:
+async def board_again(ports: Ports, principal: Principal, board: UUID) -> Board:
     async with ports.unit(principal) as unit:
         return await unit.boards.get(BoardId(board))
 

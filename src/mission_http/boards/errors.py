@@ -5,7 +5,7 @@ Errors of the Boards dialect: `{"detail": text, object or list of field errors, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import singledispatch
+from functools import partial, singledispatch
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -186,6 +186,17 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     TooManyOrders: 409,
     WebhookDisabled: 410,
 }
+DETAIL_FIELDS: Final[Mapping[type[Exception], Mapping[str, str]]] = {
+    DelegationBlocked: {"blocked_by_task_ids": "by"},
+    DependencyNotFound: {"missing_task_ids": "missing"},
+    ApprovalTasksNotFound: {"missing_task_ids": "missing"},
+    TagsNotFound: {"missing_tag_ids": "missing"},
+    FieldBoardsUnknown: {"invalid_board_ids": "missing"},
+    CustomFieldsUnknown: {"unknown_field_keys": "keys"},
+    CustomFieldsRequired: {"missing_field_keys": "keys"},
+    CustomFieldValueInvalid: {"field_key": "field_key", "field_type": "field_type", "reason": "reason"},
+}
+"""The fields of an error's `detail` beside its message, and the attributes that they show."""
 PHRASE_ONLY: Final = (
     CredentialRefused, TokenRefused, ForbiddenSilently, RoleTooLow, CreatorNotFound, AssigneeOnAnotherBoard,
     MethodRefused,
@@ -262,6 +273,14 @@ def detail_of(error: Exception) -> Any:
     return str(error)
 
 
+def _message_and_fields(shown: Mapping[str, str], error: Exception) -> dict[str, Any]:
+    return {"message": str(error)} | {name: getattr(error, attribute) for name, attribute in shown.items()}
+
+
+for kind, shown in DETAIL_FIELDS.items():
+    detail_of.register(kind, partial(_message_and_fields, shown))
+
+
 @detail_of.register
 def _(error: ProviderAccountNotDeleted) -> str:
     return f"Failed to delete account from {error.provider}"
@@ -294,11 +313,6 @@ def _(error: BlockedByDependencies) -> dict[str, Any]:
         "code": "task_blocked_cannot_transition",
         "blocked_by_task_ids": [str(id) for id in error.by],
     }
-
-
-@detail_of.register
-def _(error: DelegationBlocked) -> dict[str, Any]:
-    return {"message": str(error), "blocked_by_task_ids": [str(id) for id in error.by]}
 
 
 @detail_of.register(TaskBoardMismatch)
@@ -335,12 +349,6 @@ def _(error: CommentRequired) -> str:
     return str(error)
 
 
-@detail_of.register(DependencyNotFound)
-@detail_of.register(ApprovalTasksNotFound)
-def _(error: DependencyNotFound | ApprovalTasksNotFound) -> dict[str, Any]:
-    return {"message": str(error), "missing_task_ids": [str(id) for id in error.missing]}
-
-
 @detail_of.register
 def _(error: ApprovalAlreadyPending) -> dict[str, Any]:
     conflicts = [{"task_id": str(task), "approval_id": str(approval)} for task, approval in error.conflicts]
@@ -351,32 +359,6 @@ def _(error: ApprovalAlreadyPending) -> dict[str, Any]:
 def _(error: ApprovalAlreadyDecided) -> dict[str, Any]:
     decided = {"status": error.status.value, "resolved_by": error.by, "resolved_at": naive(error.at)}
     return {"message": str(error), **decided}
-
-
-@detail_of.register
-def _(error: TagsNotFound) -> dict[str, Any]:
-    return {"message": str(error), "missing_tag_ids": [str(id) for id in error.missing]}
-
-
-@detail_of.register
-def _(error: CustomFieldsUnknown) -> dict[str, Any]:
-    return {"message": str(error), "unknown_field_keys": list(error.keys)}
-
-
-@detail_of.register
-def _(error: CustomFieldValueInvalid) -> dict[str, Any]:
-    what = {"field_key": error.field_key, "field_type": error.field_type, "reason": error.reason}
-    return {"message": str(error), **what}
-
-
-@detail_of.register
-def _(error: CustomFieldsRequired) -> dict[str, Any]:
-    return {"message": str(error), "missing_field_keys": list(error.keys)}
-
-
-@detail_of.register
-def _(error: FieldBoardsUnknown) -> dict[str, Any]:
-    return {"message": str(error), "invalid_board_ids": [str(id) for id in error.missing]}
 
 
 @detail_of.register

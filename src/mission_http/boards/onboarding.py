@@ -14,7 +14,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import Principal
 from mission_core.agents.onboarding import (
     ONBOARDINGS,
     AnswerOnboarding,
@@ -32,12 +31,11 @@ from mission_core.agents.onboarding import (
     submit_onboarding_message,
 )
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound
-from mission_core.ids import BoardId
-from mission_core.ports import Ports
-from mission_core.values import EMPTY_OBJECT, canonical
+from mission_core.values import canonical
 from mission_http.boards.access import AGENT, MIXED, USER, board_in_path
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
-from mission_http.boards.payloads import BoardRead, none_if_blank, stripped
+from mission_http.boards.boards import board_again
+from mission_http.boards.payloads import BoardRead, none_if_blank, require_complete_goal, stripped
 from mission_http.boards.responses import versioned_response
 from mission_http.boards.wire import BoardsPayload, JsonObject, maybe_json
 from mission_http.platform.bodies import body_of, body_of_any
@@ -82,29 +80,22 @@ class BoardOnboardingLeadAgentDraft:
     custom_instructions: FreeText = None
 
 
-def require_complete_goal(board_type: str, objective: str | None, success_metrics: JsonObject | None) -> None:
-    """
-    Validate that a goal has an objective and success metrics.
-
-    Raises:
-        ValueError: If it lacks one of them.
-    """
-    if board_type == "goal" and not (objective and maybe_json(success_metrics) not in (None, EMPTY_OBJECT)):
-        raise ValueError("Confirmed goal boards require objective and success_metrics")
-
-
 @frozen(kw_only=True)
-class BoardOnboardingAgentComplete:
+class BoardOnboardingConfirm:
     board_type: Annotated[str, Length(0, 100)]
     objective: Annotated[str | None, Length(0, 20_000)] = None
     success_metrics: JsonObject | None = None
     target_date: datetime | None = None
-    status: Literal["complete"]
-    user_profile: BoardOnboardingUserProfile | None = None
-    lead_agent: BoardOnboardingLeadAgentDraft | None = None
 
     def __attrs_post_init__(self) -> None:
         require_complete_goal(self.board_type, self.objective, self.success_metrics)
+
+
+@frozen(kw_only=True)
+class BoardOnboardingAgentComplete(BoardOnboardingConfirm):
+    status: Literal["complete"]
+    user_profile: BoardOnboardingUserProfile | None = None
+    lead_agent: BoardOnboardingLeadAgentDraft | None = None
 
 
 @frozen(kw_only=True)
@@ -117,17 +108,6 @@ class BoardOnboardingQuestionOption:
 class BoardOnboardingAgentQuestion:
     question: Label
     options: Annotated[list[BoardOnboardingQuestionOption], Length(1, 50)]
-
-
-@frozen(kw_only=True)
-class BoardOnboardingConfirm:
-    board_type: Annotated[str, Length(0, 100)]
-    objective: Annotated[str | None, Length(0, 20_000)] = None
-    success_metrics: JsonObject | None = None
-    target_date: datetime | None = None
-
-    def __attrs_post_init__(self) -> None:
-        require_complete_goal(self.board_type, self.objective, self.success_metrics)
 
 
 class BoardOnboardingRead(BoardsPayload[Onboarding]):
@@ -244,13 +224,8 @@ async def confirm(request: Request) -> Response:
         board=board, board_type=body.board_type, objective=body.objective,
         success_metrics=maybe_json(body.success_metrics), target_date=body.target_date,
     )  # fmt: skip
-    await perform_once(request, confirm_onboarding, command, _board_again)
+    await perform_once(request, confirm_onboarding, command, board_again)
     return versioned_response(BoardRead.of(await ports_of(request).reads.boards.get(principal_of(request), board)))
-
-
-async def _board_again(ports: Ports, principal: Principal, board: UUID) -> Board:
-    async with ports.unit(principal) as unit:
-        return await unit.boards.get(BoardId(board))
 
 
 def _without_nulls(value: Any) -> Any:

@@ -18,7 +18,7 @@ from mission_core.boards.model import GateSet
 from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
-from mission_core.ids import AgentId, BoardId, GroupId, OrganizationId, TagId, TaskId
+from mission_core.ids import AgentId, BoardId, OrganizationId, TagId, TaskId
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskRow
@@ -127,6 +127,17 @@ class BoardRead(BoardsPayload[BoardRow]):
     version: int
 
 
+def require_complete_goal(board_type: str, objective: str | None, success_metrics: JsonObject | None) -> None:
+    """
+    Validate that a goal has an objective and success metrics.
+
+    Raises:
+        ValueError: If it lacks one of them.
+    """
+    if board_type == "goal" and not (objective and maybe_json(success_metrics) not in (None, EMPTY_OBJECT)):
+        raise ValueError("Confirmed goal boards require objective and success_metrics")
+
+
 @frozen(kw_only=True)
 class BoardCreate:
     name: str
@@ -150,25 +161,12 @@ class BoardCreate:
     def __attrs_post_init__(self) -> None:
         if not self.description:
             raise ValueError("description is required")
-        has_goal = self.objective and maybe_json(self.success_metrics) not in (None, EMPTY_OBJECT)
-        if self.board_type == "goal" and self.goal_confirmed and not has_goal:
-            raise ValueError("Confirmed goal boards require objective and success_metrics")
+        if self.goal_confirmed:
+            require_complete_goal(self.board_type, self.objective, self.success_metrics)
 
     def command(self) -> CreateBoard:
-        return CreateBoard(
-            name=self.name,
-            slug=self.slug,
-            description=self.description,
-            gates=GateSet(**{gate: getattr(self, gate) for gate in GATE_FIELDS}),
-            group=None if self.board_group_id is None else GroupId(self.board_group_id),
-            board_type=self.board_type,
-            objective=self.objective,
-            success_metrics=maybe_json(self.success_metrics),
-            target_date=self.target_date,
-            goal_confirmed=self.goal_confirmed,
-            goal_source=self.goal_source,
-            max_agents=self.max_agents,
-        )
+        gates, named = _gates_and_fields(self)
+        return CreateBoard(gates=GateSet(**gates), **named)
 
 
 @frozen(kw_only=True)
@@ -198,12 +196,20 @@ class BoardUpdate:
             raise ValueError("description is required")
 
     def command(self, board: BoardId, *, expects: int | None) -> UpdateBoard:
-        named = sent_fields(self)
-        gates: dict[str, bool] = {gate: named.pop(gate) for gate in GATE_FIELDS if gate in named}
-        named.pop("gateway_id", None)
-        if "board_group_id" in named:
-            named["group"] = named.pop("board_group_id")
+        gates, named = _gates_and_fields(self)
         return UpdateBoard(board=board, expects=expects, gates=gates, **named)
+
+
+def _gates_and_fields(body: BoardCreate | BoardUpdate) -> tuple[dict[str, bool], dict[str, Any]]:
+    """
+    The gates that the body of a board contains, and the other fields as those of a command.
+    """
+    named = sent_fields(body)
+    gates: dict[str, bool] = {gate: named.pop(gate) for gate in GATE_FIELDS if gate in named}
+    named.pop("gateway_id", None)
+    if "board_group_id" in named:
+        named["group"] = named.pop("board_group_id")
+    return gates, named
 
 
 def sent_fields(body: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from mission_core.automation.webhook_payloads import PAYLOADS, PayloadNotFound, 
 from mission_core.automation.webhook_signatures import SignatureInvalid, SignatureMissing
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import Refusal, RoleTooLow, StoreFailed, VersionMismatch
-from mission_core.ids import AgentId, BoardId, PayloadId, WebhookId
+from mission_core.ids import BoardId, PayloadId, WebhookId
 from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, BoardPath, path_id
@@ -51,7 +51,7 @@ from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, OkR
 from mission_http.boards.responses import listed_response, versioned_response, wanted_page
 from mission_http.boards.wire import BoardsPayload, raw_json
 from mission_http.platform.bodies import body_of, raw_body_of
-from mission_http.platform.endpoints import PUBLIC, Endpoint
+from mission_http.platform.endpoints import PUBLIC, Endpoint, Handler
 from mission_http.platform.errors import BodyTooLarge, EncodingUnsupported
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
@@ -114,16 +114,6 @@ class BoardWebhookCreate:
     secret: Secret = None
     signature_header: HeaderName = None
 
-    def command(self, board: BoardId) -> CreateBoardWebhook:
-        return CreateBoardWebhook(
-            board=board,
-            description=self.description,
-            enabled=self.enabled,
-            agent=AgentId(self.agent_id) if self.agent_id else None,
-            secret=self.secret,
-            signature_header=self.signature_header,
-        )
-
 
 @frozen(kw_only=True)
 class BoardWebhookUpdate:
@@ -132,12 +122,6 @@ class BoardWebhookUpdate:
     agent_id: UUID | Absent | None = ABSENT
     secret: Secret | Absent = ABSENT
     signature_header: HeaderName | Absent = ABSENT
-
-    def command(self, webhook: WebhookId, *, on: BoardId, expects: int | None) -> UpdateBoardWebhook:
-        named = sent_fields(self)
-        if "agent_id" in named:
-            named["agent"] = named.pop("agent_id")
-        return UpdateBoardWebhook(webhook=webhook, on=on, expects=expects, **named)
 
 
 class BoardWebhookPayloadRead(BoardsPayload[WebhookPayload]):
@@ -209,62 +193,63 @@ async def get_webhook_payload(request: Request) -> Response:
     return json_response(shown)
 
 
-@frozen
-class WebhookHandlers:
+async def list_board_webhooks(request: Request) -> Response:
     """
-    The handlers of webhooks. *base_url* is the URL below which webhooks have their addresses, *max_payload_bytes* the
-    maximum size of a payload in bytes.
+    List the webhooks of a board, newest first.
+    """
+    async with BoardPath.of(request) as place:
+        query = query_of(request, NumberedPageQuery)
+        await place.check()
+        reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
+        listed = await reads.entities.page(principal, BOARD_WEBHOOKS, page, newest=True, board=place.board)
+    return listed_response(listed, query, lambda webhook: _webhook_read(request, webhook))
+
+
+async def create_board_webhook(request: Request) -> Response:
+    """
+    Create a webhook: an address of the board to which other systems send payloads.
+
+    If it has a secret, it takes signed payloads only. The secret is never shown again.
+    """
+    async with BoardPath.of(request) as place:
+        body = await body_of(request, BoardWebhookCreate)
+        command = CreateBoardWebhook(board=place.board, **_core_names(body))
+        return versioned_response(
+            _webhook_read(request, await perform_once(request, make_webhook, command, _webhook_again))
+        )
+
+
+async def get_board_webhook(request: Request) -> Response:
+    """
+    Read a webhook of a board.
+    """
+    async with _webhook_in_path(request) as (board, webhook):
+        return versioned_response(
+            _webhook_read(request, await get_webhook(ports_of(request), principal_of(request), board, webhook))
+        )
+
+
+async def update_board_webhook(request: Request) -> Response:
+    """
+    Change the named fields of a webhook.
+
+    Null removes the agent, the secret or the signature header.
+    """
+    async with _webhook_in_path(request) as (board, webhook):
+        body = await body_of(request, BoardWebhookUpdate)
+        expects = expected_version_of(request)
+        command = UpdateBoardWebhook(webhook=webhook, on=board, expects=expects, **_core_names(body))
+        return versioned_response(
+            _webhook_read(request, await change_webhook(ports_of(request), principal_of(request), command))
+        )
+
+
+def ingestion_handler(max_payload_bytes: int) -> Handler:
+    """
+    The handler of payloads that are sent to webhooks, with their maximum size in bytes.
     """
 
-    base_url: str | None
-    max_payload_bytes: int
-
-    async def list_board_webhooks(self, request: Request) -> Response:
-        """
-        List the webhooks of a board, newest first.
-        """
-        async with BoardPath.of(request) as place:
-            query = query_of(request, NumberedPageQuery)
-            await place.check()
-            reads, principal, page = ports_of(request).reads, principal_of(request), wanted_page(query)
-            listed = await reads.entities.page(principal, BOARD_WEBHOOKS, page, newest=True, board=place.board)
-        return listed_response(listed, query, self.shown)
-
-    async def create_board_webhook(self, request: Request) -> Response:
-        """
-        Create a webhook: an address of the board to which other systems send payloads.
-
-        If it has a secret, it takes signed payloads only. The secret is never shown again.
-        """
-        async with BoardPath.of(request) as place:
-            body = await body_of(request, BoardWebhookCreate)
-            return versioned_response(
-                self.shown(await perform_once(request, make_webhook, body.command(place.board), _webhook_again))
-            )
-
-    async def get_board_webhook(self, request: Request) -> Response:
-        """
-        Read a webhook of a board.
-        """
-        async with _webhook_in_path(request) as (board, webhook):
-            return versioned_response(
-                self.shown(await get_webhook(ports_of(request), principal_of(request), board, webhook))
-            )
-
-    async def update_board_webhook(self, request: Request) -> Response:
-        """
-        Change the named fields of a webhook.
-
-        Null removes the agent, the secret or the signature header.
-        """
-        async with _webhook_in_path(request) as (board, webhook):
-            body = await body_of(request, BoardWebhookUpdate)
-            command = body.command(webhook, on=board, expects=expected_version_of(request))
-            return versioned_response(
-                self.shown(await change_webhook(ports_of(request), principal_of(request), command))
-            )
-
-    async def ingest_board_webhook(self, request: Request) -> Response:
+    async def ingest_board_webhook(request: Request) -> Response:
         """
         Receive a payload for a webhook, and announce it to the board.
 
@@ -276,9 +261,9 @@ class WebhookHandlers:
         ports = ports_of(request)
         sender = await webhook_sender(ports, board, webhook)
         try:
-            body = await raw_body_of(request, limit=self.max_payload_bytes)
+            body = await raw_body_of(request, limit=max_payload_bytes)
         except BodyTooLarge:
-            raise PayloadTooLarge(self.max_payload_bytes) from None
+            raise PayloadTooLarge(max_payload_bytes) from None
         command = ReceivePayload(
             board=board, webhook=webhook, body=body, headers=tuple(request.headers.items()),
             source_ip=exchange_of(request).client, payload_address=payload_path,
@@ -288,8 +273,21 @@ class WebhookHandlers:
         )
         return json_response(BoardWebhookIngestResponse.of(payload), 202)
 
-    def shown(self, webhook: BoardWebhook) -> BoardWebhookRead:
-        return BoardWebhookRead.of(webhook, base_url=self.base_url)
+    return ingest_board_webhook
+
+
+def _webhook_read(request: Request, webhook: BoardWebhook) -> BoardWebhookRead:
+    return BoardWebhookRead.of(webhook, base_url=request.scope["app"].network.base_url)
+
+
+def _core_names(body: BoardWebhookCreate | BoardWebhookUpdate) -> dict[str, Any]:
+    """
+    The fields of a body as those of a command.
+    """
+    given = sent_fields(body)
+    if "agent_id" in given:
+        given["agent"] = given.pop("agent_id")
+    return given
 
 
 def payload_path(payload: WebhookPayload) -> str:
@@ -332,6 +330,19 @@ TAGGED: Final = ("board-webhooks",)
 REFUSES: Final = (BoardNotFound, BoardDenied, WebhookNotFound)
 ENDPOINTS: Final = (
     Endpoint(
+        "GET", WEBHOOKS, list_board_webhooks, query=NumberedPageQuery, gives=LimitOffsetPage[BoardWebhookRead],
+        who=USER, tags=TAGGED, refuses=(BoardNotFound, BoardDenied),
+    ),
+    Endpoint(
+        "POST", WEBHOOKS, create_board_webhook, takes=BoardWebhookCreate, gives=BoardWebhookRead, who=USER,
+        tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentNotOnBoard),
+    ),
+    Endpoint("GET", WEBHOOK, get_board_webhook, gives=BoardWebhookRead, who=USER, tags=TAGGED, refuses=REFUSES),
+    Endpoint(
+        "PATCH", WEBHOOK, update_board_webhook, takes=BoardWebhookUpdate, gives=BoardWebhookRead, who=USER,
+        tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentNotOnBoard, VersionMismatch),
+    ),
+    Endpoint(
         "DELETE", WEBHOOK, delete_board_webhook, gives=OkResponse, who=USER, tags=TAGGED, headers=(IF_MATCH,),
         refuses=(*REFUSES, VersionMismatch),
     ),
@@ -360,31 +371,14 @@ def webhook_endpoints(settings: Settings) -> list[Endpoint]:
     """
     The operations on webhooks, with these settings.
     """
-    doors = WebhookHandlers(settings.network.base_url, settings.webhook_max_payload_bytes)
     return [
+        *ENDPOINTS,
         Endpoint(
-            "GET", WEBHOOKS, doors.list_board_webhooks, query=NumberedPageQuery,
-            gives=LimitOffsetPage[BoardWebhookRead],
-            who=USER, tags=TAGGED, refuses=(BoardNotFound, BoardDenied),
-        ),
-        Endpoint(
-            "POST", WEBHOOKS, doors.create_board_webhook, takes=BoardWebhookCreate, gives=BoardWebhookRead, who=USER,
-            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, BoardDenied, WebhookAgentNotOnBoard),
-        ),
-        Endpoint(
-            "GET", WEBHOOK, doors.get_board_webhook, gives=BoardWebhookRead, who=USER, tags=TAGGED, refuses=REFUSES
-        ),
-        Endpoint(
-            "PATCH", WEBHOOK, doors.update_board_webhook, takes=BoardWebhookUpdate, gives=BoardWebhookRead, who=USER,
-            tags=TAGGED, headers=(IF_MATCH,), refuses=(*REFUSES, WebhookAgentNotOnBoard, VersionMismatch),
-        ),
-        Endpoint(
-            "POST", WEBHOOK, doors.ingest_board_webhook, gives=BoardWebhookIngestResponse, who=PUBLIC, status=202,
-            tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
+            "POST", WEBHOOK, ingestion_handler(settings.webhook_max_payload_bytes), gives=BoardWebhookIngestResponse,
+            who=PUBLIC, status=202, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), limits=("webhook-ingest",),
             refuses=(
                 WebhookNotFound, WebhookDisabled, PayloadTooLarge, EncodingUnsupported, SignatureMissing,
                 SignatureInvalid, DecryptionFailed,
             ),
         ),
-        *ENDPOINTS,
     ]  # fmt: skip
