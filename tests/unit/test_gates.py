@@ -23,7 +23,7 @@ RULES = (
 )  # fmt: skip
 gate_sets = st.builds(GateSet, **{rule: st.booleans() for rule in RULES})
 passages = st.builds(GateContext, rules=gate_sets, **{
-    fact: st.booleans() for fact in ("approved", "pending", "has_comment", "sole_reviewer")
+    fact: st.booleans() for fact in ("approved", "pending", "has_comment", "sole_reviewer", "has_author_key")
 })  # fmt: skip
 operators = st.builds(SystemPrincipal, organization=some.ids)
 agents = st.builds(
@@ -49,14 +49,14 @@ def refusal(was, to, passage, asker, *, own):
     at_rest = arrives and to.status.value in {*QUEUE, "backlog"}
     in_review = not new and was.status.value in REVIEWS
     done, review = to.status is Status.DONE, to.status.value in REVIEWS
-    agent = isinstance(asker, AgentPrincipal)
+    agent, own = isinstance(asker, AgentPrincipal), not new and (own or passage.has_author_key)
     closed = [
         (rules.only_lead_can_change_status and worker and not at_rest, OnlyLeadMovesTasks),
         (rules.block_status_changes_with_pending_approval and passage.pending, GateClosed),
         (rules.require_review_before_done and done and not in_review, GateClosed),
         (rules.require_approval_for_done and done and not passage.approved, GateClosed),
         (rules.comment_required_for_review and review and not passage.has_comment, CommentRequired),
-        (rules.require_review_before_done and done and own and (agent or not passage.alone), OwnReviewRefused),
+        (rules.require_review_before_done and done and own and (agent or not passage.sole_reviewer), OwnReviewRefused),
     ]  # fmt: skip
     return next((error for refused, error in closed if refused), None)
 
