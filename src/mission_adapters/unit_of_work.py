@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mission_adapters.entity_loader import EntityLoader
     from mission_core.events.model import Event
     from mission_core.kinds import EntityT, Kind
-    from mission_core.ports import IdempotencyKey, Versioned
+    from mission_core.ports import IdempotencyKey, RowPart, Versioned
 
 
 class UnitStore(Protocol):
@@ -93,8 +93,8 @@ class BufferedUnitOfWork:
     def record(self, *facts: Event) -> None:
         self.buffer.events.extend(facts)
 
-    def rely_on(self, *entities: Versioned, bump: bool = False) -> None:
-        for each in entities:
+    def rely_on(self, *rows: Versioned | RowPart, bump: bool = False) -> None:
+        for each in rows:
             kind = Task if isinstance(each, DependencyNode) else type(each)
             self.buffer.add_read_dependency(kind, each, bump=bump)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
+from mission_adapters.kind_registry import ROW_PARTS
 from mission_core.boards.model import Board
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.agents.model import Agent
     from mission_core.events.model import Event
-    from mission_core.ports import IdempotencyKey, Versioned
+    from mission_core.ports import IdempotencyKey, RowPart, Versioned
 
 
 @frozen(kw_only=True)
@@ -46,12 +47,13 @@ class RowWrite:
 @frozen
 class ReadDependency:
     """
-    A read dependency: a row that must still have this version at commit. With *bump*, its version is raised then.
+    A read dependency: a row, or a part of one, that must still have this version at commit. With *bump*, the version of
+    the row is raised then.
     """
 
     kind: type
     id: UUID
-    version: int
+    version: Any
     bump: bool
 
 
@@ -88,13 +90,18 @@ class WriteBuffer:
         """
         return [row for row in self.loaded.values() if isinstance(row, Board)]
 
-    def add_read_dependency(self, kind: type, row: Versioned, *, bump: bool) -> None:
+    def add_read_dependency(self, kind: type, row: Versioned | RowPart, *, bump: bool) -> None:
         """
         Add a read dependency on *row*. The first version that was read counts. A row that the unit has written needs
-        none.
+        none, and neither does a part of a row on which the unit relies as a whole.
         """
-        if row.id in self.writes:
+        if row.id in self.writes or (kind in ROW_PARTS and (ROW_PARTS[kind][0], row.id) in self.read_dependencies):
             return
+        # A bump would change the version that the part is compared with.
+        for part, (entity, part_of) in ROW_PARTS.items():
+            earlier = self.read_dependencies.get((part, row.id)) if entity is kind else None
+            if earlier is not None and earlier.version == part_of(row).version:
+                del self.read_dependencies[part, row.id]
         known = self.read_dependencies.get((kind, row.id))
         version = known.version if known else row.version
         self.read_dependencies[kind, row.id] = ReadDependency(

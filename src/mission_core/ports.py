@@ -109,6 +109,24 @@ class Versioned(Protocol):
         """
 
 
+class RowPart(Protocol):
+    """
+    A part of a row that a decision can depend on instead of the row: its class names the part.
+    """
+
+    @property
+    def id(self) -> UUID:
+        """
+        The row's id.
+        """
+
+    @property
+    def version(self) -> object:
+        """
+        The version of this part, or the values that must not have changed.
+        """
+
+
 @frozen(kw_only=True)
 class IdempotencyKey:
     """
@@ -208,10 +226,10 @@ class UnitOfWork(Protocol):
         Add events to the log when the unit commits, with the principal as their actor.
         """
 
-    def rely_on(self, *entities: Versioned, bump: bool = False) -> None:
+    def rely_on(self, *rows: Versioned | RowPart, bump: bool = False) -> None:
         """
-        Make the commit depend on rows that the unit does not save: it fails if their versions have changed. With *bump*
-        it also raises their versions, so that two such decisions exclude each other.
+        Make the commit depend on rows, or parts of rows, that the unit does not save: it fails if their versions have
+        changed. With *bump* it also raises the versions of the rows, so that two such decisions exclude each other.
         """
 
     def result(self, id: UUID) -> None:

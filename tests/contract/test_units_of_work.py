@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.agents.use_cases import CreateAgent, RecordAgentHeartbeat, create_agent, record_agent_heartbeat
 from mission_core.boards.model import BoardDenied, BoardNotFound, HandleTaken, TicketPrefixTaken
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
@@ -174,6 +175,39 @@ async def test_relying_leaves_the_version_and_bumping_raises_it(world):
         versions.append((await world.fresh(task)).version - task.version)
 
     assert [0, 1] == versions
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize(("changed", "disturbs"), [({"soul": "calm"}, False), ({"name": "eve"}, True)])
+async def test_relying_on_a_part_is_disturbed_by_a_change_of_that_part_alone(world, changed, disturbs, more):
+    """
+    On one row and on several at once.
+    """
+    agents = [await world.agent(name) for name in ("ada", "bob")]
+    async with world.ports.unit(world.me) as unit:
+        unit.rely_on(*[(await unit.agents.get(each.id)).placement for each in agents[: 1 + more]])
+        await update_agent(world.ports, world.me, UpdateAgent(agent=agents[0].id, **changed))
+        refused = await asyncio.gather(unit.commit(), return_exceptions=True)
+
+    assert disturbs is isinstance(refused[0], StaleWrite)
+
+
+@pytest.mark.parametrize("whole_first", [False, True])
+async def test_relying_on_a_row_includes_its_parts(world, whole_first):
+    """
+    In any order, also where it is bumped; and what is relied on was read first.
+    """
+    task = await world.task()
+    async with world.ports.unit(world.me) as unit:
+        unit.rely_on(*[task, task.work_version][:: 1 if whole_first else -1], bump=True)
+        await unit.commit()
+    bumped = await world.fresh(task)
+    async with world.ports.unit(world.me) as unit:
+        unit.rely_on(task.work_version, bumped)
+        with pytest.raises(StaleWrite):
+            await unit.commit()
+
+    assert task.version + 1 == bumped.version
 
 
 async def test_two_that_rely_on_a_row_both_commit(world):

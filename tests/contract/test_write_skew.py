@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from mission_core.accounts.model import SystemPrincipal
-from mission_core.agents.model import TooManyAgents
+from mission_core.accounts.model import AgentPrincipal, SystemPrincipal
+from mission_core.agents.model import Agent, TooManyAgents
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.agents.use_cases import (
@@ -29,8 +29,10 @@ from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.bulk_update import MoveTasks, move_tasks
 from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.late_result_adoption import AdoptLateResult, adopt_result
 from mission_core.tasks.leases import (
     ClaimNext,
     ClaimTask,
@@ -44,7 +46,7 @@ from mission_core.tasks.leases import (
     release_task,
 )
 from mission_core.tasks.model import BlockedByDependencies, DependencyCycle, GateClosed, Status, Task
-from mission_core.tasks.runs import Failure, FailureReason, Outcome
+from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, Outcome
 from mission_core.tasks.team_rules import AssigneeOnAnotherBoard, OnlyLeadMovesTasks
 from mission_core.tasks.use_cases import (
     CreateTask,
@@ -633,6 +635,40 @@ async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(w
     assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
 
 
+@frozen
+class Team:
+    """
+    A board with a review and a lead, and a task on it that a worker has, which depends on one and precedes another.
+    """
+
+    lead: Agent
+    worker: AgentPrincipal
+    before: Task
+    task: Task
+    after: Task
+
+    def edits(self):
+        """
+        Edits on which nothing rests that becomes of the task: of itself, its board, its people and its neighbours.
+        """
+        return (
+            (update_task, UpdateTask(task=self.task.id, title="Say it", priority="high", tags=("loud",))),
+            (update_board, UpdateBoard(board=self.task.board, description="Where things are said")),
+            *((update_agent, UpdateAgent(agent=each, soul="calm")) for each in (self.lead.id, self.worker.agent)),
+            *((update_task, UpdateTask(task=each.id, title="Beside it")) for each in (self.before, self.after)),
+        )
+
+
+async def team_of(world):
+    gates = GateSet(require_approval_for_done=False, require_review_before_done=True)
+    board = await world.another_board("team", gates=gates)
+    before = await world.task("before", board=board.id, status=Status.DONE)
+    task = await world.task("it", board=board.id, depends_on=(before.id,))
+    after = await world.task("after", board=board.id, depends_on=(task.id,))
+    lead, worker = await world.agent("lea", board=board.id, lead=True), await world.principal("ada", board=board.id)
+    return Team(lead, worker, before, task, after)
+
+
 def ending(how, claimed, **more):
     """
     The end of a run, tried once: a lost race is told.
@@ -647,30 +683,58 @@ def ending(how, claimed, **more):
     return use_case.__wrapped__, command
 
 
-def edits_of(task):
+def as_worker(worker, use_case, command):
     """
-    Edits of the task and of its board on which nothing rests that becomes of the task.
+    A use case that the worker calls, and tries once.
     """
-    return (
-        (update_task, UpdateTask(task=task.id, title="Say it", priority="high", tags=("loud",))),
-        (update_board, UpdateBoard(board=task.board, description="Where things are said")),
-    )
+    return lambda ports, principal, command: getattr(use_case, "__wrapped__", use_case)(ports, worker, command), command
 
 
-@pytest.mark.parametrize("how", ["complete", "fail", "release"])
+async def begun(world, team, how):
+    """
+    Work that the worker has begun in one of the ways there are, and how it ends it.
+    """
+    task, worker = team.task.id, team.worker
+    if how in ("complete", "fail", "release"):
+        return as_worker(worker, *ending(how, await claim_task(world.ports, worker, ClaimTask(task=task))))
+    if how in ("adopt", "adopt as an operator"):
+        late = await claim_task(world.ports, worker, ClaimTask(task=task))
+        world.clock.advance(minutes=6)
+        held = await claim_task(world.ports, world.me, ClaimTask(task=task, agent="bob"))
+        with pytest.raises(LeaseLost):
+            await complete_task(world.ports, worker, CompleteTask(task=task, lease=late.lease))
+        lease = held.lease if how == "adopt" else None
+        return adopt_result.__wrapped__, AdoptLateResult(task=task, run=late.run.id, lease=lease)
+    mode = UpdateMode.TEAM if how == "review on a team" else UpdateMode.PLAIN
+    await update_task(world.ports, worker, UpdateTask(task=task, status=Status.IN_PROGRESS, mode=mode))
+    status = Status(how.partition(" ")[0])
+    if how.endswith("of many"):
+        return as_worker(worker, move_tasks, MoveTasks(moves=((team.task.number, status),)))
+    return as_worker(worker, update_task, UpdateTask(task=task, status=status, mode=mode))
+
+
+ENDINGS = (
+    "complete", "fail", "release", "adopt", "adopt as an operator", "review", "failed", "inbox", "review of many",
+    "review on a team",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ENDINGS)
 async def test_the_end_of_a_run_is_not_refused_for_edits_of_other_fields(world, how):
     """
     Not even its only try: it is kept with them, and answers with what is kept.
     """
-    claimed = await world.claim(await world.task("Say hello"))
-    answers = await in_turn(world, *edits_of(claimed.task), ending(how, claimed))
-    fresh = await world.fresh(claimed.task)
+    team = await team_of(world)
+    end = await begun(world, team, how)
+    was = await world.fresh(team.task)
+    *_, ended = answers = await in_turn(world, *team.edits(), end)
+    fresh = await world.fresh(team.task)
 
-    assert ["Board", "Task", "Task"] == kinds(answers)
+    assert [] == [each for each in answers if isinstance(each, Exception)]
     assert ("Say it", "high", ("loud",)) == (fresh.title, fresh.priority, fresh.tags)
-    assert fresh == answers[-1]
+    assert fresh == (ended.tasks[0] if how == "review of many" else ended)
     assert fresh.status is not Status.IN_PROGRESS
-    assert (2 + claimed.task.version, 1) == (fresh.version, fresh.edits)
+    assert (2 + was.version, 1 + was.edits) == (fresh.version, fresh.edits)
 
 
 @pytest.mark.parametrize("how", ["complete", "fail", "release"])
@@ -679,7 +743,7 @@ async def test_who_expects_a_version_is_refused_for_any_edit(world, how):
     `If-Match` means all of the task.
     """
     claimed = await world.claim(await world.task("Say hello"))
-    edit, _ = edits_of(claimed.task)
+    edit = update_task, UpdateTask(task=claimed.task.id, title="Say it")
     answers = await in_turn(world, edit, ending(how, claimed, expects=claimed.task.version))
 
     assert ["StaleWrite", "Task"] == kinds(answers)

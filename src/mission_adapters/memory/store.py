@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import fields, frozen
 
 from mission_adapters.clocks import SystemClock
-from mission_adapters.kind_registry import KIND_OF, KINDS, LOCK_ORDER
+from mission_adapters.kind_registry import KIND_OF, KINDS, LOCK_ORDER, ROW_PARTS
 from mission_adapters.memory.agent_activity_reads import MemoryAgentActivityReads
 from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
 from mission_adapters.memory.api_keys import ApiKeyTable
@@ -37,7 +37,7 @@ from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.agents.tool_connections import CONNECTIONS
 from mission_core.approvals.model import APPROVAL_LINKS
-from mission_core.boards.model import Board, GatesVersion
+from mission_core.boards.model import Board
 from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
 from mission_core.events.counters import CountedChanges
@@ -212,10 +212,11 @@ class MemoryStore:
             written = buffer.writes.get(reliance.id)
             if written is not None and written.before is None:
                 continue
-            if reliance.kind is GatesVersion:
-                board = self.boards.rows.get(reliance.id)
-                if board is None or board.gates_to_rely_on.version != reliance.version:
-                    raise StaleWrite("board", reliance.id)
+            if reliance.kind in ROW_PARTS:
+                entity, part_of = ROW_PARTS[reliance.kind]
+                row = self.tables[entity].rows.get(reliance.id)
+                if row is None or part_of(row).version != reliance.version:
+                    raise StaleWrite(self.tables[entity].kind, reliance.id)
                 continue
             row = self.tables[reliance.kind].expect(reliance.id, reliance.version)
             if reliance.bump and written is None:

@@ -99,8 +99,9 @@ class TaskTable(Table[Task]):
             if task is None or task.organization != principal.organization or task.id in found:
                 continue
             found[task.id] = DependencyNode(
-                id=task.id, board=task.board, status=task.status, depends_on=task.depends_on, version=task.version
-            )
+                id=task.id, board=task.board, status=task.status, depends_on=task.depends_on, version=task.version,
+                edits=task.edits,
+            )  # fmt: skip
             ahead.extend(task.depends_on)
         return list(found.values())
 

@@ -143,7 +143,7 @@ def _upstream_statement() -> Statement:
     above = named.cte("above", recursive=True)
     above = above.union(select(dependencies.c.depends_on).join(above, above.c.id == dependencies.c.task))
     return Statement(
-        select(tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version)
+        select(tasks.c.id, tasks.c.board, tasks.c.status, tasks.c.depends_on, tasks.c.version, tasks.c.edits)
         .join(above, above.c.id == tasks.c.id)
         .where(tasks.c.organization == _organization)
     )
@@ -251,8 +251,9 @@ class SqlEntityLoader:
                 status=Status(status),
                 depends_on=split_ids(depends_on),
                 version=version,
+                edits=edits,
             )
-            for id, board, status, depends_on, version in rows
+            for id, board, status, depends_on, version, edits in rows
         ]
 
     async def dependents(self, principal: Principal, task: TaskId) -> list[Task]:

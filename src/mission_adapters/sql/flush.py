@@ -17,7 +17,13 @@ from uuid import UUID
 from attrs import evolve
 from sqlalchemy import Executable, Table, delete, exists, insert, update
 
-from mission_adapters.kind_registry import KIND_OF, LOCK_ORDER, kinds_cascading_from, nullable_references_to
+from mission_adapters.kind_registry import (
+    KIND_OF,
+    LOCK_ORDER,
+    ROW_PARTS,
+    kinds_cascading_from,
+    nullable_references_to,
+)
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
 from mission_adapters.sql.counters import counter_statements
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
@@ -45,7 +51,7 @@ from mission_adapters.write_buffer import ReadDependency, RowWrite, WriteBuffer
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
 from mission_core.agents.rows import AGENT_ROWS, presence_columns
-from mission_core.boards.model import Board, GatesVersion, HandleTaken, TicketPrefixTaken
+from mission_core.boards.model import HandleTaken, TicketPrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.events.counters import CountedChanges
 from mission_core.tasks.counters import boards_of_tasks
@@ -61,7 +67,8 @@ UNIQUENESS_REFUSALS: Final[dict[str, Callable[[], Conflict]]] = {
     **TAKEN_PLAIN,
 }
 """The refusal for each unique constraint, by the constraint's name."""
-LOCK_POSITION: Final = {kind: place for place, kind in enumerate(LOCK_ORDER)} | {GatesVersion: LOCK_ORDER.index(Board)}
+LOCK_POSITION: Final[dict[type, int]] = {kind: place for place, kind in enumerate(LOCK_ORDER)}
+LOCK_POSITION.update((part, LOCK_POSITION[entity]) for part, (entity, _) in ROW_PARTS.items())
 
 UPDATE_PRESENCE: Final = Statement(
     update(agents)
@@ -203,8 +210,11 @@ def _existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
         if id not in writes:
             yield LOCK_POSITION[reliance.kind], id, reliance
             continue
-        before, kept = writes[id].before, ENTITY_MAPPINGS[reliance.kind]
-        if before is not None and getattr(before, kept.version_column) != reliance.version:
+        before = writes[id].before
+        if before is None:
+            continue
+        part_of = ROW_PARTS[reliance.kind][1] if reliance.kind in ROW_PARTS else None
+        if (part_of(before) if part_of else before).version != reliance.version:
             raise StaleWrite(ENTITY_MAPPINGS[reliance.kind].name, id)
 
 

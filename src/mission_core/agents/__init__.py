@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         AgentDeleted as AgentDeleted,
         AgentNameTaken as AgentNameTaken,
         AgentNotFound as AgentNotFound,
+        AgentPlacement as AgentPlacement,
         AgentRenamed as AgentRenamed,
         AgentStatusChanged as AgentStatusChanged,
         AgentUpdated as AgentUpdated,

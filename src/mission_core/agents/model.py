@@ -148,6 +148,26 @@ class Presence:
         return Presence(reported=reported, last_seen_at=at, activity=activity or self.activity)
 
 
+@frozen
+class AgentPlacement:
+    """
+    The name of an agent, its board, and whether it leads that board, as they were read. A decision about a task relies
+    on it instead of the whole agent.
+    """
+
+    id: AgentId
+    name: str
+    board: BoardId | None
+    lead: bool
+
+    @property
+    def version(self) -> tuple[str, BoardId | None, bool]:
+        """
+        The values that must not have changed.
+        """
+        return self.name, self.board, self.lead
+
+
 @frozen(kw_only=True, field_transformer=with_type_validators)
 class Agent:
     """
@@ -184,6 +204,13 @@ class Agent:
         The name in the form that is compared for uniqueness.
         """
         return name_key(self.name)
+
+    @property
+    def placement(self) -> AgentPlacement:
+        """
+        Its placement, for a decision that relies on nothing else of it.
+        """
+        return AgentPlacement(self.id, self.name, self.board, self.lead)
 
     def status(self, *, at: datetime, as_made: bool = False) -> str:
         """

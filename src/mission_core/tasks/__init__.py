@@ -107,6 +107,7 @@ if TYPE_CHECKING:
         Status as Status,
         Task as Task,
         TaskNotFound as TaskNotFound,
+        TaskWorkVersion as TaskWorkVersion,
     )
     from mission_core.tasks.operator_orders import GiveOrder as GiveOrder, give_order as give_order
     from mission_core.tasks.ports import (

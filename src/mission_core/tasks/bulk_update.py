@@ -76,6 +76,8 @@ async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Move
                 renewed |= ownership.renew(unit, latest[number])
         if renewed or latest != first:
             await unit.commit()
+        for number in {number for number, task in latest.items() if task is not first.get(number)}:
+            latest[number] = await unit.tasks.get(latest[number].id)  # with the edits of others that the commit merged
     there = [number for number in dict.fromkeys(numbers) if number in first]
     moved = tuple(latest[number] for number in there if latest[number].status is not first[number].status)
     return MovedTasks(moved, tuple(number for number in numbers if number not in first))

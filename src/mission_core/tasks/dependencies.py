@@ -95,10 +95,10 @@ async def completion_events(unit: UnitOfWork, task: Task, *, at: datetime) -> li
 
 async def open_dependencies(unit: UnitOfWork, task: Task) -> tuple[TaskId, ...]:
     """
-    Return the dependencies that are not done. The unit relies on all dependencies.
+    Return the dependencies that are not done. The unit relies on all dependencies, but not on their details.
     """
     if not task.depends_on:
         return ()
     links = {link.id: link for link in await unit.tasks.dependency_closure(task.depends_on)}
-    unit.rely_on(*(links[each] for each in task.depends_on if each in links))
+    unit.rely_on(*(links[each].work_version for each in task.depends_on if each in links))
     return tuple(each for each in task.depends_on if each not in links or links[each].status is not Status.DONE)

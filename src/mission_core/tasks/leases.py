@@ -393,7 +393,7 @@ async def accept_result(
     facts: list[Event] = [moved]
     lead = await unit.agents.lead(task.board) if status is Status.REVIEW else None
     if lead is not None:
-        unit.rely_on(lead)
+        unit.rely_on(lead.placement)
         done = evolve(done, assignee=Assignee(lead.name, lead.id))
         facts += [] if done.assignee == task.assignee else [task.assigned_event(done.assignee, at=at)]
     done = with_authors(task, done, asker=principal, workers=[by])

@@ -242,6 +242,17 @@ DETAIL_FIELDS: Final = (
 """The fields that no status, assignee or run depends on. Two writers may change different ones of them at once."""
 
 
+@frozen
+class TaskWorkVersion:
+    """
+    The version of a task without the edits of details, as it was read. A decision that rests on no detail relies on it
+    instead of the whole task.
+    """
+
+    id: TaskId
+    version: int
+
+
 @frozen(kw_only=True, field_transformer=with_type_validators)
 class Task:
     """
@@ -325,10 +336,17 @@ class Task:
         """
         edited = {name for name in DETAIL_FIELDS if getattr(before, name) != getattr(fresh, name)}
         ours = {name for name in DETAIL_FIELDS if getattr(before, name) != getattr(self, name)}
-        if fresh.version - fresh.edits != before.version - before.edits or edited & ours:
+        if fresh.work_version != before.work_version or edited & ours:
             raise StaleWrite("task", self.id)
         merged = evolve(self, **{name: getattr(fresh, name) for name in edited})
         return evolve(merged, updated_at=max(self.updated_at, fresh.updated_at)).next_version(fresh)
+
+    @property
+    def work_version(self) -> TaskWorkVersion:
+        """
+        Its version without the edits of details.
+        """
+        return TaskWorkVersion(self.id, self.version - self.edits)
 
     @property
     def priority_rank(self) -> int:

@@ -14,7 +14,7 @@ from attrs import frozen
 from mission_core.boards.model import GateSet
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
-from mission_core.tasks.model import Status, Task
+from mission_core.tasks.model import Status, Task, TaskWorkVersion
 from mission_core.tasks.runs import ImplicitHolder, Run
 
 if TYPE_CHECKING:
@@ -82,6 +82,14 @@ class DependencyNode:
     status: Status
     depends_on: tuple[TaskId, ...]
     version: int
+    edits: int
+
+    @property
+    def work_version(self) -> TaskWorkVersion:
+        """
+        The version of the task without the edits of details.
+        """
+        return TaskWorkVersion(self.id, self.version - self.edits)
 
 
 @frozen(kw_only=True)

@@ -128,7 +128,7 @@ async def resolve_assignee(
     unit: UnitOfWork, part: BoardRole, named: AgentId | str | None, *, board: BoardId
 ) -> Assignee | None:
     """
-    Return the assignee for a name or an agent id. The unit relies on the agent.
+    Return the assignee for a name or an agent id. The unit relies on the agent's placement.
 
     Raises:
         AgentNotFound: If there is no agent with this id.
@@ -148,7 +148,7 @@ async def resolve_assignee(
 
 
 def _assignee_relied_on(unit: UnitOfWork, agent: Agent) -> Assignee:
-    unit.rely_on(agent)
+    unit.rely_on(agent.placement)
     return Assignee(agent.name, agent.id)
 
 

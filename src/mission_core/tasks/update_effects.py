@@ -55,7 +55,7 @@ async def apply_update(
         facts = tuple(each for each in facts if not isinstance(each, TaskMoved))  # the claim event says so already
     after = evolve(after, updated_at=at)
     others, told = await _update_dependents(unit, before, after, at=at)
-    after = unit.tasks.save(after)
+    after = unit.tasks.save(after, onto_edits=cmd.expects is None)
     mentions = tuple(each.recipient for each in callees)
     unit.record(*facts, *more, *told, task_updated(after, *changed, mentions=mentions, at=at))
     if said is not None:

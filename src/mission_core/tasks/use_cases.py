@@ -340,6 +340,8 @@ async def _update(ports: Ports, writer: TaskWriter, cmd: UpdateTask) -> Task:
         if ownership.renew(unit, after) or changed:
             unit.result(found.id)
             await unit.commit()
+        if changed:
+            after = await unit.tasks.get(found.id)  # with the edits of others that the commit merged
     return after
 
 
