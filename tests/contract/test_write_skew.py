@@ -8,6 +8,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, SystemPrincipal
 from mission_core.agents.model import Agent, TooManyAgents
