@@ -31,6 +31,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Length, NumberRange
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Payload
 
 TAGS: Final = ("Users",)
 
@@ -50,8 +51,7 @@ class ReviewBody:
     note: Annotated[str, Length(0, LONGEST_NOTE)] | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class AccessRequestPayload:
+class AccessRequestPayload(Payload):
     id: int
     provider: str
     email: str
@@ -68,13 +68,11 @@ class AccessRequestPayload:
     approved_user_id: int | None
 
 
-@frozen(kw_only=True)
-class AccessRequestListPayload:
+class AccessRequestListPayload(Payload):
     requests: list[AccessRequestPayload]
 
 
-@frozen(kw_only=True)
-class ReviewedPayload:
+class ReviewedPayload(Payload):
     ok: bool
     success: bool
     user: UserPayload | UnsetType = UNSET

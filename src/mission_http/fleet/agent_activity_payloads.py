@@ -9,6 +9,8 @@ from typing import Any, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
+from mission_http.platform.shapes import Payload
+
 
 @frozen(kw_only=True)
 class AgentActivityQuery:
@@ -21,21 +23,18 @@ class AgentActivityQuery:
     privileged: str | None = None
 
 
-@frozen(kw_only=True)
-class TimeframePayload:
+class TimeframePayload(Payload):
     hours: int
     since: int
     until: int
 
 
-@frozen(kw_only=True)
-class TypeCountPayload:
+class TypeCountPayload(Payload):
     type: str
     count: int
 
 
-@frozen(kw_only=True)
-class EventPayload:
+class EventPayload(Payload):
     id: int
     type: str
     description: str
@@ -43,22 +42,19 @@ class EventPayload:
     created_at: int
 
 
-@frozen(kw_only=True)
 class ActivityPayload(EventPayload):
     entity_type: str
     entity_id: int | None
 
 
-@frozen(kw_only=True)
-class LifetimePayload:
+class LifetimePayload(Payload):
     tasks_total: int
     tasks_completed: int
     tasks_active: int
     comments_authored: int
 
 
-@frozen(kw_only=True)
-class IdentityPayload:
+class IdentityPayload(Payload):
     id: int
     name: str
     role: str
@@ -72,8 +68,7 @@ class IdentityPayload:
     lifetime_stats: LifetimePayload
 
 
-@frozen(kw_only=True)
-class AuditEntryPayload:
+class AuditEntryPayload(Payload):
     id: int
     action: str
     actor: str
@@ -81,16 +76,14 @@ class AuditEntryPayload:
     created_at: int
 
 
-@frozen(kw_only=True)
-class AuditPayload:
+class AuditPayload(Payload):
     total_activities: int
     by_type: dict[str, int]
     activities: list[ActivityPayload]
     audit_log_entries: list[AuditEntryPayload]
 
 
-@frozen(kw_only=True)
-class AuthoredCommentPayload:
+class AuthoredCommentPayload(Payload):
     id: int
     task_id: int
     content: str
@@ -100,51 +93,44 @@ class AuthoredCommentPayload:
     content_preview: str
 
 
-@frozen(kw_only=True)
-class MutationSummaryPayload:
+class MutationSummaryPayload(Payload):
     task_mutations_count: int
     comments_count: int
     status_changes_count: int
 
 
-@frozen(kw_only=True)
-class MutationsPayload:
+class MutationsPayload(Payload):
     task_mutations: list[ActivityPayload]
     comments: list[AuthoredCommentPayload]
     status_changes: list[EventPayload]
     summary: MutationSummaryPayload
 
 
-@frozen(kw_only=True)
-class TokenTotalPayload:
+class TokenTotalPayload(Payload):
     input_tokens: int
     output_tokens: int
     requests: int
 
 
-@frozen(kw_only=True)
-class ModelTokensPayload:
+class ModelTokensPayload(Payload):
     model: str
     input_tokens: int
     output_tokens: int
     request_count: int
 
 
-@frozen(kw_only=True)
 class DayTokensPayload(TokenTotalPayload):
     date: str
     day_bucket: int
 
 
-@frozen(kw_only=True)
-class CostPayload:
+class CostPayload(Payload):
     by_model: list[ModelTokensPayload]
     total: TokenTotalPayload
     daily_trend: list[DayTokensPayload]
 
 
-@frozen(kw_only=True)
-class AttributionPayload:
+class AttributionPayload(Payload):
     agent_name: str
     timeframe: TimeframePayload
     access_scope: Literal["self", "privileged"]
@@ -154,16 +140,14 @@ class AttributionPayload:
     cost: CostPayload | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class DiagnosedAgentPayload:
+class DiagnosedAgentPayload(Payload):
     id: int
     name: str
     role: str
     status: str
 
 
-@frozen(kw_only=True)
-class DiagnosticSummaryPayload:
+class DiagnosticSummaryPayload(Payload):
     tasks_completed: int
     tasks_total: int
     activity_count: int
@@ -171,44 +155,38 @@ class DiagnosticSummaryPayload:
     error_rate_percent: float
 
 
-@frozen(kw_only=True)
-class CompletedTaskPayload:
+class CompletedTaskPayload(Payload):
     id: int
     title: str
     priority: str
     updated_at: int
 
 
-@frozen(kw_only=True)
-class DiagnosticTasksPayload:
+class DiagnosticTasksPayload(Payload):
     by_status: dict[str, int]
     by_priority: dict[str, int]
     recent_completed: list[CompletedTaskPayload]
     throughput_per_day: float
 
 
-@frozen(kw_only=True)
-class DiagnosticErrorsPayload:
+class DiagnosticErrorsPayload(Payload):
     by_type: list[TypeCountPayload]
     total: int
     recent: list[EventPayload]
 
 
-@frozen(kw_only=True)
-class HourPayload:
+class HourPayload(Payload):
     timestamp: int
     hour: str
     count: int
 
 
-@frozen(kw_only=True)
-class DiagnosticActivityPayload:
+class DiagnosticActivityPayload(Payload):
     by_type: list[TypeCountPayload]
     timeline: list[HourPayload]
 
 
-@frozen(kw_only=True)
-class PeriodPayload:
+class PeriodPayload(Payload):
     since: int
     until: int
     activities: int
@@ -216,35 +194,30 @@ class PeriodPayload:
     tasks_completed: int
 
 
-@frozen(kw_only=True)
-class ChangePayload:
+class ChangePayload(Payload):
     activities_pct: float
     errors_pct: float
     tasks_completed_pct: float
 
 
-@frozen(kw_only=True)
-class TrendAlertPayload:
+class TrendAlertPayload(Payload):
     level: Literal["info", "warning"]
     message: str
 
 
-@frozen(kw_only=True)
-class TrendsPayload:
+class TrendsPayload(Payload):
     current_period: PeriodPayload
     previous_period: PeriodPayload
     change: ChangePayload
     alerts: list[TrendAlertPayload]
 
 
-@frozen(kw_only=True)
-class TokensPayload:
+class TokensPayload(Payload):
     by_model: list[ModelTokensPayload]
     total: TokenTotalPayload
 
 
-@frozen(kw_only=True)
-class DiagnosticsPayload:
+class DiagnosticsPayload(Payload):
     agent: DiagnosedAgentPayload
     timeframe: TimeframePayload
     summary: DiagnosticSummaryPayload | UnsetType = UNSET

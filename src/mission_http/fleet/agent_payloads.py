@@ -6,46 +6,41 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from mission_http.fleet.payloads import AgentPayload
+from mission_http.platform.shapes import Payload
 
 ContentSource = Literal["workspace", "database", "none"]
 
 
-@frozen(kw_only=True)
-class UpdatedAgentPayload:
+class UpdatedAgentPayload(Payload):
     success: bool
     agent: AgentPayload
     warning: str | UnsetType = UNSET
     ignored: list[str] | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class DeletedAgentPayload:
+class DeletedAgentPayload(Payload):
     success: bool
     deleted: str
     remove_workspace: bool
     warning: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class HiddenPayload:
+class HiddenPayload(Payload):
     success: bool
     agent_id: int
     hidden: bool
 
 
-@frozen(kw_only=True)
-class NamedAgentPayload:
+class NamedAgentPayload(Payload):
     id: int
     name: str
     role: str
 
 
-@frozen(kw_only=True)
-class SoulPayload:
+class SoulPayload(Payload):
     agent: NamedAgentPayload
     soul_content: str
     source: ContentSource
@@ -53,8 +48,7 @@ class SoulPayload:
     updated_at: int
 
 
-@frozen(kw_only=True)
-class WrittenSoulPayload:
+class WrittenSoulPayload(Payload):
     success: bool
     message: str
     soul_content: str
@@ -62,15 +56,13 @@ class WrittenSoulPayload:
     updated_at: int
 
 
-@frozen(kw_only=True)
-class SoulTemplatePayload:
+class SoulTemplatePayload(Payload):
     name: str
     description: str
     size: int
 
 
-@frozen(kw_only=True)
-class SoulTemplatesPayload:
+class SoulTemplatesPayload(Payload):
     """
     All soul templates, or the requested one.
     """
@@ -81,8 +73,7 @@ class SoulTemplatesPayload:
     content: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class MemoryPayload:
+class MemoryPayload(Payload):
     agent: NamedAgentPayload
     working_memory: str
     source: ContentSource
@@ -90,8 +81,7 @@ class MemoryPayload:
     size: int
 
 
-@frozen(kw_only=True)
-class WrittenMemoryPayload:
+class WrittenMemoryPayload(Payload):
     success: bool
     message: str
     working_memory: str
@@ -100,43 +90,37 @@ class WrittenMemoryPayload:
     size: int | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class WokenPayload:
+class WokenPayload(Payload):
     success: bool
     session_key: str
     stdout: str
 
 
-@frozen(kw_only=True)
-class EdgePayload:
+class EdgePayload(Payload):
     from_agent: str
     to_agent: str
     message_count: int
     last_message_at: int
 
 
-@frozen(kw_only=True)
-class AgentStatPayload:
+class AgentStatPayload(Payload):
     agent: str
     sent: int
     received: int
 
 
-@frozen(kw_only=True)
-class GraphPayload:
+class GraphPayload(Payload):
     edges: list[EdgePayload]
     agentStats: list[AgentStatPayload]
 
 
-@frozen(kw_only=True)
-class CommsSourcePayload:
+class CommsSourcePayload(Payload):
     mode: Literal["empty", "seeded", "live", "mixed"]
     seededCount: int
     liveCount: int
 
 
-@frozen(kw_only=True)
-class AgentMessagePayload:
+class AgentMessagePayload(Payload):
     id: int
     conversation_id: str
     from_agent: str
@@ -146,35 +130,30 @@ class AgentMessagePayload:
     created_at: int
 
 
-@frozen(kw_only=True)
-class CommsPayload:
+class CommsPayload(Payload):
     messages: list[AgentMessagePayload]
     total: int
     graph: GraphPayload
     source: CommsSourcePayload
 
 
-@frozen(kw_only=True)
-class FilePayload:
+class FilePayload(Payload):
     exists: bool
     content: str
 
 
-@frozen(kw_only=True)
-class FileOwnerPayload:
+class FileOwnerPayload(Payload):
     id: int
     name: str
 
 
-@frozen(kw_only=True)
-class FilesPayload:
+class FilesPayload(Payload):
     agent: FileOwnerPayload
     workspace: str
     files: dict[str, FilePayload]
 
 
-@frozen(kw_only=True)
-class WrittenFilePayload:
+class WrittenFilePayload(Payload):
     success: bool
     file: str
     size: int

@@ -14,7 +14,7 @@ from mission_core.tasks.comments import Comment
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
-from mission_http.platform.shapes import Fixed, Given, Of
+from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
 _digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
 
@@ -42,14 +42,12 @@ class CommentPayload(FleetPayload[Comment]):
     replies: Annotated[list[CommentPayload], Given()]
 
 
-@frozen(kw_only=True)
-class CommentListPayload:
+class CommentListPayload(Payload):
     comments: list[CommentPayload]
     total: int
 
 
-@frozen(kw_only=True)
-class MadeCommentPayload:
+class MadeCommentPayload(Payload):
     comment: CommentPayload
     auto_assigned_to: str | UnsetType = UNSET
 
@@ -73,8 +71,7 @@ class MentionQuery:
     ] = 25
 
 
-@frozen(kw_only=True)
-class CalleePayload:
+class CalleePayload(Payload):
     handle: str
     recipient: str
     type: Literal["user", "agent"]
@@ -82,8 +79,7 @@ class CalleePayload:
     role: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class CalleeListPayload:
+class CalleeListPayload(Payload):
     mentions: list[CalleePayload]
     total: int
     q: str
@@ -99,8 +95,7 @@ class BroadcastBody:
     agents: list[str] | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class BroadcastPayload:
+class BroadcastPayload(Payload):
     sent: int
     skipped: int
     delivered_to: list[str]
@@ -118,15 +113,13 @@ class BranchBody:
     base: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class BranchPayload:
+class BranchPayload(Payload):
     branch: str | None
     pr_number: int | None
     pr_state: str | None
     repo: str | None
 
 
-@frozen(kw_only=True)
-class BranchUrlPayload:
+class BranchUrlPayload(Payload):
     branch: str
     url: str

@@ -40,6 +40,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import CustomCheck, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Payload
 
 CUSTOM_CATEGORY: Final = "custom"
 """The category of keys that are not known."""
@@ -123,8 +124,7 @@ class ResetSettingBody:
     key: str
 
 
-@frozen(kw_only=True)
-class SettingPayload:
+class SettingPayload(Payload):
     key: str
     value: str
     description: str | None
@@ -135,20 +135,17 @@ class SettingPayload:
     version: int | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class SettingListPayload:
+class SettingListPayload(Payload):
     settings: list[SettingPayload]
     grouped: dict[str, list[SettingPayload]]
 
 
-@frozen(kw_only=True)
-class SettingsChangedPayload:
+class SettingsChangedPayload(Payload):
     updated: list[str]
     count: int
 
 
-@frozen(kw_only=True)
-class SettingResetPayload:
+class SettingResetPayload(Payload):
     reset: str
     default_value: str | None
 

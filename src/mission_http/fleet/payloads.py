@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from attrs import frozen
 from msgspec import UNSET, Raw, UnsetType
 
 from mission_core.agents.queries import AgentRow, ApiKeyRow
@@ -29,14 +28,12 @@ from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
 
 
-@frozen(kw_only=True)
-class InjectionPayload:
+class InjectionPayload(Payload):
     rule: str
     description: str
 
 
-@frozen(kw_only=True)
-class ErrorPayload:
+class ErrorPayload(Payload):
     error: str
     details: list[str] | UnsetType = UNSET
     injection: list[InjectionPayload] | UnsetType = UNSET
@@ -138,16 +135,14 @@ class TaskListPayload(Payload):
     limit: int
 
 
-@frozen(kw_only=True)
-class UpdatedTasksPayload:
+class UpdatedTasksPayload(Payload):
     success: bool
     updated: int
     changed: int
     missing: list[int]
 
 
-@frozen(kw_only=True)
-class SuccessPayload:
+class SuccessPayload(Payload):
     success: bool
 
 
@@ -286,8 +281,7 @@ class AgentListPayload(Payload):
     limit: int
 
 
-@frozen(kw_only=True)
-class RegisteredAgentPayload:
+class RegisteredAgentPayload(Payload):
     id: int
     name: str
     role: str
@@ -296,16 +290,14 @@ class RegisteredAgentPayload:
     version: int
 
 
-@frozen(kw_only=True)
-class RegistrationPayload:
+class RegistrationPayload(Payload):
     agent: RegisteredAgentPayload
     registered: bool
     message: str
     agent_token: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class WorkItemPayload:
+class WorkItemPayload(Payload):
     id: int
     title: str
     status: str
@@ -315,15 +307,13 @@ class WorkItemPayload:
     code_location: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class WorkItemsPayload:
+class WorkItemsPayload(Payload):
     type: Literal["assigned_tasks", "notifications", "urgent_activities"]
     count: int
     items: list[WorkItemPayload]
 
 
-@frozen(kw_only=True)
-class AgentHeartbeatPayload:
+class AgentHeartbeatPayload(Payload):
     status: Literal["HEARTBEAT_OK", "WORK_ITEMS_FOUND"] | UnsetType = UNSET
     agent: str | UnsetType = UNSET
     checked_at: int | UnsetType = UNSET
@@ -357,8 +347,7 @@ class KeyListPayload(Payload):
     keys: list[KeyPayload]
 
 
-@frozen(kw_only=True)
-class NewKeyPayload:
+class NewKeyPayload(Payload):
     id: int
     name: str
     key_prefix: str
@@ -367,14 +356,12 @@ class NewKeyPayload:
     created_at: int
 
 
-@frozen(kw_only=True)
-class MadeKeyPayload:
+class MadeKeyPayload(Payload):
     key: NewKeyPayload
     api_key: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class RevokedKeyPayload:
+class RevokedKeyPayload(Payload):
     success: bool
     key_id: int
     revoked_at: int
@@ -415,8 +402,7 @@ class ProjectAnswerPayload(Payload):
     project: ProjectPayload
 
 
-@frozen(kw_only=True)
-class DeletedProjectPayload:
+class DeletedProjectPayload(Payload):
     success: bool
     mode: Literal["archive", "delete"]
 
@@ -425,8 +411,7 @@ class ProjectListPayload(Payload):
     projects: list[ProjectPayload]
 
 
-@frozen(kw_only=True)
-class HealthPayload:
+class HealthPayload(Payload):
     status: Literal["ok", "degraded"]
     db: Literal["ok", "error"]
     ts: str

@@ -38,6 +38,7 @@ from mission_http.platform.field_annotations import Length, NumberRange, SchemaO
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Payload
 
 PROJECT_FIELDS: Final = (
     "id", "workspace_id", "name", "slug", "description", "ticket_prefix", "ticket_counter", "status", "created_at",
@@ -68,8 +69,7 @@ class ProjectTaskListQuery:
     after: Annotated[int | None, NumberRange(0)] = None
 
 
-@frozen(kw_only=True)
-class AssignmentPayload:
+class AssignmentPayload(Payload):
     id: int
     project_id: int
     agent_name: str
@@ -77,13 +77,11 @@ class AssignmentPayload:
     assigned_at: int
 
 
-@frozen(kw_only=True)
-class AssignmentListPayload:
+class AssignmentListPayload(Payload):
     assignments: list[AssignmentPayload]
 
 
-@frozen(kw_only=True)
-class ProjectOfTasksPayload:
+class ProjectOfTasksPayload(Payload):
     id: int
     workspace_id: int
     name: str
@@ -96,8 +94,7 @@ class ProjectOfTasksPayload:
     updated_at: int
 
 
-@frozen(kw_only=True)
-class ProjectTasksPayload:
+class ProjectTasksPayload(Payload):
     project: ProjectOfTasksPayload
     tasks: list[TaskPayload]
     total: int | UnsetType = UNSET

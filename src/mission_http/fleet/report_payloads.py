@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 
+from mission_http.platform.shapes import Payload
 
-@frozen(kw_only=True)
-class ResultsPayload:
+
+class ResultsPayload(Payload):
     success: int
     failed: int
     partial: int
@@ -19,8 +19,7 @@ class ResultsPayload:
     unknown: int
 
 
-@frozen(kw_only=True)
-class ResultTallyPayload:
+class ResultTallyPayload(Payload):
     success: int
     failed: int
     partial: int
@@ -30,8 +29,7 @@ class ResultTallyPayload:
     success_rate: float
 
 
-@frozen(kw_only=True)
-class OutcomeSummaryPayload:
+class OutcomeSummaryPayload(Payload):
     total_done: int
     with_outcome: int
     by_outcome: ResultsPayload
@@ -40,14 +38,12 @@ class OutcomeSummaryPayload:
     success_rate: float
 
 
-@frozen(kw_only=True)
-class CommonErrorPayload:
+class CommonErrorPayload(Payload):
     error_message: str
     count: int
 
 
-@frozen(kw_only=True)
-class OutcomesPayload:
+class OutcomesPayload(Payload):
     timeframe: str
     summary: OutcomeSummaryPayload
     by_agent: dict[str, ResultTallyPayload]
@@ -56,33 +52,28 @@ class OutcomesPayload:
     record_count: int
 
 
-@frozen(kw_only=True)
-class MetricDefinitionsPayload:
+class MetricDefinitionsPayload(Payload):
     p95_task_latency_seconds: str
     intervention_rate: str
 
 
-@frozen(kw_only=True)
-class RegressionParamsPayload:
+class RegressionParamsPayload(Payload):
     beta_start: int
     lookback_seconds: int
 
 
-@frozen(kw_only=True)
-class LatencyPayload:
+class LatencyPayload(Payload):
     p50: float | None
     p95: float | None
     avg: float | None
 
 
-@frozen(kw_only=True)
-class InterventionsPayload:
+class InterventionsPayload(Payload):
     count: int
     rate: float
 
 
-@frozen(kw_only=True)
-class WindowPayload:
+class WindowPayload(Payload):
     label: str
     start: int
     end: int
@@ -91,28 +82,24 @@ class WindowPayload:
     interventions: InterventionsPayload
 
 
-@frozen(kw_only=True)
-class WindowsPayload:
+class WindowsPayload(Payload):
     baseline: WindowPayload
     post: WindowPayload
 
 
-@frozen(kw_only=True)
-class DeltasPayload:
+class DeltasPayload(Payload):
     p95_latency_seconds: float | None
     intervention_rate: float
 
 
-@frozen(kw_only=True)
-class RegressionPayload:
+class RegressionPayload(Payload):
     metric_definitions: MetricDefinitionsPayload
     params: RegressionParamsPayload
     windows: WindowsPayload
     deltas: DeltasPayload
 
 
-@frozen(kw_only=True)
-class CapacityPayload:
+class CapacityPayload(Payload):
     active_tasks: int
     tasks_last_5m: int
     errors_last_5m: int
@@ -121,8 +108,7 @@ class CapacityPayload:
     avg_completion_rate_per_hour: float
 
 
-@frozen(kw_only=True)
-class QueuePayload:
+class QueuePayload(Payload):
     total_pending: int
     by_status: dict[str, int]
     by_priority: dict[str, int]
@@ -131,15 +117,13 @@ class QueuePayload:
     estimated_wait_confidence: Literal["calculated", "unknown"]
 
 
-@frozen(kw_only=True)
-class LoadPayload:
+class LoadPayload(Payload):
     agent: str
     assigned: int
     in_progress: int
 
 
-@frozen(kw_only=True)
-class CrewPayload:
+class CrewPayload(Payload):
     total: int
     online: int
     busy: int
@@ -149,8 +133,7 @@ class CrewPayload:
     load_distribution: list[LoadPayload]
 
 
-@frozen(kw_only=True)
-class RecommendationPayload:
+class RecommendationPayload(Payload):
     action: Literal["normal", "throttle", "shed", "pause"]
     reason: str
     details: list[str]
@@ -158,8 +141,7 @@ class RecommendationPayload:
     suggested_delay_ms: int
 
 
-@frozen(kw_only=True)
-class ThresholdsPayload:
+class ThresholdsPayload(Payload):
     queue_depth_normal: int
     queue_depth_throttle: int
     queue_depth_shed: int
@@ -170,8 +152,7 @@ class ThresholdsPayload:
     recent_window_seconds: int
 
 
-@frozen(kw_only=True)
-class WorkloadPayload:
+class WorkloadPayload(Payload):
     timestamp: int
     workspace_id: int
     capacity: CapacityPayload
@@ -181,8 +162,7 @@ class WorkloadPayload:
     thresholds: ThresholdsPayload
 
 
-@frozen(kw_only=True)
-class FindPayload:
+class FindPayload(Payload):
     type: str
     id: int
     title: str
@@ -192,15 +172,13 @@ class FindPayload:
     relevance: int
 
 
-@frozen(kw_only=True)
-class SearchPayload:
+class SearchPayload(Payload):
     query: str
     count: int
     results: list[FindPayload]
 
 
-@frozen(kw_only=True)
-class IndexedPayload:
+class IndexedPayload(Payload):
     path: str
     methods: list[str]
     description: str
@@ -208,8 +186,7 @@ class IndexedPayload:
     auth: str
 
 
-@frozen(kw_only=True)
-class IndexPayload:
+class IndexPayload(Payload):
     version: str
     generated_at: str
     total_endpoints: int

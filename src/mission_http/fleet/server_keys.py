@@ -29,6 +29,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Payload
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -42,8 +43,7 @@ class RotateKeyBody:
     """Seconds for which the previous key stays valid."""
 
 
-@frozen(kw_only=True)
-class ServerKeyPayload:
+class ServerKeyPayload(Payload):
     masked_key: str | None
     configured: bool
     source: Literal["database", "environment", "none"]
@@ -52,8 +52,7 @@ class ServerKeyPayload:
     old_key_expires_at: int | None
 
 
-@frozen(kw_only=True)
-class RotatedKeyPayload:
+class RotatedKeyPayload(Payload):
     key: str | UnsetType = UNSET
     masked_key: str
     rotated_at: int

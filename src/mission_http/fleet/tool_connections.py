@@ -68,8 +68,7 @@ class ToolConnectionListQuery:
     after: Annotated[int | None, NumberRange(0)] = None
 
 
-@frozen(kw_only=True)
-class ConnectedPayload:
+class ConnectedPayload(Payload):
     connection_id: UUID
     agent_id: int
     agent_name: str
@@ -110,8 +109,7 @@ class ConnectionListPayload(Payload):
     total: int
 
 
-@frozen(kw_only=True)
-class DisconnectedPayload:
+class DisconnectedPayload(Payload):
     status: Literal["disconnected"]
     connection_id: UUID
 

@@ -19,7 +19,7 @@ from mission_http.fleet.bodies import BooleanOrBit, stripped_text
 from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.errors import single_value_error
 from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
-from mission_http.platform.shapes import Computed, Fixed, Given, Of
+from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
 
 TENANT_NUMBER: Final = 1
 """The number of the only tenant."""
@@ -137,54 +137,45 @@ class ListedUserPayload(UserPayload):
     last_login_at: UnixSeconds | None
 
 
-@frozen(kw_only=True)
-class UserListPayload:
+class UserListPayload(Payload):
     users: list[ListedUserPayload]
 
 
-@frozen(kw_only=True)
-class UserAnswerPayload:
+class UserAnswerPayload(Payload):
     user: UserPayload
 
 
-@frozen(kw_only=True)
-class MePayload:
+class MePayload(Payload):
     user: CallerPayload
 
 
-@frozen(kw_only=True)
-class SignedInPayload:
+class SignedInPayload(Payload):
     user: CallerPayload
     warning: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class ChangedMePayload:
+class ChangedMePayload(Payload):
     success: bool
     user: CallerPayload
     warning: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class OkPayload:
+class OkPayload(Payload):
     ok: bool
 
 
-@frozen(kw_only=True)
-class NeedsSetupPayload:
+class NeedsSetupPayload(Payload):
     needsSetup: bool
 
 
-@frozen(kw_only=True)
-class FirstAdminPayload:
+class FirstAdminPayload(Payload):
     id: int
     username: str
     display_name: str
     role: Literal["admin"]
 
 
-@frozen(kw_only=True)
-class SetUpPayload:
+class SetUpPayload(Payload):
     user: FirstAdminPayload
     warning: str | UnsetType = UNSET
 

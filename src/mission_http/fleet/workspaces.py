@@ -54,7 +54,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
-from mission_http.platform.shapes import Fixed, Given, Of
+from mission_http.platform.shapes import Fixed, Given, Of, Payload
 from mission_http.platform.value_parsers import UUID_TEXT
 
 TENANT_NUMBER: Final = 1
@@ -76,20 +76,17 @@ class WorkspacePayload(FleetPayload[Organization]):
     agent_count: Annotated[int | UnsetType, Given()] = UNSET
 
 
-@frozen(kw_only=True)
-class WorkspaceAnswerPayload:
+class WorkspaceAnswerPayload(Payload):
     workspace: WorkspacePayload
 
 
-@frozen(kw_only=True)
-class WorkspaceListPayload:
+class WorkspaceListPayload(Payload):
     workspaces: list[WorkspacePayload]
     active_workspace_id: int
     tenant_id: int
 
 
-@frozen(kw_only=True)
-class DeletedWorkspacePayload:
+class DeletedWorkspacePayload(Payload):
     success: bool
     deleted: str
     agents_moved_to: int
