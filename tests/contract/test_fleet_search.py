@@ -3,15 +3,12 @@ Finding a text in the Fleet API, and the words of its activities.
 """
 
 import json
-from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 
 from mission_core.agents.use_cases import CreateAgent, create_agent
-from mission_core.events.model import Actor, Entry
-from mission_core.ids import OrganizationId
-from mission_http.fleet.activities import ACTIVITY_WORDINGS, activity_of
+from mission_core.values import JsonText
+from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
@@ -109,15 +106,11 @@ async def test_who_is_confined_to_a_board_finds_nothing_of_others(fleet: FleetDr
     assert [("task", "far away"), ("agent", "far")] == [(each["type"], each["title"]) for each in found["results"]]
 
 
-def entry(kind: str, **data) -> Entry:
+def described(kind: str, **data) -> str:
     """
-    An entry of that kind.
+    The description of an event of that kind.
     """
-    return Entry(
-        organization=OrganizationId(UUID(int=1)), position=1, kind=kind, at=datetime(2030, 1, 1, tzinfo=UTC),
-        actor=Actor("system", None, "api"), subject=UUID(int=2), payload=json.dumps(data) if data else None,
-        payload_digest=b"", digest=b"",
-    )  # fmt: skip
+    return description_of(kind, JsonText(json.dumps(data)) if data else None)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +133,7 @@ def test_an_entry_reads_as_an_activity(kind: str, data: dict, type: str, descrip
     """
     Also one whose payload was erased, and one of a kind that has no words of its own.
     """
-    told = activity_of(entry(kind, **data))
-
-    assert (type, description) == (told.type, told.description)
-    assert (data or None) == told.data
+    assert (type, description) == (wording_of(kind).type, described(kind, **data))
 
 
 def test_no_wording_fails_for_want_of_data() -> None:
@@ -151,4 +141,4 @@ def test_no_wording_fails_for_want_of_data() -> None:
     An erased entry still reads as something.
     """
     for kind in ACTIVITY_WORDINGS:
-        assert activity_of(entry(kind)).description
+        assert described(kind)

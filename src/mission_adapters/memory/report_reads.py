@@ -190,7 +190,7 @@ class MemoryReportReads:
 
     async def find_tasks(
         self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
-    ) -> FoundRows:
+    ) -> FoundRows[FoundTask]:
         """
         The tasks whose title, description or assignee contains the text, the most relevant first.
         """
@@ -205,7 +205,7 @@ class MemoryReportReads:
         hits.sort(key=lambda hit: (-hit[0], -hit[1].number))
         return FoundRows([_found_task(task, found) for found, task in hits[:limit]], len(hits))
 
-    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows:
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows[FoundAgent]:
         """
         The agents whose name, role or last activity contains the text, the most relevant first.
         """

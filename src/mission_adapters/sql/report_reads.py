@@ -343,7 +343,7 @@ class SqlReportReads:
 
     async def find_tasks(
         self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
-    ) -> FoundRows:
+    ) -> FoundRows[FoundTask]:
         """
         Return the tasks whose title, description or assignee contains the text.
         """
@@ -354,7 +354,7 @@ class SqlReportReads:
         found = await self._rows(statement, principal, {**given, "text": like_pattern(text), "most": limit})
         return FoundRows([FoundTask._make(row[: len(TASK_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
-    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows:
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows[FoundAgent]:
         """
         Return the agents whose name, role or last activity contains the text.
         """

@@ -7,7 +7,7 @@ In the rows, ids are 16 bytes and times are microseconds since 1970.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from attrs import frozen
@@ -18,6 +18,8 @@ from mission_core.values import moment
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
+
+FoundT = TypeVar("FoundT")
 
 
 @frozen(kw_only=True)
@@ -210,12 +212,12 @@ class FoundAgent(NamedTuple):
     relevance: int
 
 
-class FoundRows(NamedTuple):
+class FoundRows(NamedTuple, Generic[FoundT]):
     """
     The most relevant rows, and the number of all matches.
     """
 
-    rows: list[FoundTask] | list[FoundAgent]
+    rows: list[FoundT]
     total: int
 
 
@@ -262,13 +264,13 @@ class ReportReads(Protocol):
         """
 
     async def find_tasks(self, principal: Principal, text: str, *, limit: int,
-    assignee: str | None = None) -> FoundRows:
+    assignee: str | None = None) -> FoundRows[FoundTask]:
         """
         The tasks (of this assignee, if one is given) whose title, description or assignee contains the text, ignoring
         the case of A to Z; by relevance, then newest first. The cost is linear in all tasks.
         """
 
-    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows:
+    async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows[FoundAgent]:
         """
         The agents whose name, role or last activity contains the text, ignoring the case of A to Z; by relevance, then
         newest first. The cost is linear in all agents.

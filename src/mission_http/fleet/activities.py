@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from mission_core.events.model import Entry
     from mission_core.values import JsonText
 
 EventData = Mapping[str, Any]
@@ -25,24 +24,6 @@ class ActivityWording(NamedTuple):
     type: str
     entity: str
     description: str | Callable[[EventData], str]
-
-    def describe(self, data: EventData) -> str:
-        """
-        Describe an event by its payload.
-        """
-        text = self.description
-        return text.format_map(_TemplateData(data)) if isinstance(text, str) else text(data)
-
-
-class Activity(NamedTuple):
-    """
-    An event as an activity. Its *data* is the event's payload, or None if that was erased.
-    """
-
-    type: str
-    entity: str
-    description: str
-    data: EventData | None
 
 
 class _TemplateData(dict[str, Any]):
@@ -113,28 +94,19 @@ ACTIVITY_WORDINGS: Final = {
 }
 
 
-def activity_of(entry: Entry, *, title: str | None = None) -> Activity:
+def wording_of(kind: str) -> ActivityWording:
     """
-    Convert a log entry to an activity. *title* is its task's title, for events without one in their payload.
+    Return the wording of an event kind. A kind that is not listed is described by its name.
     """
-    return activity_from(entry.kind, entry.payload, title=title)
+    subject, _, what = kind.partition(".")
+    unlisted = ActivityWording(kind.replace(".", "_"), subject, f"{subject} {what}".replace("_", " "))
+    return ACTIVITY_WORDINGS.get(kind, unlisted)
 
 
-def activity_from(kind: str, payload: JsonText | None, *, title: str | None = None) -> Activity:
+def description_of(kind: str, payload: JsonText | None, *, title: str | None = None) -> str:
     """
-    Convert an event's kind and payload to an activity. A kind that is not listed is described by its name.
+    Describe an event. *title* is its task's title, for events without one in their payload.
     """
-    data: EventData | None = None if payload is None else msgspec.json.decode(payload)
-    worded = ACTIVITY_WORDINGS.get(kind)
-    if worded is None:
-        subject, _, what = kind.partition(".")
-        return Activity(activity_type_of(kind), subject, f"{subject} {what}".replace("_", " "), data)
-    return Activity(worded.type, worded.entity, worded.describe({"title": title, **(data or {})}), data)
-
-
-def activity_type_of(kind: str) -> str:
-    """
-    Return the activity type of an event kind.
-    """
-    worded = ACTIVITY_WORDINGS.get(kind)
-    return kind.replace(".", "_") if worded is None else worded.type
+    text = wording_of(kind).description
+    data = {"title": title} | ({} if payload is None else msgspec.json.decode(payload))
+    return text.format_map(_TemplateData(data)) if isinstance(text, str) else text(data)

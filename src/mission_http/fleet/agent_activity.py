@@ -5,9 +5,10 @@ Access rule, query parameters and payloads that the attribution and diagnostics 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 from attrs import define, frozen
@@ -17,21 +18,33 @@ from mission_core.accounts.model import AgentPrincipal, Role
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Denied
 from mission_core.ids import AgentId
+from mission_core.reports.agent_activity import ActivityEntry
 from mission_core.values import name_key
 from mission_http.fleet.access import agent_name_header_of
-from mission_http.fleet.activities import activity_from
+from mission_http.fleet.activities import description_of, wording_of
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import strict_agent_in
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, raw_json, seconds_of
+from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.shapes import Computed, Of, Payload
 
 if TYPE_CHECKING:
     from mission_core.agents.queries import AgentRow
-    from mission_core.reports.agent_activity import ActivityEntry
 
 MAX_HOURS: Final = 720
 NUMBERED_ENTITIES: Final = ("task", "agent")
 """Entity types whose number is shown as `entity_id`."""
+
+
+@frozen(kw_only=True)
+class AgentActivityQuery:
+    """
+    Query of a report on one agent: the hours it covers, and its sections, separated by commas.
+    """
+
+    hours: str | None = None
+    section: str | None = None
+    privileged: str | None = None
 
 
 @define
@@ -77,12 +90,11 @@ class AgentTimeframe:
     def since(self) -> datetime:
         return self.until - timedelta(hours=self.hours)
 
-    @property
-    def timeframe(self) -> dict[str, int]:
-        """
-        The payload of the timeframe.
-        """
-        return {"hours": self.hours, "since": seconds_of(self.since), "until": seconds_of(self.until)}
+
+class TimeframePayload(FleetPayload[AgentTimeframe]):
+    hours: int
+    since: UnixSeconds
+    until: UnixSeconds
 
 
 async def agent_with_access(request: Request, *, privileged: bool, refusal: str) -> tuple[AgentRow, bool]:
@@ -146,26 +158,56 @@ def sections_of(text: str | None, known: Sequence[str], mistakes: QueryErrorText
     return frozenset(named)
 
 
-def event_payload(entry: ActivityEntry) -> dict[str, Any]:
-    """
-    Return the event payload of a log entry.
-    """
-    activity = activity_from(entry.kind, entry.payload, title=entry.title)
-    return {
-        "id": entry.position,
-        "type": activity.type,
-        "description": activity.description,
-        "data": raw_json(entry.payload),
-        "created_at": entry.at // MICROSECONDS_PER_SECOND,
-    }
+def activity_type(kind: str) -> str:
+    return wording_of(kind).type
 
 
-def activity_payload(entry: ActivityEntry) -> dict[str, Any]:
+def events_by_type(kinds: Counter[str]) -> Counter[str]:
     """
-    Return the activity payload of a log entry, with the type and number of its entity.
+    Sum the number of events by activity type.
     """
-    entity = activity_from(entry.kind, entry.payload, title=entry.title).entity
-    return event_payload(entry) | {
-        "entity_type": entity,
-        "entity_id": entry.number if entity in NUMBERED_ENTITIES else None,
-    }
+    types: Counter[str] = Counter()
+    for kind, amount in sorted(kinds.items()):
+        types[activity_type(kind)] += amount
+    return types
+
+
+def entity_type(kind: str) -> str:
+    return wording_of(kind).entity
+
+
+def entity_number(entry: ActivityEntry) -> int | None:
+    return entry.number if entity_type(entry.kind) in NUMBERED_ENTITIES else None
+
+
+def entry_description(entry: ActivityEntry) -> str:
+    return description_of(entry.kind, entry.payload, title=entry.title)
+
+
+class EventPayload(FleetPayload[ActivityEntry]):
+    id: Annotated[int, Of("position")]
+    type: Annotated[str, Of("kind", activity_type)]
+    description: Annotated[str, Computed(entry_description)]
+    data: Annotated[dict[str, Any] | None, Of("payload")]
+    created_at: Annotated[UnixSeconds, Of("at")]
+
+
+class ActivityPayload(EventPayload):
+    entity_type: Annotated[str, Of("kind", entity_type)]
+    entity_id: Annotated[int | None, Computed(entity_number)]
+
+
+class TokenTotalPayload(Payload):
+    input_tokens: int
+    output_tokens: int
+    requests: int
+
+
+NO_TOKENS: Final = TokenTotalPayload(input_tokens=0, output_tokens=0, requests=0)
+
+
+class ModelTokensPayload(Payload):
+    model: str
+    input_tokens: int
+    output_tokens: int
+    request_count: int

@@ -14,15 +14,32 @@ from starlette.responses import Response
 
 from mission_http.fleet.access import ANY_CREDENTIAL
 from mission_http.fleet.errors import CredentialMissing
-from mission_http.fleet.report_payloads import IndexPayload
 from mission_http.fleet.wire import iso_of
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.exchange import dialect_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Payload
 
 CACHE_CONTROL: Final = "public, s-maxage=300, stale-while-revalidate=600"
 EVENT_STREAM: Final = {"path": "/api/events", "protocol": "SSE", "description": "All events, as they happen"}
 DOCS: Final = {"openapi": "/api/docs", "tree": "/api/docs/tree", "search": "/api/docs/search"}
+
+
+class IndexedPayload(Payload):
+    path: str
+    methods: list[str]
+    description: str
+    tag: str
+    auth: str
+
+
+class IndexPayload(Payload):
+    version: str
+    generated_at: str
+    total_endpoints: int
+    endpoints: list[IndexedPayload]
+    event_stream: dict[str, Any]
+    docs: dict[str, str]
 
 
 @define
@@ -32,29 +49,29 @@ class ApiIndex:
     """
 
     started: datetime = field(factory=lambda: datetime.now(UTC))
-    built: dict[str, Any] = field(factory=dict)
+    built: IndexPayload | None = None
 
     async def index(self, request: Request) -> Response:
         """
         List all paths with methods, description and required role.
         """
-        if not self.built:
+        if self.built is None:
             self.built = self._build(dialect_of(request))
         return json_response(self.built, headers={"cache-control": CACHE_CONTROL})
 
-    def _build(self, dialect: Dialect) -> dict[str, Any]:
+    def _build(self, dialect: Dialect) -> IndexPayload:
         endpoints = indexed_paths(dialect)
-        return {
-            "version": dialect.openapi_metadata.version,
-            "generated_at": iso_of(self.started),
-            "total_endpoints": len(endpoints),
-            "endpoints": endpoints,
-            "event_stream": EVENT_STREAM,
-            "docs": DOCS,
-        }
+        return IndexPayload(
+            version=dialect.openapi_metadata.version,
+            generated_at=iso_of(self.started),
+            total_endpoints=len(endpoints),
+            endpoints=endpoints,
+            event_stream=EVENT_STREAM,
+            docs=DOCS,
+        )
 
 
-def indexed_paths(dialect: Dialect) -> list[dict[str, Any]]:
+def indexed_paths(dialect: Dialect) -> list[IndexedPayload]:
     """
     List a dialect's paths. A path whose methods need different roles is listed once for each role.
     """
@@ -63,13 +80,13 @@ def indexed_paths(dialect: Dialect) -> list[dict[str, Any]]:
         if endpoint.listed:
             found.setdefault((dialect.path_of(endpoint), endpoint.who.name), []).append(endpoint)
     return [
-        {
-            "path": re.sub(r"{(\w+)}", r":\1", path),
-            "methods": [each.method for each in endpoints],
-            "description": "; ".join(each.summary.rstrip(".") for each in endpoints),
-            "tag": endpoints[0].tags[0] if endpoints[0].tags else dialect.name,
-            "auth": who,
-        }
+        IndexedPayload(
+            path=re.sub(r"{(\w+)}", r":\1", path),
+            methods=[each.method for each in endpoints],
+            description="; ".join(each.summary.rstrip(".") for each in endpoints),
+            tag=endpoints[0].tags[0] if endpoints[0].tags else dialect.name,
+            auth=who,
+        )
         for (path, who), endpoints in found.items()
     ]
 

@@ -7,41 +7,49 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
 from attrs import frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import DIAGNOSTICS
 from mission_core.agents.model import AgentNotFound
+from mission_core.agents.queries import AgentRow
 from mission_core.reports import agent_activity
 from mission_core.reports.agent_activity import (
     AGENT_FAILURE_KINDS,
+    ActivityAlert,
     ActivityEntry,
     ActivityPeriod,
+    AgentDoneTask,
     AgentTasks,
     HourlyEventCount,
 )
 from mission_core.values import EPOCH
 from mission_http.fleet.access import VIEWER
-from mission_http.fleet.activities import activity_type_of
 from mission_http.fleet.agent_activity import (
+    NO_TOKENS,
     ActivityAccessDenied,
+    AgentActivityQuery,
     AgentTimeframe,
+    EventPayload,
+    ModelTokensPayload,
     QueryErrorTexts,
+    TimeframePayload,
+    TokenTotalPayload,
     agent_with_access,
-    event_payload,
+    events_by_type,
     hours_of,
     sections_of,
 )
-from mission_http.fleet.agent_activity_payloads import AgentActivityQuery, DiagnosticsPayload
-from mission_http.fleet.attribution import NO_TOKENS
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, iso_of, seconds_of, shown_status
+from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, seconds_of, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Computed, Of, Payload
 
 REFUSAL: Final = "Diagnostics are self-scoped. Use privileged=1 with admin role for cross-agent access."
 QUERY_ERRORS: Final = QueryErrorTexts(
@@ -51,6 +59,99 @@ QUERY_ERRORS: Final = QueryErrorTexts(
 )
 MOST_RECENT, MOST_ERRORS = 10, 20
 HOUR: Final = timedelta(hours=1)
+
+
+class DiagnosedAgentPayload(FleetPayload[AgentRow]):
+    id: Annotated[int, Of("number")]
+    name: str
+    role: str
+    status: Annotated[str, Computed(shown_status)]
+
+
+class DiagnosticSummaryPayload(Payload):
+    tasks_completed: int
+    tasks_total: int
+    activity_count: int
+    error_count: int
+    error_rate_percent: float
+
+
+class CompletedTaskPayload(FleetPayload[AgentDoneTask]):
+    id: Annotated[int, Of("number")]
+    title: str
+    priority: str
+    updated_at: UnixSeconds
+
+
+class DiagnosticTasksPayload(Payload):
+    by_status: dict[str, int]
+    by_priority: dict[str, int]
+    recent_completed: list[CompletedTaskPayload]
+    throughput_per_day: float
+
+
+class TypeCountPayload(Payload):
+    type: str
+    count: int
+
+
+class DiagnosticErrorsPayload(Payload):
+    by_type: list[TypeCountPayload]
+    total: int
+    recent: list[EventPayload]
+
+
+class HourPayload(Payload):
+    timestamp: int
+    hour: str
+    count: int
+
+
+class DiagnosticActivityPayload(Payload):
+    by_type: list[TypeCountPayload]
+    timeline: list[HourPayload]
+
+
+class PeriodPayload(FleetPayload[ActivityPeriod]):
+    since: UnixSeconds
+    until: UnixSeconds
+    activities: int
+    errors: int
+    tasks_completed: int
+
+
+class ChangePayload(Payload):
+    activities_pct: float
+    errors_pct: float
+    tasks_completed_pct: float
+
+
+class TrendAlertPayload(FleetPayload[ActivityAlert]):
+    level: Literal["info", "warning"]
+    message: str
+
+
+class TrendsPayload(Payload):
+    current_period: PeriodPayload
+    previous_period: PeriodPayload
+    change: ChangePayload
+    alerts: list[TrendAlertPayload]
+
+
+class TokensPayload(Payload):
+    by_model: list[ModelTokensPayload]
+    total: TokenTotalPayload
+
+
+class DiagnosticsPayload(Payload):
+    agent: DiagnosedAgentPayload
+    timeframe: TimeframePayload
+    summary: DiagnosticSummaryPayload | UnsetType = UNSET
+    tasks: DiagnosticTasksPayload | UnsetType = UNSET
+    errors: DiagnosticErrorsPayload | UnsetType = UNSET
+    activity: DiagnosticActivityPayload | UnsetType = UNSET
+    trends: TrendsPayload | UnsetType = UNSET
+    tokens: TokensPayload | UnsetType = UNSET
 
 
 @frozen
@@ -84,103 +185,81 @@ async def diagnose(request: Request) -> Response:
         await reads.work(principal, agent.name, since=before, split=look.since, latest=MOST_RECENT),
         await reads.entries_by(principal, look.id, since=look.since, kinds=AGENT_FAILURE_KINDS, limit=MOST_ERRORS),
     )
-    told: dict[str, Any] = {
-        "agent": {
-            "id": agent.number,
-            "name": agent.name,
-            "role": agent.role,
-            "status": shown_status(agent, at=look.until),
-        },
-        "timeframe": look.timeframe,
-    }
-    return json_response(told | {name: tell(found) for name, tell in SECTIONS.items() if name in sections})
+    return json_response(
+        DiagnosticsPayload(
+            agent=DiagnosedAgentPayload.of(agent, at=look.until),
+            timeframe=TimeframePayload.of(look),
+            **{name: section(found) for name, section in SECTIONS.items() if name in sections},
+        )
+    )
 
 
-def _summary(found: DiagnosticsData) -> dict[str, Any]:
+def _summary(found: DiagnosticsData) -> DiagnosticSummaryPayload:
     kinds = agent_activity.events_by_kind(found.amounts)
     activities, errors = sum(kinds.values()), agent_activity.failure_count(kinds)
-    return {
-        "tasks_completed": found.work.after,
-        "tasks_total": sum(cell.amount for cell in found.work.status_counts),
-        "activity_count": activities,
-        "error_count": errors,
-        "error_rate_percent": round(errors / activities * 100, 2) if activities else 0.0,
-    }
+    return DiagnosticSummaryPayload(
+        tasks_completed=found.work.after,
+        tasks_total=sum(cell.amount for cell in found.work.status_counts),
+        activity_count=activities,
+        error_count=errors,
+        error_rate_percent=round(errors / activities * 100, 2) if activities else 0.0,
+    )
 
 
-def _tasks(found: DiagnosticsData) -> dict[str, Any]:
+def _tasks(found: DiagnosticsData) -> DiagnosticTasksPayload:
     by_status: Counter[str] = Counter()
     by_priority: Counter[str] = Counter()
     for cell in found.work.status_counts:
         by_status[cell.status] += cell.amount
         by_priority[cell.priority] += cell.amount
-    return {
-        "by_status": by_status,
-        "by_priority": by_priority,
-        "recent_completed": [
-            {"id": task.number, "title": task.title, "priority": task.priority,
-            "updated_at": task.updated_at // MICROSECONDS_PER_SECOND}
-            for task in found.work.latest
-        ],
-        "throughput_per_day": agent_activity.tasks_per_day(found.work.after, hours=found.timeframe.hours),
-    }
+    return DiagnosticTasksPayload(
+        by_status=by_status,
+        by_priority=by_priority,
+        recent_completed=[CompletedTaskPayload.of(task) for task in found.work.latest],
+        throughput_per_day=agent_activity.tasks_per_day(found.work.after, hours=found.timeframe.hours),
+    )
 
 
-def _errors(found: DiagnosticsData) -> dict[str, Any]:
+def _errors(found: DiagnosticsData) -> DiagnosticErrorsPayload:
     kinds = agent_activity.events_by_kind(found.amounts)
     failed = Counter({kind: kinds[kind] for kind in AGENT_FAILURE_KINDS if kinds[kind]})
-    return {
-        "by_type": _by_type(failed),
-        "total": sum(failed.values()),
-        "recent": [event_payload(entry) for entry in found.errors],
-    }
+    return DiagnosticErrorsPayload(
+        by_type=_by_type(failed), total=failed.total(), recent=[EventPayload.of(entry) for entry in found.errors]
+    )
 
 
-def _activity(found: DiagnosticsData) -> dict[str, Any]:
+def _activity(found: DiagnosticsData) -> DiagnosticActivityPayload:
     moments = ((EPOCH + hour * HOUR, count) for hour, count in agent_activity.events_by_hour(found.amounts))
-    return {
-        "by_type": _by_type(agent_activity.events_by_kind(found.amounts)),
-        "timeline": [{"timestamp": seconds_of(at), "hour": iso_of(at), "count": count} for at, count in moments],
-    }
+    return DiagnosticActivityPayload(
+        by_type=_by_type(agent_activity.events_by_kind(found.amounts)),
+        timeline=[HourPayload(timestamp=seconds_of(at), hour=iso_of(at), count=count) for at, count in moments],
+    )
 
 
-def _by_type(kinds: Counter[str]) -> list[dict[str, Any]]:
-    types: Counter[str] = Counter()
-    for kind, amount in sorted(kinds.items()):
-        types[activity_type_of(kind)] += amount
-    return [{"type": type, "count": count} for type, count in types.most_common()]
+def _by_type(kinds: Counter[str]) -> list[TypeCountPayload]:
+    return [TypeCountPayload(type=type, count=count) for type, count in events_by_type(kinds).most_common()]
 
 
-def _trends(found: DiagnosticsData) -> dict[str, Any]:
+def _trends(found: DiagnosticsData) -> TrendsPayload:
     current, previous = agent_activity.compared_periods(found.amounts, found.work, hours=found.timeframe.hours,
     until=found.timeframe.until)
-    measured = ("activities", "errors", "tasks_completed")
-    return {
-        "current_period": _period(current),
-        "previous_period": _period(previous),
-        "change": {
-            f"{name}_pct": agent_activity.percent_change(getattr(current, name),
-            getattr(previous, name)) for name in measured
-        },
-        "alerts": [alert._asdict() for alert in agent_activity.activity_alerts(current, previous)],
+    changes = {
+        f"{name}_pct": agent_activity.percent_change(getattr(current, name), getattr(previous, name))
+        for name in ("activities", "errors", "tasks_completed")
     }
+    return TrendsPayload(
+        current_period=PeriodPayload.of(current),
+        previous_period=PeriodPayload.of(previous),
+        change=ChangePayload(**changes),
+        alerts=[TrendAlertPayload.of(alert) for alert in agent_activity.activity_alerts(current, previous)],
+    )
 
 
-def _period(period: ActivityPeriod) -> dict[str, int]:
-    return {
-        "since": seconds_of(period.since),
-        "until": seconds_of(period.until),
-        "activities": period.activities,
-        "errors": period.errors,
-        "tasks_completed": period.tasks_completed,
-    }
+def _tokens(found: DiagnosticsData) -> TokensPayload:
+    return TokensPayload(by_model=[], total=NO_TOKENS)
 
 
-def _tokens(found: DiagnosticsData) -> dict[str, Any]:
-    return {"by_model": [], "total": NO_TOKENS}
-
-
-SECTIONS: Final[Mapping[str, Callable[[DiagnosticsData], dict[str, Any]]]] = {
+SECTIONS: Final[Mapping[str, Callable[[DiagnosticsData], Any]]] = {
     "summary": _summary,
     "tasks": _tasks,
     "errors": _errors,

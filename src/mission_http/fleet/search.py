@@ -5,9 +5,10 @@ Search for a text in tasks, agents and activities.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from attrs import frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,20 +16,17 @@ from mission_core.accounts.model import Principal, readable_boards
 from mission_core.ports import Ports
 from mission_core.reports.queries import FoundAgent, FoundTask
 from mission_core.reports.text_search import ELSEWHERE, ascii_lowercased, excerpt
-from mission_core.values import micros
 from mission_http.fleet.access import VIEWER, is_restricted_agent
-from mission_http.fleet.activities import activity_of
+from mission_http.fleet.activities import description_of
 from mission_http.fleet.errors import InvalidRequest
-from mission_http.fleet.report_payloads import SearchPayload
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, seconds_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Length, NumberRange
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Payload
 
-SearchResults = tuple[list[dict[str, Any]], int]
-"""Payloads of the best matches, the best first, and the number of all matches."""
 ResultType = Literal[
     "task", "agent", "activity", "audit", "message", "webhook", "pipeline", "tasks", "agents", "activities", "all"
 ]
@@ -46,6 +44,26 @@ class SearchQuery:
     limit: Annotated[int, NumberRange(0)] = 30
 
 
+class FindPayload(Payload):
+    type: str
+    id: int
+    title: str
+    subtitle: str | UnsetType = UNSET
+    created_at: int
+    relevance: int
+    excerpt: str | UnsetType = UNSET
+
+
+class SearchPayload(Payload):
+    query: str
+    count: int
+    results: list[FindPayload]
+
+
+SearchResults = tuple[list[FindPayload], int]
+"""The best matches, the best first, and the number of all matches."""
+
+
 async def search(request: Request) -> Response:
     """
     Search for a text, ignoring the case of A to Z and without wildcards.
@@ -59,14 +77,15 @@ async def search(request: Request) -> Response:
     if len(text) < MIN_QUERY_LENGTH:
         raise InvalidRequest(f"Query must be at least {MIN_QUERY_LENGTH} characters")
     wanted = ALIASES.get(query.type, query.type) if query.type else None
-    limit, found, count = min(query.limit, MAX_RESULTS), [], 0
+    found: list[FindPayload] = []
+    limit, count = min(query.limit, MAX_RESULTS), 0
     for kind, find in SEARCH_FUNCTIONS.items():
         if wanted in (None, kind):
             rows, total = await find(ports_of(request), principal_of(request), text, max(limit, 1))
             found += rows
             count += total
-    found.sort(key=lambda each: (-each["relevance"], -each["created_at"]))
-    return json_response({"query": text, "count": count, "results": found[:limit]})
+    found.sort(key=lambda each: (-each.relevance, -each.created_at))
+    return json_response(SearchPayload(query=text, count=count, results=found[:limit]))
 
 
 async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) -> SearchResults:
@@ -75,19 +94,11 @@ async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) 
     """
     own = principal.name if is_restricted_agent(principal) else None
     found = await ports.reads.reports.find_tasks(principal, text, limit=limit, assignee=own)
-    return [_task(row, text) for row in found.rows if isinstance(row, FoundTask)], found.total
-
-
-def _task(row: FoundTask, text: str) -> dict[str, Any]:
-    shown = {
-        "type": "task",
-        "id": row.number,
-        "title": row.title,
-        "subtitle": row.status if row.assignee is None else f"{row.status} · {row.assignee}",
-        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
-        "relevance": row.relevance,
-    }
-    return _with_excerpt(shown, row.description, text)
+    return [
+        _result("task", row, row.title, row.status if row.assignee is None else f"{row.status} · {row.assignee}",
+        excerpt(row.description, text))
+        for row in found.rows
+    ], found.total
 
 
 async def find_agents(ports: Ports, principal: Principal, text: str, limit: int) -> SearchResults:
@@ -95,24 +106,16 @@ async def find_agents(ports: Ports, principal: Principal, text: str, limit: int)
     Search agents.
     """
     found = await ports.reads.reports.find_agents(principal, text, limit=limit)
-    return [_agent(row, text) for row in found.rows if isinstance(row, FoundAgent)], found.total
+    return [
+        _result("agent", row, row.name, row.role, excerpt(row.activity, text)) for row in found.rows
+    ], found.total
 
 
-def _agent(row: FoundAgent, text: str) -> dict[str, Any]:
-    shown = {
-        "type": "agent",
-        "id": row.number,
-        "title": row.name,
-        "subtitle": row.role,
-        "created_at": row.created_at // MICROSECONDS_PER_SECOND,
-        "relevance": row.relevance,
-    }
-    return _with_excerpt(shown, row.activity, text)
-
-
-def _with_excerpt(shown: dict[str, Any], where: str | None, text: str) -> dict[str, Any]:
-    found = excerpt(where, text)
-    return shown if found is None else shown | {"excerpt": found}
+def _result(type: str, row: FoundTask | FoundAgent, title: str, subtitle: str, excerpt: str | None) -> FindPayload:
+    return FindPayload(
+        type=type, id=row.number, title=title, subtitle=subtitle, created_at=row.created_at // MICROSECONDS_PER_SECOND,
+        relevance=row.relevance, excerpt=UNSET if excerpt is None else excerpt,
+    )  # fmt: skip
 
 
 async def find_activities(ports: Ports, principal: Principal, text: str, limit: int) -> SearchResults:
@@ -129,18 +132,18 @@ async def find_activities(ports: Ports, principal: Principal, text: str, limit: 
     )
     found = []
     for entry in reversed(entries):
-        description = activity_of(entry).description
+        description = description_of(entry.kind, entry.payload)
         if wanted in ascii_lowercased(description) or wanted in ascii_lowercased(entry.actor.name):
             found.append((entry, description))
     return [
-        {
-            "type": "activity",
-            "id": entry.position,
-            "title": description,
-            "subtitle": entry.actor.name,
-            "created_at": micros(entry.at) // MICROSECONDS_PER_SECOND,
-            "relevance": ELSEWHERE,
-        }
+        FindPayload(
+            type="activity",
+            id=entry.position,
+            title=description,
+            subtitle=entry.actor.name,
+            created_at=seconds_of(entry.at),
+            relevance=ELSEWHERE,
+        )
         for entry, description in found[:limit]
     ], len(found)
 
