@@ -4,40 +4,97 @@ Operations that change, delete, hide and unhide an agent.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import fields
+from attrs import fields, frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import KeyOfAnotherAgent
 from mission_core.agents.model import AgentNotFound, MainAgentProtected, SessionKeyTaken
+from mission_core.agents.queries import AgentRow
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import AgentId
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
-from mission_core.values import ABSENT, UNSTORABLE
+from mission_core.values import ABSENT, UNSTORABLE, Absent
 from mission_http.fleet.access import ADMIN, OPERATOR
-from mission_http.fleet.agent_bodies import RUNTIMES, DeleteAgentBody, UpdateAgentBody, UpdateNamedAgentBody
-from mission_http.fleet.agent_payloads import DeletedAgentPayload, HiddenPayload, UpdatedAgentPayload
 from mission_http.fleet.agents import NO_GATEWAY
+from mission_http.fleet.bodies import JsonObjectText
 from mission_http.fleet.errors import HostToolMissing, InvalidRequest
 from mission_http.fleet.path_parameters import agent_in
 from mission_http.fleet.payloads import AgentPayload, SuccessPayload
 from mission_http.fleet.responses import perform_once_for_id
-from mission_http.fleet.wire import command_arguments
+from mission_http.fleet.souls import SoulText
+from mission_http.fleet.wire import FleetPayload, command_arguments
 from mission_http.platform.bodies import body_of, parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Length, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Fixed, Of, Payload
 
 FIELD_NAMES: Final = {"name": "", "runtime_type": "", "last_activity": "activity", "soul_content": "soul"}
 GATEWAY_FIELD_NAMES: Final = {"gateway_config": "over_config", "write_to_gateway": ""}
-BODY_FIELDS: Final = frozenset(one.name for one in fields(UpdateAgentBody))
+RUNTIMES: Final = ("hermes", "openclaw", "claude", "codex", "custom")
+RoleText = Annotated[str, Length(1, 100, says="Role is required")]
+RuntimeName = Annotated[Any, SchemaOverride({"enum": [*RUNTIMES, "", None]})]
 NO_WORKSPACES: Final = "this server has no tool that removes workspaces; delete the agent without remove_workspace"
+
+
+@frozen(kw_only=True)
+class UpdateNamedAgentBody:
+    """
+    Changes of the agent with this name.
+    """
+
+    name: Annotated[Any, SchemaOverride({"type": "string"})] = None
+    status: Annotated[str, Length(1, 100)] | Absent = ABSENT
+    last_activity: Annotated[str, Length(0, 500)] | Absent | None = ABSENT
+    config: JsonObjectText | Absent = ABSENT
+    session_key: Annotated[str, Length(0, 300)] | Absent | None = ABSENT
+    soul_content: SoulText | Absent | None = ABSENT
+    role: RoleText | Absent = ABSENT
+    runtime_type: RuntimeName | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class UpdateAgentBody:
+    role: RoleText | Absent = ABSENT
+    gateway_config: JsonObjectText | Absent = ABSENT
+    write_to_gateway: bool = False
+
+
+@frozen(kw_only=True)
+class DeleteAgentBody:
+    remove_workspace: bool = False
+
+
+class UpdatedAgentPayload(Payload):
+    success: bool
+    agent: AgentPayload
+    warning: str | UnsetType = UNSET
+    ignored: list[str] | UnsetType = UNSET
+
+
+class DeletedAgentPayload(Payload):
+    success: bool
+    deleted: str
+    remove_workspace: bool
+    warning: str | UnsetType = UNSET
+
+
+class HiddenPayload(FleetPayload[AgentRow]):
+    success: Annotated[bool, Fixed(True)]
+    agent_id: Annotated[int, Of("number")]
+    hidden: bool
+
+
+BODY_FIELDS: Final = frozenset(one.name for one in fields(UpdateAgentBody))
 
 
 async def change_named(request: Request) -> Response:
@@ -60,7 +117,7 @@ async def change_named(request: Request) -> Response:
         raise InvalidRequest("No fields to update")
     command = UpdateAgent(agent=AgentId(UUID(bytes=row.id)), own=True, expects=expected_version_of(request), **changes)
     agent = await update_agent(ports, principal, command)
-    return json_response({"success": True}, headers={"etag": etag_of(agent.version)})
+    return json_response(SuccessPayload(success=True), headers={"etag": etag_of(agent.version)})
 
 
 def _runtime(value: object) -> str | None:
@@ -83,12 +140,13 @@ async def change(request: Request) -> Response:
     command = UpdateAgent(agent=agent_in(request), own=True, expects=expected_version_of(request), **changes)
     agent = await update_agent(ports, principal, command)
     row = await ports.reads.agents.get(principal, agent.id)
-    answer: dict[str, Any] = {"success": True, "agent": AgentPayload.of(row, at=ports.clock.now())}
-    if body.write_to_gateway:
-        answer["warning"] = NO_GATEWAY
     sent = await parsed_body_of(request) if await raw_body_of(request) else {}
-    if ignored := sorted(sent.keys() - BODY_FIELDS):
-        answer["ignored"] = ignored
+    answer = UpdatedAgentPayload(
+        success=True,
+        agent=AgentPayload.of(row, at=ports.clock.now()),
+        warning=NO_GATEWAY if body.write_to_gateway else UNSET,
+        ignored=sorted(sent.keys() - BODY_FIELDS) or UNSET,
+    )
     return json_response(answer, headers={"etag": etag_of(row.version)})
 
 
@@ -105,7 +163,7 @@ async def remove(request: Request) -> Response:
         row = await ports.reads.agents.get(principal, named)
         raise HostToolMissing(f"Failed to remove OpenClaw workspace for {row.name}: no host tool", NO_WORKSPACES)
     agent = await delete_agent(ports, principal, DeleteAgent(agent=named, expects=expected_version_of(request)))
-    return json_response({"success": True, "deleted": agent.name, "remove_workspace": False})
+    return json_response(DeletedAgentPayload(success=True, deleted=agent.name, remove_workspace=False))
 
 
 async def hide(request: Request) -> Response:
@@ -129,8 +187,7 @@ async def unhide(request: Request) -> Response:
 
 async def _hidden_response(request: Request, agent: AgentId) -> Response:
     row = await ports_of(request).reads.agents.get(principal_of(request), agent)
-    answer = {"success": True, "agent_id": row.number, "hidden": bool(row.hidden)}
-    return json_response(answer, headers={"etag": etag_of(row.version)})
+    return json_response(HiddenPayload.of(row), headers={"etag": etag_of(row.version)})
 
 
 ENDPOINTS = [

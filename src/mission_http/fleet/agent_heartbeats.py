@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
 from attrs import evolve
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,8 +27,8 @@ from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER
 from mission_http.fleet.bodies import AgentHeartbeatBody
 from mission_http.fleet.own_agent_rule import own_agent_only, own_agent_row
 from mission_http.fleet.path_parameters import agent_in
-from mission_http.fleet.payloads import AgentHeartbeatPayload
-from mission_http.fleet.wire import seconds_of, seconds_or_none
+from mission_http.fleet.payloads import AgentHeartbeatPayload, WorkItemPayload, WorkItemsPayload
+from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldsInvalid
@@ -77,9 +78,10 @@ async def report(request: Request) -> Response:
             agent = await perform_once(request, record_agent_heartbeat, sign, _agent_again)
             await renew_leases_for_request(request, principal, agent=agent.name)
     except AgentNotFound as refusal:
-        return json_response({"error": str(refusal), "token_recorded": False})
+        return json_response(AgentHeartbeatPayload(error=str(refusal), token_recorded=False))
     work = await _work_items_for(ports, principal, agent.name, at=ports.clock.now())
-    return json_response(work | {"token_recorded": False})
+    work.token_recorded = False
+    return json_response(work)
 
 
 def _heartbeat_command(request: Request) -> RecordAgentHeartbeat:
@@ -103,31 +105,25 @@ async def _agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent
         return await unit.agents.get(AgentId(agent))
 
 
-async def _work_items_for(ports: Ports, principal: Principal, name: str, *, at: datetime) -> dict[str, Any]:
+async def _work_items_for(ports: Ports, principal: Principal, name: str, *, at: datetime) -> AgentHeartbeatPayload:
     rows = await ports.reads.tasks.open_of_assignee(principal, name, limit=MAX_TASKS)
-    found: dict[str, Any] = {"agent": name, "checked_at": seconds_of(at)}
+    found = AgentHeartbeatPayload(status="HEARTBEAT_OK", agent=name, checked_at=seconds_of(at))
     if not rows:
-        return {"status": "HEARTBEAT_OK", **found, "message": "No work items found"}
-    items = [{"type": "assigned_tasks", "count": len(rows), "items": [_work_item(row) for row in rows]}]
-    return {"status": "WORK_ITEMS_FOUND", **found, "work_items": items, "total_items": len(rows)}
+        found.message = "No work items found"
+        return found
+    items = WorkItemsPayload(type="assigned_tasks", count=len(rows), items=[_work_item(row) for row in rows])
+    found.status, found.work_items, found.total_items = "WORK_ITEMS_FOUND", [items], len(rows)
+    return found
 
 
-def _work_item(row: TaskRow) -> dict[str, Any]:
-    item = {
-        "id": row.number,
-        "title": row.title,
-        "status": row.status,
-        "priority": row.priority,
-        "due_date": seconds_or_none(row.due_at),
-    }
+def _work_item(row: TaskRow) -> WorkItemPayload:
+    item = WorkItemPayload.of(row)
     if row.metadata == EMPTY_OBJECT:
         return item
     metadata = msgspec.json.decode(row.metadata)
     for shown, keys in METADATA_KEYS.items():
         texts = (metadata.get(key) for key in keys)
-        found = next((text for text in texts if isinstance(text, str) and text.strip()), None)
-        if found is not None:
-            item[shown] = found
+        setattr(item, shown, next((text for text in texts if isinstance(text, str) and text.strip()), UNSET))
     return item
 
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,8 +23,15 @@ from mission_http.fleet.access import ADMIN
 from mission_http.fleet.bodies import MakeKeyBody, RevokeKeyBody
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import strict_agent_in
-from mission_http.fleet.payloads import KeyholderPayload, KeyListPayload, KeyPayload, MadeKeyPayload, RevokedKeyPayload
-from mission_http.fleet.wire import moment_of, seconds_of
+from mission_http.fleet.payloads import (
+    KeyholderPayload,
+    KeyListPayload,
+    KeyPayload,
+    MadeKeyPayload,
+    NewKeyPayload,
+    RevokedKeyPayload,
+)
+from mission_http.fleet.wire import moment_of, unset_if_none
 from mission_http.platform.bodies import object_body_of, parsed_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -50,16 +56,6 @@ async def list_keys(request: Request) -> Response:
     return json_response(KeyListPayload(agent=holder, keys=[KeyPayload.of(key) for key in keys]))
 
 
-@frozen
-class CreatedKey:
-    """
-    A new key, with its secret. For a repeated request the secret is None.
-    """
-
-    key: ApiKey
-    secret: str | None
-
-
 async def add_key(request: Request) -> Response:
     """
     Create a key for an agent.
@@ -68,30 +64,13 @@ async def add_key(request: Request) -> Response:
     """
     agent = await ports_of(request).reads.agents.get(principal_of(request), strict_agent_in(request))
     command = _make_key_command(AgentId(UUID(bytes=agent.id)), await object_body_of(request))
-    made = await perform_once(request, _create_key, command, _created_again)
-    key = made.key
-    answer: dict[str, Any] = {
-        "key": {
-            "id": key.number,
-            "name": key.name,
-            "key_prefix": key.prefix,
-            "scopes": key.scopes,
-            "expires_at": seconds_of(key.expires_at) if key.expires_at else None,
-            "created_at": seconds_of(key.created_at),
-        }
-    }
-    if made.secret is not None:
-        answer["api_key"] = made.secret
-    return json_response(answer, 201)
+    key, secret = await perform_once(request, create_key, command, _created_again)
+    return json_response(MadeKeyPayload(key=NewKeyPayload.of(key), api_key=unset_if_none(secret)), 201)
 
 
-async def _create_key(ports: Ports, principal: Principal, command: CreateKey) -> CreatedKey:
-    return CreatedKey(*await create_key(ports, principal, command))
-
-
-async def _created_again(ports: Ports, principal: Principal, key: UUID) -> CreatedKey:
+async def _created_again(ports: Ports, principal: Principal, key: UUID) -> tuple[ApiKey, str | None]:
     async with ports.unit(principal) as unit:
-        return CreatedKey(await unit.keys.get(ApiKeyId(key)), None)
+        return await unit.keys.get(ApiKeyId(key)), None
 
 
 def _make_key_command(agent: AgentId, body: Mapping[str, Any]) -> CreateKey:
@@ -124,8 +103,7 @@ async def end_key(request: Request) -> Response:
         raise InvalidRequest("key_id must be a positive integer")
     command = RevokeKey(agent=strict_agent_in(request), key=ApiKeyNumber(number))
     key = await revoke_key(ports_of(request), principal_of(request), command)
-    revoked_at = seconds_of(key.revoked_at) if key.revoked_at else None
-    return json_response({"success": True, "key_id": key.number, "revoked_at": revoked_at})
+    return json_response(RevokedKeyPayload.of(key))
 
 
 ENDPOINTS = [

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +25,7 @@ from mission_core.tasks.model import Status
 from mission_core.values import json_text, name_key
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
-from mission_http.fleet.bodies import AgentPageQuery, CreateAgentBody, RegisterAgentBody
+from mission_http.fleet.bodies import AgentPageQuery, CreateAgentBody, RegisterAgentBody, required_object_of
 from mission_http.fleet.errors import VALIDATION, InvalidRequest
 from mission_http.fleet.own_agent_rule import readable_agent_row
 from mission_http.fleet.payloads import (
@@ -33,12 +33,13 @@ from mission_http.fleet.payloads import (
     AgentListPayload,
     AgentPayload,
     MadeAgentPayload,
+    RegisteredAgentPayload,
     RegistrationPayload,
+    TaskStatsPayload,
 )
-from mission_http.fleet.wire import command_arguments, page_number, seconds_of
-from mission_http.platform.bodies import body_of, parsed_body_of
+from mission_http.fleet.wire import command_arguments, page_number, unset_if_none
+from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.errors import BodyMalformed, BodyMissing
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
@@ -62,7 +63,6 @@ AGENT_FIELD_NAMES: Final = {
     "write_to_gateway": "",
     "provision_openclaw_workspace": "",
 }
-STATS_STATUSES: Final = (Status.ASSIGNED, Status.IN_PROGRESS, Status.QUALITY_REVIEW, Status.DONE)
 
 
 async def list_agents(request: Request) -> Response:
@@ -82,17 +82,25 @@ async def list_agents(request: Request) -> Response:
         for row, key in zip(listed.rows, keys, strict=True)
     ]
     return json_response(
-        {"agents": agents, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
+        AgentListPayload(
+            agents=agents, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit
+        )
     )
 
 
-def task_stats_of(counts: Mapping[tuple[str, str], int], key: str) -> dict[str, int]:
+def task_stats_of(counts: Mapping[tuple[str, str], int], key: str) -> TaskStatsPayload:
     """
     Count an agent's tasks, in total and by status. *key* is its name key.
     """
-    stats = {"total": sum(counts.get((key, status.value), 0) for status in Status)}
-    stats |= {status.value: counts.get((key, status.value), 0) for status in STATS_STATUSES}
-    return stats | {"completed": stats[Status.DONE.value]}
+    stats = {status: counts.get((key, status.value), 0) for status in Status}
+    return TaskStatsPayload(
+        total=sum(stats.values()),
+        assigned=stats[Status.ASSIGNED],
+        in_progress=stats[Status.IN_PROGRESS],
+        quality_review=stats[Status.QUALITY_REVIEW],
+        done=stats[Status.DONE],
+        completed=stats[Status.DONE],
+    )
 
 
 async def add_agent(request: Request) -> Response:
@@ -106,11 +114,11 @@ async def add_agent(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, made.agent.id)
     shown = AgentPayload.of(row, at=ports.clock.now(), taskStats=task_stats_of({}, ""))
-    answer: dict[str, Any] = {"agent": shown}
-    if made.token is not None:
-        answer["agent_token"] = made.token
-    if body.write_to_gateway:
-        answer["warning"] = NO_GATEWAY
+    answer = MadeAgentPayload(
+        agent=shown,
+        agent_token=unset_if_none(made.token),
+        warning=NO_GATEWAY if body.write_to_gateway else UNSET,
+    )
     return json_response(answer, 201, {"etag": etag_of(row.version)})
 
 
@@ -144,31 +152,16 @@ async def register(request: Request) -> Response:
 
     The key of a new agent is returned as `agent_token`, once.
     """
-    made = await perform_once(request, register_agent, _register_command(await _loose_body(request)), _created_again)
+    command = _register_command(await required_object_of(request))
+    made = await perform_once(request, register_agent, command, _created_again)
     agent = made.agent
-    answer: dict[str, Any] = {
-        "agent": {
-            "id": agent.number,
-            "name": agent.name,
-            "role": agent.role,
-            "status": "idle",
-            "created_at": seconds_of(agent.created_at),
-            "version": agent.version,
-        },
-        "registered": made.new,
-        "message": "Agent registered successfully" if made.new else "Agent already registered, status updated",
-    }
-    if made.token is not None:
-        answer["agent_token"] = made.token
+    answer = RegistrationPayload(
+        agent=RegisteredAgentPayload.of(agent),
+        registered=made.new,
+        message="Agent registered successfully" if made.new else "Agent already registered, status updated",
+        agent_token=unset_if_none(made.token),
+    )
     return json_response(answer, 201 if made.new else 200, {"etag": etag_of(agent.version)})
-
-
-async def _loose_body(request: Request) -> dict[str, Any]:
-    with suppress(BodyMissing, BodyMalformed):
-        body = await parsed_body_of(request)
-        if isinstance(body, dict):
-            return body
-    raise InvalidRequest("Request body required")
 
 
 def _register_command(body: Mapping[str, Any]) -> RegisterAgent:
@@ -194,7 +187,8 @@ async def get_agent(request: Request) -> Response:
     """
     ports = ports_of(request)
     row = await readable_agent_row(request)
-    return json_response({"agent": AgentPayload.of(row, at=ports.clock.now())}, headers={"etag": etag_of(row.version)})
+    answer = AgentAnswerPayload(agent=AgentPayload.of(row, at=ports.clock.now()))
+    return json_response(answer, headers={"etag": etag_of(row.version)})
 
 
 ENDPOINTS = [

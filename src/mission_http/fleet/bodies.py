@@ -5,10 +5,12 @@ Request bodies and queries for agents, tasks, projects and keys.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from attrs import field, fields, frozen
+from starlette.requests import Request
 
 from mission_core.boards.model import BoardStatus
 from mission_core.errors import InvalidField
@@ -17,7 +19,8 @@ from mission_core.tasks.runs import TaskResult
 from mission_core.values import ABSENT, Absent, JsonText, PageRequest, canonical
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import MAX_UNIX_SECONDS, seconds_of
-from mission_http.platform.errors import FieldError, FieldsInvalid, single_value_error
+from mission_http.platform.bodies import parsed_body_of
+from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldError, FieldsInvalid, single_value_error
 from mission_http.platform.field_annotations import (
     CustomCheck,
     Length,
@@ -377,3 +380,17 @@ class UpdateProjectBody:
             raise ValueError("At least one field is required")
         if self.ticket_prefix is not ABSENT and self.ticketPrefix is not ABSENT:
             raise ValueError("Use only one ticket prefix field")
+
+
+async def required_object_of(request: Request, otherwise: str = "Request body required") -> dict[str, Any]:
+    """
+    Read a JSON object from the request body.
+
+    Raises:
+        InvalidRequest: With this text, if there is no body or it is anything else.
+    """
+    with suppress(BodyMissing, BodyMalformed):
+        body = await parsed_body_of(request)
+        if isinstance(body, dict):
+            return body
+    raise InvalidRequest(otherwise)

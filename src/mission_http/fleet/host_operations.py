@@ -5,8 +5,9 @@ host, so requests are validated and then refused.
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,8 +16,6 @@ from mission_core.agents.model import AgentNotFound
 from mission_core.prompt_injection import critical_findings
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.agent_bodies import CommsQuery, FileBody, FileName, FileQuery, MessageBody, WakeBody
-from mission_http.fleet.agent_payloads import CommsPayload, FilesPayload, WokenPayload, WrittenFilePayload
 from mission_http.fleet.errors import VALIDATION, FileTooLarge, HostToolMissing, InvalidRequest, PromptInjectionDetected
 from mission_http.fleet.path_parameters import agent_in
 from mission_http.fleet.payloads import SuccessPayload
@@ -24,14 +23,126 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import BodyTooLarge
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Length, NumberRange, SchemaOverride, WireName
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Payload
 
 MAX_FILE_BYTES: Final = 1_048_576
+FileName = Literal[
+    "agent.md", "identity.md", "soul.md", "WORKING.md", "MEMORY.md", "TOOLS.md", "AGENTS.md", "MISSION.md", "USER.md"
+]
 UNREACHABLE: Final = (
     "this server has no tool that reaches sessions on a host; nothing was delivered and nothing was kept"
 )
+
+
+@frozen(kw_only=True)
+class WakeBody:
+    message: str | Absent = ABSENT
+    reason: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class MessageBody:
+    """
+    A message to an agent. *content* is an alias of *message*. The sender is the authenticated caller.
+    """
+
+    to: Annotated[str, Length(1, says="Recipient is required")]
+    message: Annotated[str, Length(1, says="Message is required")] | Absent = ABSENT
+    content: Annotated[str, Length(1, says="Message is required")] | Absent = ABSENT
+    sender: Annotated[Any, WireName("from"), SchemaOverride({"type": "string"})] = None
+    type: str | Absent = ABSENT
+
+
+@frozen(kw_only=True)
+class CommsQuery:
+    limit: Annotated[int, NumberRange(0)] = 100
+    offset: Annotated[int, NumberRange(0)] = 0
+    since: Annotated[int | None, NumberRange(0)] = None
+    agent: str | None = None
+
+
+@frozen(kw_only=True)
+class FileQuery:
+    file: str | None = None
+
+
+@frozen(kw_only=True)
+class FileBody:
+    file: str
+    content: str
+
+
+class WokenPayload(Payload):
+    success: bool
+    session_key: str
+    stdout: str
+
+
+class EdgePayload(Payload):
+    from_agent: str
+    to_agent: str
+    message_count: int
+    last_message_at: int
+
+
+class AgentStatPayload(Payload):
+    agent: str
+    sent: int
+    received: int
+
+
+class GraphPayload(Payload):
+    edges: list[EdgePayload]
+    agentStats: list[AgentStatPayload]
+
+
+class CommsSourcePayload(Payload):
+    mode: Literal["empty", "seeded", "live", "mixed"]
+    seededCount: int
+    liveCount: int
+
+
+class AgentMessagePayload(Payload):
+    id: int
+    conversation_id: str
+    from_agent: str
+    to_agent: str | None
+    content: str
+    message_type: str
+    created_at: int
+
+
+class CommsPayload(Payload):
+    messages: list[AgentMessagePayload]
+    total: int
+    graph: GraphPayload
+    source: CommsSourcePayload
+
+
+class FilePayload(Payload):
+    exists: bool
+    content: str
+
+
+class FileOwnerPayload(Payload):
+    id: int
+    name: str
+
+
+class FilesPayload(Payload):
+    agent: FileOwnerPayload
+    workspace: str
+    files: dict[str, FilePayload]
+
+
+class WrittenFilePayload(Payload):
+    success: bool
+    file: str
+    size: int
 
 
 class RecipientNotFound(AgentNotFound):
@@ -85,12 +196,12 @@ async def comms(request: Request) -> Response:
     """
     query_of(request, CommsQuery)
     return json_response(
-        {
-            "messages": [],  # messages between agents are not stored yet
-            "total": 0,
-            "graph": {"edges": [], "agentStats": []},
-            "source": {"mode": "empty", "seededCount": 0, "liveCount": 0},
-        }
+        CommsPayload(  # messages between agents are not stored yet
+            messages=[],
+            total=0,
+            graph=GraphPayload(edges=[], agentStats=[]),
+            source=CommsSourcePayload(mode="empty", seededCount=0, liveCount=0),
+        )
     )
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Raw, UnsetType
 
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
 from mission_core.agents.queries import AgentRow, ApiKeyRow
 from mission_core.boards.queries import BoardRow
 from mission_core.tasks.explanations import Explanation
@@ -20,6 +22,7 @@ from mission_http.fleet.wire import (
     FleetPayload,
     UnixSeconds,
     heartbeat_seconds,
+    seconds_of,
     shown_status,
     tag_names_of,
     ticket_ref,
@@ -281,12 +284,18 @@ class AgentListPayload(Payload):
     limit: int
 
 
-class RegisteredAgentPayload(Payload):
-    id: int
+class NamedAgentPayload(FleetPayload[AgentRow]):
+    id: Annotated[int, Of("number")]
     name: str
     role: str
-    status: str
-    created_at: int
+
+
+class RegisteredAgentPayload(FleetPayload[Agent]):
+    id: Annotated[int, Of("number")]
+    name: str
+    role: str
+    status: Annotated[str, Fixed("idle")]
+    created_at: UnixSeconds
     version: int
 
 
@@ -297,14 +306,14 @@ class RegistrationPayload(Payload):
     agent_token: str | UnsetType = UNSET
 
 
-class WorkItemPayload(Payload):
-    id: int
+class WorkItemPayload(FleetPayload[TaskRow]):
+    id: Annotated[int, Of("number")]
     title: str
     status: str
     priority: str
-    due_date: int | None
-    implementation_repo: str | UnsetType = UNSET
-    code_location: str | UnsetType = UNSET
+    due_date: Annotated[UnixSeconds | None, Of("due_at")]
+    implementation_repo: Annotated[str | UnsetType, Given()] = UNSET
+    code_location: Annotated[str | UnsetType, Given()] = UNSET
 
 
 class WorkItemsPayload(Payload):
@@ -347,13 +356,13 @@ class KeyListPayload(Payload):
     keys: list[KeyPayload]
 
 
-class NewKeyPayload(Payload):
-    id: int
+class NewKeyPayload(FleetPayload[ApiKey]):
+    id: Annotated[int, Of("number")]
     name: str
-    key_prefix: str
+    key_prefix: Annotated[str, Of("prefix")]
     scopes: list[str]
-    expires_at: int | None
-    created_at: int
+    expires_at: UnixSeconds | None
+    created_at: UnixSeconds
 
 
 class MadeKeyPayload(Payload):
@@ -361,10 +370,10 @@ class MadeKeyPayload(Payload):
     api_key: str | UnsetType = UNSET
 
 
-class RevokedKeyPayload(Payload):
-    success: bool
-    key_id: int
-    revoked_at: int
+class RevokedKeyPayload(FleetPayload[ApiKey]):
+    success: Annotated[bool, Fixed(True)]
+    key_id: Annotated[int, Of("number")]
+    revoked_at: Annotated[UnixSeconds, Of("revoked_at", seconds_of)]
 
 
 class GatesPayload(FleetPayload[BoardRow]):

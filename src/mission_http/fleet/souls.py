@@ -4,37 +4,98 @@ Operations on the soul of an agent: the text that describes its personality.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import KeyOfAnotherAgent
-from mission_core.agents.model import AgentNotFound
+from mission_core.agents.model import MAX_SOUL_LENGTH, AgentNotFound
+from mission_core.agents.queries import AgentRow
 from mission_core.agents.souls import WriteSoul, write_soul
 from mission_core.errors import VersionMismatch
-from mission_core.values import Absent
+from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.agent_bodies import SoulBody, SoulTemplateQuery
-from mission_http.fleet.agent_payloads import SoulPayload, SoulTemplatesPayload, WrittenSoulPayload
 from mission_http.fleet.errors import VALIDATION, InvalidRequest
 from mission_http.fleet.own_agent_rule import readable_agent_row
 from mission_http.fleet.path_parameters import agent_in
-from mission_http.fleet.soul_templates import NAME, SoulTemplates, TemplateNotFound, fill_template
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, iso_of, seconds_of
+from mission_http.fleet.payloads import NamedAgentPayload
+from mission_http.fleet.soul_templates import NAME, SoulTemplate, SoulTemplates, TemplateNotFound, fill_template
+from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Length, SchemaOverride
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Given, Of, Payload
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
 
 INVALID_NAME = "Invalid template name"
+SoulText = Annotated[str, Length(0, MAX_SOUL_LENGTH)]
+ContentSource = Literal["workspace", "database", "none"]
+
+
+@frozen(kw_only=True)
+class SoulBody:
+    """
+    A soul, or the name of a template to create it from. A template takes precedence.
+    """
+
+    soul_content: SoulText | Absent = ABSENT
+    template_name: Annotated[Any, SchemaOverride({"type": "string"})] = None
+
+
+@frozen(kw_only=True)
+class SoulTemplateQuery:
+    template: str | None = None
+
+
+def text_or_empty(text: str | None) -> str:
+    return text or ""
+
+
+def content_source(text: str | None) -> ContentSource:
+    return "database" if text else "none"
+
+
+class SoulPayload(FleetPayload[AgentRow]):
+    agent: Annotated[NamedAgentPayload, Of()]
+    soul_content: Annotated[str, Of("soul", text_or_empty)]
+    source: Annotated[ContentSource, Of("soul", content_source)]
+    available_templates: Annotated[list[str], Given()]
+    updated_at: UnixSeconds
+
+
+class WrittenSoulPayload(Payload):
+    success: bool
+    message: str
+    soul_content: str
+    saved_to_workspace: bool
+    updated_at: int
+
+
+class SoulTemplatePayload(FleetPayload[SoulTemplate]):
+    name: str
+    description: str
+    size: int
+
+
+class SoulTemplatesPayload(Payload):
+    """
+    All soul templates, or the requested one.
+    """
+
+    templates: list[SoulTemplatePayload] | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    template_name: str | UnsetType = UNSET
+    content: str | UnsetType = UNSET
 
 
 @frozen
@@ -50,16 +111,8 @@ class SoulHandlers:
         Get an agent's soul.
         """
         row = await readable_agent_row(request)
-        return json_response(
-            {
-                "agent": {"id": row.number, "name": row.name, "role": row.role},
-                "soul_content": row.soul or "",
-                "source": "database" if row.soul else "none",
-                "available_templates": await self.templates.names(),
-                "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
-            },
-            headers={"etag": etag_of(row.version)},
-        )
+        shown = SoulPayload.of(row, available_templates=await self.templates.names())
+        return json_response(shown, headers={"etag": etag_of(row.version)})
 
     async def write(self, request: Request) -> Response:
         """
@@ -78,16 +131,14 @@ class SoulHandlers:
         expects, principal = expected_version_of(request), principal_of(request)
         command = WriteSoul(agent=named, own=True, content=content, template=template, expects=expects)
         agent = await write_soul(ports_of(request), principal, command)
-        return json_response(
-            {
-                "success": True,
-                "message": f"SOUL content updated for {agent.name}",
-                "soul_content": content,
-                "saved_to_workspace": False,
-                "updated_at": seconds_of(agent.updated_at),
-            },
-            headers={"etag": etag_of(agent.version)},
+        written = WrittenSoulPayload(
+            success=True,
+            message=f"SOUL content updated for {agent.name}",
+            soul_content=content,
+            saved_to_workspace=False,
+            updated_at=seconds_of(agent.updated_at),
         )
+        return json_response(written, headers={"etag": etag_of(agent.version)})
 
     async def _from_template(self, request: Request, template: object) -> str:
         if not isinstance(template, str) or not NAME.fullmatch(template):
@@ -105,12 +156,14 @@ class SoulHandlers:
         """
         wanted = query_of(request, SoulTemplateQuery).template
         if self.templates.directory is None:
-            return json_response({"templates": [], "message": "Templates directory not found"})
+            return json_response(SoulTemplatesPayload(templates=[], message="Templates directory not found"))
         if not wanted:
-            return json_response({"templates": [each._asdict() for each in await self.templates.all_templates()]})
+            templates = [SoulTemplatePayload.of(each) for each in await self.templates.all_templates()]
+            return json_response(SoulTemplatesPayload(templates=templates))
         if not NAME.fullmatch(wanted):
             raise InvalidRequest(INVALID_NAME)
-        return json_response({"template_name": wanted, "content": await self.templates.read(wanted)})
+        content = await self.templates.read(wanted)
+        return json_response(SoulTemplatesPayload(template_name=wanted, content=content))
 
 
 def soul_endpoints(settings: Settings) -> list[Endpoint]:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 from attrs import evolve, fields
+from msgspec import UNSET, UnsetType
 
 from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING
 from mission_core.agents.queries import AgentRow, ToolConnectionRow
@@ -27,6 +28,7 @@ WORKSPACE_NUMBER: Final = 1
 MAX_UNIX_SECONDS: Final = 4_102_444_800
 MICROSECONDS_PER_SECOND: Final = 1_000_000
 
+T = TypeVar("T")
 RowT = TypeVar("RowT")
 UnixSeconds = NewType("UnixSeconds", int)
 
@@ -107,6 +109,13 @@ def raw_json(text: JsonText | None) -> msgspec.Raw | None:
     Pass a JSON column through without decoding it.
     """
     return None if text is None else msgspec.Raw(text.encode())
+
+
+def unset_if_none(value: T | None) -> T | UnsetType:
+    """
+    Omit a field without a value.
+    """
+    return UNSET if value is None else value
 
 
 def page_number(offset: int, limit: int) -> int | None:

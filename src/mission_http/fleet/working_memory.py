@@ -4,12 +4,17 @@ Operations on the working memory of an agent.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import KeyOfAnotherAgent
-from mission_core.agents.model import AgentNotFound, WorkingMemoryFull
+from mission_core.agents.model import Agent, AgentNotFound, WorkingMemoryFull
+from mission_core.agents.queries import AgentRow
 from mission_core.agents.working_memory import (
     ClearWorkingMemory,
     WriteWorkingMemory,
@@ -18,16 +23,40 @@ from mission_core.agents.working_memory import (
 )
 from mission_core.errors import VersionMismatch
 from mission_http.fleet.access import OWN_AGENT_OPERATOR, OWN_AGENT_VIEWER
-from mission_http.fleet.agent_bodies import MemoryBody
-from mission_http.fleet.agent_payloads import MemoryPayload, WrittenMemoryPayload
 from mission_http.fleet.own_agent_rule import own_agent_only, own_agent_row
 from mission_http.fleet.path_parameters import agent_in
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, iso_of, seconds_of
+from mission_http.fleet.payloads import NamedAgentPayload
+from mission_http.fleet.souls import ContentSource, content_source
+from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Fixed, Given, Of
+
+
+@frozen(kw_only=True)
+class MemoryBody:
+    working_memory: str
+    append: bool = False
+
+
+class MemoryPayload(FleetPayload[AgentRow]):
+    agent: Annotated[NamedAgentPayload, Of()]
+    working_memory: str
+    source: Annotated[ContentSource, Of("working_memory", content_source)]
+    updated_at: UnixSeconds
+    size: Annotated[int, Of("working_memory", len)]
+
+
+class WrittenMemoryPayload(FleetPayload[Agent]):
+    success: Annotated[bool, Fixed(True)]
+    message: Annotated[str, Given()]
+    working_memory: str
+    saved_to_workspace: Annotated[bool | UnsetType, Given()] = UNSET
+    updated_at: UnixSeconds
+    size: Annotated[int | UnsetType, Given()] = UNSET
 
 
 async def read(request: Request) -> Response:
@@ -35,16 +64,7 @@ async def read(request: Request) -> Response:
     Get an agent's working memory.
     """
     row = await own_agent_row(request)
-    return json_response(
-        {
-            "agent": {"id": row.number, "name": row.name, "role": row.role},
-            "working_memory": row.working_memory,
-            "source": "database" if row.working_memory else "none",
-            "updated_at": row.updated_at // MICROSECONDS_PER_SECOND,
-            "size": len(row.working_memory),
-        },
-        headers={"etag": etag_of(row.version)},
-    )
+    return json_response(MemoryPayload.of(row), headers={"etag": etag_of(row.version)})
 
 
 async def write(request: Request) -> Response:
@@ -59,17 +79,11 @@ async def write(request: Request) -> Response:
     )
     with own_agent_only(principal):
         agent = await write_working_memory(ports, principal, command)
-    return json_response(
-        {
-            "success": True,
-            "message": f"Working memory {'appended' if body.append else 'updated'} for {agent.name}",
-            "working_memory": agent.working_memory,
-            "saved_to_workspace": False,
-            "updated_at": seconds_of(agent.updated_at),
-            "size": len(agent.working_memory),
-        },
-        headers={"etag": etag_of(agent.version)},
+    message = f"Working memory {'appended' if body.append else 'updated'} for {agent.name}"
+    written = WrittenMemoryPayload.of(
+        agent, message=message, saved_to_workspace=False, size=len(agent.working_memory)
     )
+    return json_response(written, headers={"etag": etag_of(agent.version)})
 
 
 async def clear(request: Request) -> Response:
@@ -80,15 +94,8 @@ async def clear(request: Request) -> Response:
     command = ClearWorkingMemory(agent=agent_in(request), expects=expected_version_of(request))
     with own_agent_only(principal):
         agent = await clear_working_memory(ports_of(request), principal, command)
-    return json_response(
-        {
-            "success": True,
-            "message": f"Working memory cleared for {agent.name}",
-            "working_memory": "",
-            "updated_at": seconds_of(agent.updated_at),
-        },
-        headers={"etag": etag_of(agent.version)},
-    )
+    cleared = WrittenMemoryPayload.of(agent, message=f"Working memory cleared for {agent.name}")
+    return json_response(cleared, headers={"etag": etag_of(agent.version)})
 
 
 ENDPOINTS = [
