@@ -4,7 +4,7 @@ Access requests of people who signed in with Google, and their review by admins.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from attrs import frozen
 from msgspec import UNSET, UnsetType
@@ -24,14 +24,14 @@ from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import USER_CHANGE_ADMIN, USER_LIST_ADMIN
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.user_payloads import UserPayload, member_user_payload
-from mission_http.fleet.wire import seconds_of
+from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Length, NumberRange
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
-from mission_http.platform.shapes import Payload
+from mission_http.platform.shapes import Of, Payload
 
 TAGS: Final = ("Users",)
 
@@ -51,21 +51,21 @@ class ReviewBody:
     note: Annotated[str, Length(0, LONGEST_NOTE)] | Absent = ABSENT
 
 
-class AccessRequestPayload(Payload):
-    id: int
+class AccessRequestPayload(FleetPayload[AccessRequest]):
+    id: Annotated[int, Of("number")]
     provider: str
     email: str
-    provider_user_id: str
-    display_name: str | None
-    avatar_url: str | None
+    provider_user_id: Annotated[str, Of("subject")]
+    display_name: Annotated[str | None, Of("name")]
+    avatar_url: Annotated[str | None, Of("picture")]
     status: Literal["pending", "approved", "rejected"]
-    requested_at: int
-    last_attempt_at: int
-    attempt_count: int
+    requested_at: UnixSeconds
+    last_attempt_at: UnixSeconds
+    attempt_count: Annotated[int, Of("attempts")]
     reviewed_by: str | None
-    reviewed_at: int | None
-    review_note: str | None
-    approved_user_id: int | None
+    reviewed_at: UnixSeconds | None
+    review_note: Annotated[str | None, Of("note")]
+    approved_user_id: Annotated[int | None, Of("approved_user")]
 
 
 class AccessRequestListPayload(Payload):
@@ -84,7 +84,7 @@ async def list_requests(request: Request) -> Response:
     """
     status = query_of(request, AccessRequestsQuery).status
     found = await list_access_requests(ports_of(request), principal_of(request), None if status == "all" else status)
-    return json_response({"requests": [_access_request_payload(each) for each in found]})
+    return json_response(AccessRequestListPayload(requests=[AccessRequestPayload.of(each) for each in found]))
 
 
 async def review(request: Request) -> Response:
@@ -104,21 +104,8 @@ async def review(request: Request) -> Response:
     )  # fmt: skip
     ports, principal = ports_of(request), principal_of(request)
     let_in = await review_access_request(ports, principal, command)
-    answer: dict[str, Any] = {"ok": True, "success": True}
-    if let_in is not None:
-        answer["user"] = await member_user_payload(ports, principal, *let_in)
-    return json_response(answer)
-
-
-def _access_request_payload(row: AccessRequest) -> AccessRequestPayload:
-    return AccessRequestPayload(
-        id=row.number, provider=row.provider.value, email=row.email, provider_user_id=row.subject,
-        display_name=row.name, avatar_url=row.picture, status=row.status.value,
-        requested_at=seconds_of(row.requested_at), last_attempt_at=seconds_of(row.last_attempt_at),
-        attempt_count=row.attempts, reviewed_by=row.reviewed_by,
-        reviewed_at=seconds_of(row.reviewed_at) if row.reviewed_at else None, review_note=row.note,
-        approved_user_id=row.approved_user,
-    )  # fmt: skip
+    user = UNSET if let_in is None else await member_user_payload(ports, principal, *let_in)
+    return json_response(ReviewedPayload(ok=True, success=True, user=user))
 
 
 ENDPOINTS = [

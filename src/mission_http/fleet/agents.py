@@ -49,8 +49,7 @@ from mission_http.platform.query_strings import query_of
 REGISTRATION_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 REGISTRATION_ROLES: Final = ("coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent")
 BAD_NAME: Final = (
-    "Invalid agent name. Use 1-63 alphanumeric characters, dots, hyphens, or underscores. "
-    "Must start with alphanumeric."
+    "Invalid agent name. Use 1-63 alphanumeric characters, dots, hyphens, or underscores. Must start with alphanumeric."
 )
 NO_GATEWAY: Final = "The agent was saved; no gateway configuration was written, because this server has no gateway"
 NO_WORKSPACES: Final = "OPENCLAW_STATE_DIR is not configured; cannot provision OpenClaw workspace"
@@ -82,9 +81,7 @@ async def list_agents(request: Request) -> Response:
         for row, key in zip(listed.rows, keys, strict=True)
     ]
     return json_response(
-        AgentListPayload(
-            agents=agents, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit
-        )
+        AgentListPayload(agents=agents, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit)
     )
 
 

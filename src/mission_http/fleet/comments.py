@@ -4,12 +4,15 @@ Operations on comments of tasks, mention targets and broadcasts to the followers
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+from attrs import frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,32 +24,109 @@ from mission_core.ports import Ports
 from mission_core.tasks.broadcasts import BroadcastResult, BroadcastTask, broadcast_task, repeat_broadcast
 from mission_core.tasks.comment_creation import AddComment, add_comment, mentionable_by_handle
 from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
-from mission_core.tasks.mentions import MentionStyle, UnknownMentions, search_mentionable
+from mission_core.tasks.mentions import Mentionable, MentionStyle, UnknownMentions, search_mentionable
 from mission_core.tasks.model import NotYourTask, TaskNotFound
 from mission_core.tasks.task_access import check_own_task
+from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.comment_payloads import (
-    BroadcastBody,
-    BroadcastPayload,
-    CalleeListPayload,
-    CommentBody,
-    CommentListPayload,
-    CommentPayload,
-    MadeCommentPayload,
-    MentionQuery,
-)
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import task_in
 from mission_http.fleet.responses import task_row
 from mission_http.fleet.runtime_output import readable_output
+from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds, unset_if_none
 from mission_http.platform.bodies import body_of, object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
+_digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
 _encode = msgspec.json.Encoder().encode
+
+
+@frozen(kw_only=True)
+class CommentBody:
+    """
+    A new comment. *author* is accepted for old clients and ignored: the author is the caller.
+    """
+
+    content: Annotated[str, Length(1, says="Comment content is required")]
+    parent_id: int | Absent | None = ABSENT
+    author: str | Absent = ABSENT
+
+
+class CommentPayload(FleetPayload[Comment]):
+    id: Annotated[int, Of("number")]
+    task_id: Annotated[int, Given()]
+    author: str
+    content: str
+    created_at: UnixSeconds
+    parent_id: Annotated[int | None, Given()]
+    mentions: list[str]
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
+    replies: Annotated[list[CommentPayload], Given()]
+
+
+class CommentListPayload(Payload):
+    comments: list[CommentPayload]
+    total: int
+
+
+class MadeCommentPayload(Payload):
+    comment: CommentPayload
+    auto_assigned_to: str | UnsetType = UNSET
+
+
+def mention_limit(value: str) -> int:
+    """
+    Parse the number that a text begins with, clamped to 1 to 200; 25 if there is none.
+    """
+    found = _digits.match(value)
+    return min(max(int(found[1]), 1), 200) if found else 25
+
+
+@frozen(kw_only=True)
+class MentionQuery:
+    q: str = ""
+    type: Literal["user", "agent"] | None = None
+    limit: Annotated[
+        Any,
+        CustomCheck(mention_limit),
+        SchemaOverride({"type": "integer", "minimum": 1, "maximum": 200, "default": 25}),
+    ] = 25
+
+
+class CalleePayload(FleetPayload[Mentionable]):
+    handle: str
+    recipient: str
+    type: Annotated[Literal["user", "agent"], Of("kind")]
+    display: str
+    role: Annotated[str | UnsetType, Of("role", unset_if_none)] = UNSET
+
+
+class CalleeListPayload(Payload):
+    mentions: list[CalleePayload]
+    total: int
+    q: str
+
+
+@frozen(kw_only=True)
+class BroadcastBody:
+    """
+    The request body as documented. The handler validates it itself, with the original API's error texts.
+    """
+
+    message: Annotated[str, Length(1)]
+    agents: list[str] | Absent = ABSENT
+
+
+class BroadcastPayload(FleetPayload[BroadcastResult]):
+    sent: Annotated[int, Of("sent", len)]
+    skipped: Annotated[int, Of("skipped", len)]
+    delivered_to: Annotated[list[str], Of("sent")]
 
 
 async def list_comments(request: Request) -> Response:
@@ -105,9 +185,8 @@ async def say(request: Request) -> Response:
     )
     comment = await perform_once(request, add_comment, command, _comment_again)
     number = task if isinstance(task, int) else (await task_row(request, task)).number
-    answer: dict[str, Any] = {"comment": CommentPayload.of(comment, task_id=number, parent_id=parent, replies=[])}
-    if comment.assigned is not None:
-        answer["auto_assigned_to"] = comment.assigned
+    shown = CommentPayload.of(comment, task_id=number, parent_id=parent, replies=[])
+    answer = MadeCommentPayload(comment=shown, auto_assigned_to=unset_if_none(comment.assigned))
     return json_response(answer, 201)
 
 
@@ -122,12 +201,9 @@ async def list_callees(request: Request) -> Response:
     wanted = query.q.strip().lower()
     known = await mentionable_by_handle(ports_of(request), principal_of(request))
     found = search_mentionable(known, wanted, kind=query.type)[: query.limit]
-    shown = [
-        {"handle": each.handle, "recipient": each.recipient, "type": each.kind, "display": each.display}
-        | ({} if each.role is None else {"role": each.role})
-        for each in found
-    ]
-    return json_response({"mentions": shown, "total": len(shown), "q": wanted})
+    return json_response(
+        CalleeListPayload(mentions=[CalleePayload.of(each) for each in found], total=len(found), q=wanted)
+    )
 
 
 async def broadcast(request: Request) -> Response:
@@ -148,7 +224,7 @@ async def broadcast(request: Request) -> Response:
         return await repeat_broadcast(ports, principal, command)
 
     told = await perform_once(request, broadcast_task, command, again)
-    return json_response({"sent": len(told.sent), "skipped": len(told.skipped), "delivered_to": told.sent})
+    return json_response(BroadcastPayload.of(told))
 
 
 TAGS = ("Tasks",)

@@ -4,8 +4,10 @@ Operations on the GitHub branch and pull request of a task.
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
 from urllib.parse import quote
 
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,16 +16,42 @@ from mission_core.ids import BoardNumber
 from mission_core.tasks.model import NotYourTask, TaskNotFound
 from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.task_access import check_own_task
+from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.comment_payloads import BranchBody, BranchPayload, BranchUrlPayload
 from mission_http.fleet.errors import HostToolMissing, InvalidRequest
 from mission_http.fleet.path_parameters import task_in
 from mission_http.fleet.responses import task_row
+from mission_http.fleet.wire import FleetPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Given, Of, Payload
+
+
+@frozen(kw_only=True)
+class BranchBody:
+    """
+    An action on a task's branch. Without one, the branch is returned, or created if there is none.
+    """
+
+    action: Literal["create-pr"] | Absent = ABSENT
+    title: str | Absent = ABSENT
+    body: str | Absent = ABSENT
+    base: str | Absent = ABSENT
+
+
+class BranchPayload(FleetPayload[TaskRow]):
+    branch: Annotated[str | None, Of("github_branch")]
+    pr_number: Annotated[int | None, Of("github_pull_request")]
+    pr_state: Annotated[str | None, Of("github_pull_request_state")]
+    repo: Annotated[str | None, Given()]
+
+
+class BranchUrlPayload(Payload):
+    branch: str
+    url: str
 
 
 async def get_branch(request: Request) -> Response:
@@ -31,14 +59,7 @@ async def get_branch(request: Request) -> Response:
     Get a task's branch and pull request, and the repository of its project.
     """
     row, repo = await _task_and_repository(request)
-    return json_response(
-        {
-            "branch": row.github_branch,
-            "pr_number": row.github_pull_request,
-            "pr_state": row.github_pull_request_state,
-            "repo": repo,
-        }
-    )
+    return json_response(BranchPayload.of(row, repo=repo))
 
 
 async def make_branch(request: Request) -> Response:
@@ -58,9 +79,8 @@ async def make_branch(request: Request) -> Response:
         raise InvalidRequest("Task does not have a branch yet. Create a branch first.")
     if action or not row.github_branch:
         raise HostToolMissing("Failed to manage branch", "this server has no connection to GitHub; nothing was changed")
-    return json_response(
-        {"branch": row.github_branch, "url": f"https://github.com/{repo}/tree/{quote(row.github_branch)}"}
-    )
+    url = f"https://github.com/{repo}/tree/{quote(row.github_branch)}"
+    return json_response(BranchUrlPayload(branch=row.github_branch, url=url))
 
 
 async def _task_and_repository(request: Request) -> tuple[TaskRow, str | None]:

@@ -37,7 +37,7 @@ from mission_core.values import micros, moment
 from mission_http.fleet.access import OWN_ACCOUNT
 from mission_http.fleet.errors import InvalidRequest, InvalidRequestWithHint
 from mission_http.fleet.sign_in import SignInHandlers
-from mission_http.fleet.user_payloads import CallerPayload, OkPayload, SignedInPayload, workspace_number_of
+from mission_http.fleet.user_payloads import OkPayload, SignedInPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
@@ -112,9 +112,7 @@ class GoogleSignInHandlers:
             raise InvalidRequest("Missing Google credential")
         person = _person_from_claims(await self._claims(request, credential.strip()))
         begun = await self._begin_session(request, person)
-        workspace = await workspace_number_of(ports_of(request), begun.principal)
-        shown = CallerPayload.of(begun.user, role=begun.principal.role.value, workspace_id=workspace)
-        return self.sign_in.session_response(request, begun, {"user": shown})
+        return await self.sign_in.signed_in_response(request, begun)
 
     async def sign_in_with_code(self, request: Request) -> Response:
         """
@@ -130,7 +128,7 @@ class GoogleSignInHandlers:
         if request.method == "HEAD":  # it must not replace the flow of this browser or use up its state
             self._configured_google()
             front = self.settings.network.base_url or exchange_of(request).mount
-            return json_response({"ok": True}, 302, {"location": f"{front}/"})
+            return json_response(OkPayload(ok=True), 302, {"location": f"{front}/"})
         if not query.code:
             return self._redirect_to_google(request)
         journey = self._flow_in(request)
@@ -147,7 +145,7 @@ class GoogleSignInHandlers:
         if not compare_digest(str(claims.get("nonce")).encode(), journey["nonce"].encode()):
             raise _invalid_token(request, TokenRefused("it was made for another sign-in"))
         begun = await self._begin_session(request, _person_from_claims(claims), state=journey["state"])
-        response = json_response({"ok": True}, 302, {"location": f"{self.settings.network.base_url}/"})
+        response = json_response(OkPayload(ok=True), 302, {"location": f"{self.settings.network.base_url}/"})
         self.sign_in.cookies.set_cookie(response, request, begun.token, lasts=begun.session.expires_at)
         self._set_flow_cookie(response, request, "", 0)
         return response
@@ -161,7 +159,7 @@ class GoogleSignInHandlers:
             "code_challenge": _code_challenge(verifier),
             "code_challenge_method": "S256", "prompt": "select_account",
         }  # fmt: skip
-        response = json_response({"ok": True}, 302, {"location": f"{google.authorize_url}?{urlencode(asked)}"})
+        response = json_response(OkPayload(ok=True), 302, {"location": f"{google.authorize_url}?{urlencode(asked)}"})
         until = micros(ports.clock.now() + FLOW_LIFETIME)
         journey = self.flow_serializer.dumps({"state": state, "nonce": nonce, "verifier": verifier, "until": until})
         self._set_flow_cookie(response, request, str(journey), int(FLOW_LIFETIME.total_seconds()))
@@ -264,7 +262,7 @@ async def disconnect(request: Request) -> Response:
     From now on it signs in with its password.
     """
     await disconnect_google(ports_of(request), principal_of(request))
-    return json_response({"ok": True})
+    return json_response(OkPayload(ok=True))
 
 
 TAGS: Final = ("Auth",)

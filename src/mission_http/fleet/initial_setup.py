@@ -19,7 +19,7 @@ from mission_core.accounts.users import IdentityProvider, UsernameTaken
 from mission_core.values import UNSTORABLE
 from mission_http.fleet.errors import InvalidRequest, SetupCodeRequired
 from mission_http.fleet.sign_in import SignInHandlers
-from mission_http.fleet.user_payloads import NeedsSetupPayload, SetupBody, SetUpPayload
+from mission_http.fleet.user_payloads import FirstAdminPayload, NeedsSetupPayload, SetupBody, SetUpPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.client_addresses import is_local_client
 from mission_http.platform.endpoints import Endpoint
@@ -49,7 +49,7 @@ class SetupHandlers:
         """
         Check whether the first admin still has to be created.
         """
-        return json_response({"needsSetup": await needs_setup(ports_of(request))})
+        return json_response(NeedsSetupPayload(needsSetup=await needs_setup(ports_of(request))))
 
     async def make(self, request: Request) -> Response:
         """
@@ -64,9 +64,7 @@ class SetupHandlers:
         self._check_code(request, body.get("code"))
         made = await create_first_admin(ports, _first_admin_command(body))
         begun = await start_session(ports, made.user, how=IdentityProvider.LOCAL.value)
-        user = begun.user
-        shown = {"id": user.number, "username": user.username, "display_name": user.display, "role": "admin"}
-        return self.sign_in.session_response(request, begun, {"user": shown})
+        return self.sign_in.session_response(request, begun, SetUpPayload(user=FirstAdminPayload.of(begun.user)))
 
     def _check_code(self, request: Request, sent: object) -> None:
         if isinstance(sent, str) and compare_digest(sent.strip().encode(errors="replace"), self.code.encode()):

@@ -5,7 +5,6 @@ Operations on the organization's settings: known keys with their defaults, and c
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -30,20 +29,18 @@ from mission_core.errors import InvalidField, KeyReused, VersionMismatch
 from mission_core.ports import Ports
 from mission_core.values import canonical, checked_text
 from mission_http.fleet.access import ADMIN
+from mission_http.fleet.bodies import required_object_of
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import seconds_of
-from mission_http.platform.bodies import body_of, parsed_body_of
+from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldError, FieldsInvalid
+from mission_http.platform.errors import FieldError, FieldsInvalid
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import CustomCheck, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Payload
-
-CUSTOM_CATEGORY: Final = "custom"
-"""The category of keys that are not known."""
 
 
 @frozen
@@ -54,9 +51,10 @@ class KnownSetting:
 
     category: str
     default: str
-    description: str
+    description: str | None
 
 
+CUSTOM_SETTING: Final = KnownSetting("custom", "", None)
 KNOWN_SETTINGS: Final = {
     "retention.activities_days": KnownSetting("retention", "90", "Days for which activities are to be kept"),
     "retention.audit_log_days": KnownSetting("retention", "365", "Days for which the audit log is to be kept"),
@@ -159,31 +157,22 @@ async def list_settings(request: Request) -> Response:
     shown += [setting_payload(key, stored[key]) for key in sorted(stored)]
     grouped = defaultdict(list)
     for each in shown:
-        grouped[each["category"]].append(each)
-    return json_response({"settings": shown, "grouped": grouped})
+        grouped[each.category].append(each)
+    return json_response(SettingListPayload(settings=shown, grouped=grouped))
 
 
-def setting_payload(key: str, row: Setting | None) -> dict[str, Any]:
+def setting_payload(key: str, row: Setting | None) -> SettingPayload:
     """
     Return a setting's payload. *row* is None if the setting is not set.
     """
-    known = KNOWN_SETTINGS.get(key)
-    shown: dict[str, Any] = {
-        "key": key,
-        "value": known.default if known else "",
-        "description": known.description if known else None,
-        "category": known.category if known else CUSTOM_CATEGORY,
-        "updated_by": None,
-        "updated_at": None,
-        "is_default": row is None,
-    }
+    known = KNOWN_SETTINGS.get(key, CUSTOM_SETTING)
+    shown = SettingPayload(
+        key=key, value=known.default, description=known.description, category=known.category, updated_by=None,
+        updated_at=None, is_default=row is None,
+    )  # fmt: skip
     if row is not None:
-        shown |= {
-            "value": row.value,
-            "updated_by": row.updated_by,
-            "updated_at": seconds_of(row.updated_at),
-            "version": row.version,
-        }
+        shown.value, shown.updated_by, shown.version = row.value, row.updated_by, row.version
+        shown.updated_at = seconds_of(row.updated_at)
     return shown
 
 
@@ -200,18 +189,14 @@ async def update_settings(request: Request) -> Response:
         return keys
 
     updated = await perform_once(request, change_settings, ChangeSettings(values=body.settings), again)
-    return json_response({"updated": updated, "count": len(updated)})
+    return json_response(SettingsChangedPayload(updated=list(updated), count=len(updated)))
 
 
 async def set_back(request: Request) -> Response:
     """
     Reset a setting to its default.
     """
-    body: Any = None
-    with suppress(BodyMissing, BodyMalformed):
-        body = await parsed_body_of(request)
-    if not isinstance(body, dict):
-        raise InvalidRequest("Request body required")
+    body = await required_object_of(request)
     key = body.get("key")
     if not isinstance(key, str) or not key:
         raise InvalidRequest("key parameter required")
@@ -219,7 +204,7 @@ async def set_back(request: Request) -> Response:
     ResetSetting(key=key, expects=expected_version_of(request))
     )
     known = KNOWN_SETTINGS.get(key)
-    return json_response({"reset": key, "default_value": known.default if known else None})
+    return json_response(SettingResetPayload(reset=key, default_value=known.default if known else None))
 
 
 TAGS = ("Settings",)

@@ -4,7 +4,7 @@ Operations on the agents that are assigned to a project, and on the list of its 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from attrs import frozen
@@ -16,11 +16,13 @@ from mission_core.boards.assignments import (
     BOARD_ASSIGNMENTS,
     DEFAULT_ASSIGNMENT_ROLE,
     AssignAgent,
+    BoardAssignment,
     UnassignAgent,
     assign_agent,
     unassign_agent,
 )
 from mission_core.boards.model import BoardNotFound
+from mission_core.boards.queries import BoardRow
 from mission_core.errors import KeyReused
 from mission_core.ids import BoardId
 from mission_core.tasks.queries import TaskFilter
@@ -28,9 +30,9 @@ from mission_core.values import MAX_INTEGER, PageRequest
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import project_in
-from mission_http.fleet.payloads import ProjectPayload, SuccessPayload, TaskPayload
+from mission_http.fleet.payloads import SuccessPayload, TaskPayload
 from mission_http.fleet.responses import perform_once_for_id
-from mission_http.fleet.wire import seconds_of
+from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -38,13 +40,7 @@ from mission_http.platform.field_annotations import Length, NumberRange, SchemaO
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
-from mission_http.platform.shapes import Payload
-
-PROJECT_FIELDS: Final = (
-    "id", "workspace_id", "name", "slug", "description", "ticket_prefix", "ticket_counter", "status", "created_at",
-    "updated_at",
-)  # fmt: skip
-"""Fields of the project in the response with its tasks."""
+from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
 
 @frozen(kw_only=True)
@@ -69,29 +65,29 @@ class ProjectTaskListQuery:
     after: Annotated[int | None, NumberRange(0)] = None
 
 
-class AssignmentPayload(Payload):
-    id: int
-    project_id: int
+class AssignmentPayload(FleetPayload[BoardAssignment]):
+    id: Annotated[int, Of("number")]
+    project_id: Annotated[int, Given()]
     agent_name: str
     role: str
-    assigned_at: int
+    assigned_at: UnixSeconds
 
 
 class AssignmentListPayload(Payload):
     assignments: list[AssignmentPayload]
 
 
-class ProjectOfTasksPayload(Payload):
-    id: int
-    workspace_id: int
+class ProjectOfTasksPayload(FleetPayload[BoardRow]):
+    id: Annotated[int, Of("number")]
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
     name: str
-    slug: str
+    slug: Annotated[str, Of("handle")]
     description: str | None
     ticket_prefix: str
     ticket_counter: int
     status: Literal["active", "archived"]
-    created_at: int
-    updated_at: int
+    created_at: UnixSeconds
+    updated_at: UnixSeconds
 
 
 class ProjectTasksPayload(Payload):
@@ -107,20 +103,8 @@ async def list_project_agents(request: Request) -> Response:
     reads, principal = ports_of(request).reads, principal_of(request)
     project = await reads.boards.get(principal, project_in(request))
     rows = await reads.entities.every(principal, BOARD_ASSIGNMENTS, board=BoardId(UUID(bytes=project.id)))
-    return json_response(
-        {
-            "assignments": [
-                {
-                    "id": row.number,
-                    "project_id": project.number,
-                    "agent_name": row.agent_name,
-                    "role": row.role,
-                    "assigned_at": seconds_of(row.assigned_at),
-                }
-                for row in rows
-            ]
-        }
-    )
+    assignments = [AssignmentPayload.of(row, project_id=project.number) for row in rows]
+    return json_response(AssignmentListPayload(assignments=assignments))
 
 
 async def assign_project_agent(request: Request) -> Response:
@@ -136,7 +120,7 @@ async def assign_project_agent(request: Request) -> Response:
     await perform_once_for_id(
         request, assign_agent, AssignAgent(board=project_in(request), agent_name=name, role=body.role)
     )
-    return json_response({"success": True}, 201)
+    return json_response(SuccessPayload(success=True), 201)
 
 
 async def unassign_project_agent(request: Request) -> Response:
@@ -148,7 +132,7 @@ async def unassign_project_agent(request: Request) -> Response:
         raise InvalidRequest("agent_name query parameter is required")
     command = UnassignAgent(board=project_in(request), agent_name=name)
     await unassign_agent(ports_of(request), principal_of(request), command)
-    return json_response({"success": True})
+    return json_response(SuccessPayload(success=True))
 
 
 async def list_project_tasks(request: Request) -> Response:
@@ -160,13 +144,9 @@ async def list_project_tasks(request: Request) -> Response:
     limit = MAX_INTEGER if query.limit is None else query.limit
     page = PageRequest(limit=limit, offset=query.offset, after=query.after)
     listed = await reads.tasks.page(principal, TaskFilter(board=BoardId(UUID(bytes=project.id))), page)
-    shown = ProjectPayload.of(project)
+    tasks = [TaskPayload.of(row) for row in listed.rows]
     return json_response(
-        {
-            "project": {name: getattr(shown, name) for name in PROJECT_FIELDS},
-            "tasks": [TaskPayload.of(row) for row in listed.rows],
-            "total": listed.total,
-        }
+        ProjectTasksPayload(project=ProjectOfTasksPayload.of(project), tasks=tasks, total=listed.total)
     )
 
 

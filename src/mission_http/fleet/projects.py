@@ -51,14 +51,10 @@ async def list_projects(request: Request) -> Response:
     reads, principal = ports_of(request).reads, principal_of(request)
     listed = await reads.boards.page(principal, BoardFilter(archived=archived))
     names = assigned_names_by_board(await reads.entities.every(principal, BOARD_ASSIGNMENTS))
-    return json_response(
-        {
-            "projects": [
-                ProjectPayload.of(row, task_count=row.task_count, assigned_agents=names.get(row.id, []))
-                for row in listed.rows
-            ]
-        }
-    )
+    projects = [
+        ProjectPayload.of(row, task_count=row.task_count, assigned_agents=names.get(row.id, [])) for row in listed.rows
+    ]
+    return json_response(ProjectListPayload(projects=projects))
 
 
 async def add_project(request: Request) -> Response:
@@ -130,7 +126,7 @@ async def delete_project(request: Request) -> Response:
             await update_board(ports, principal, archived)
     except GeneralBoardProtected:
         raise InvalidRequest("Default project cannot be deleted") from None
-    return json_response({"success": True, "mode": "delete" if handed_over else "archive"})
+    return json_response(DeletedProjectPayload(success=True, mode="delete" if handed_over else "archive"))
 
 
 ENDPOINTS = [

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 PRIORITIES: Final = ("low", "medium", "high", "critical", "urgent")
 NO_START: Final = "beta_start query parameter is required (unix seconds or ISO timestamp)"
+
+
 @frozen(kw_only=True)
 class OutcomesQuery:
     timeframe: str = "all"

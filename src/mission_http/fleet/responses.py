@@ -16,7 +16,7 @@ from mission_core.accounts.model import Principal
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, BoardAssignment
 from mission_core.ids import BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.ports import Ports
-from mission_http.fleet.payloads import ProjectPayload, TaskPayload
+from mission_http.fleet.payloads import ProjectAnswerPayload, ProjectPayload, TaskAnswerPayload, TaskPayload
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import perform_once
@@ -67,7 +67,7 @@ async def task_response(request: Request, task: TaskId | TaskNumber, status: int
     Respond with a task as last committed, with its version as the ETag.
     """
     row = await task_row(request, task)
-    return json_response({"task": TaskPayload.of(row)}, status, {"etag": etag_of(row.version)})
+    return json_response(TaskAnswerPayload(task=TaskPayload.of(row)), status, {"etag": etag_of(row.version)})
 
 
 async def project_response(
@@ -89,7 +89,7 @@ async def project_response(
     if with_assigned_agents:
         staff = await reads.entities.every(principal, BOARD_ASSIGNMENTS, board=BoardId(UUID(bytes=row.id)))
         shown.assigned_agents = [each.agent_name for each in staff]
-    return json_response({"project": shown}, status, {"etag": etag_of(row.version)})
+    return json_response(ProjectAnswerPayload(project=shown), status, {"etag": etag_of(row.version)})
 
 
 def assigned_names_by_board(staff: Iterable[BoardAssignment]) -> dict[bytes, list[str]]:

@@ -19,7 +19,7 @@ from mission_core.reports.text_search import ELSEWHERE, ascii_lowercased, excerp
 from mission_http.fleet.access import VIEWER, is_restricted_agent
 from mission_http.fleet.activities import description_of
 from mission_http.fleet.errors import InvalidRequest
-from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, seconds_of
+from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, seconds_of, unset_if_none
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Length, NumberRange
@@ -95,8 +95,7 @@ async def find_tasks(ports: Ports, principal: Principal, text: str, limit: int) 
     own = principal.name if is_restricted_agent(principal) else None
     found = await ports.reads.reports.find_tasks(principal, text, limit=limit, assignee=own)
     return [
-        _result("task", row, row.title, row.status if row.assignee is None else f"{row.status} · {row.assignee}",
-        excerpt(row.description, text))
+        _result("task", row, row.title, " · ".join(filter(None, (row.status, row.assignee))), row.description, text)
         for row in found.rows
     ], found.total
 
@@ -106,15 +105,15 @@ async def find_agents(ports: Ports, principal: Principal, text: str, limit: int)
     Search agents.
     """
     found = await ports.reads.reports.find_agents(principal, text, limit=limit)
-    return [
-        _result("agent", row, row.name, row.role, excerpt(row.activity, text)) for row in found.rows
-    ], found.total
+    return [_result("agent", row, row.name, row.role, row.activity, text) for row in found.rows], found.total
 
 
-def _result(type: str, row: FoundTask | FoundAgent, title: str, subtitle: str, excerpt: str | None) -> FindPayload:
+def _result(
+    type: str, row: FoundTask | FoundAgent, title: str, subtitle: str, searched: str | None, text: str
+) -> FindPayload:
     return FindPayload(
         type=type, id=row.number, title=title, subtitle=subtitle, created_at=row.created_at // MICROSECONDS_PER_SECOND,
-        relevance=row.relevance, excerpt=UNSET if excerpt is None else excerpt,
+        relevance=row.relevance, excerpt=unset_if_none(excerpt(searched, text)),
     )  # fmt: skip
 
 

@@ -14,22 +14,24 @@ from starlette.responses import Response
 
 from mission_core.accounts.server_key_rotation import (
     MAX_OVERLAP,
+    RotatedServerKey,
     RotateServerKey,
     ServerKeyRotationDenied,
+    ServerKeyState,
     get_rotated_server_key,
     rotate_server_key,
     server_key_state,
 )
 from mission_core.errors import KeyReused
 from mission_http.fleet.access import ADMIN
-from mission_http.fleet.wire import iso_of, seconds_of
+from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, unset_if_none
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
-from mission_http.platform.shapes import Payload
+from mission_http.platform.shapes import Computed, Of
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -43,22 +45,32 @@ class RotateKeyBody:
     """Seconds for which the previous key stays valid."""
 
 
-class ServerKeyPayload(Payload):
-    masked_key: str | None
-    configured: bool
+def is_configured(source: str) -> bool:
+    return source != "none"
+
+
+class ServerKeyPayload(FleetPayload[ServerKeyState]):
+    masked_key: Annotated[str | None, Of("masked")]
+    configured: Annotated[bool, Of("source", is_configured)]
     source: Literal["database", "environment", "none"]
-    last_rotated_at: int | None
-    last_rotated_by: str | None
-    old_key_expires_at: int | None
+    last_rotated_at: Annotated[UnixSeconds | None, Of("newest.created_at")]
+    last_rotated_by: Annotated[str | None, Of("newest.created_by")]
+    old_key_expires_at: Annotated[UnixSeconds | None, Of("old_good_until")]
 
 
-class RotatedKeyPayload(Payload):
-    key: str | UnsetType = UNSET
-    masked_key: str
-    rotated_at: int
-    rotated_by: str
-    old_key_expires_at: int
-    message: str
+def rotation_message(rotated: RotatedServerKey) -> str:
+    until = rotated.old_good_until
+    stops = "has stopped working" if until <= rotated.key.created_at else f"stops working at {iso_of(until)}"
+    return f"The API key was replaced. Keep the new one now: it is not shown again. The old one {stops}."
+
+
+class RotatedKeyPayload(FleetPayload[RotatedServerKey]):
+    key: Annotated[str | UnsetType, Of("secret", unset_if_none)] = UNSET
+    masked_key: Annotated[str, Of("key.masked")]
+    rotated_at: Annotated[UnixSeconds, Of("key.created_at")]
+    rotated_by: Annotated[str, Of("key.created_by")]
+    old_key_expires_at: Annotated[UnixSeconds, Of("old_good_until")]
+    message: Annotated[str, Computed(rotation_message)]
 
 
 @frozen
@@ -76,17 +88,7 @@ class ServerKeyHandlers:
         A rotated key is not shown again, not even in part.
         """
         state = await server_key_state(ports_of(request), principal_of(request), self.environment_key)
-        old = state.old_good_until
-        return json_response(
-            {
-                "masked_key": state.masked,
-                "configured": state.source != "none",
-                "source": state.source,
-                "last_rotated_at": seconds_of(state.newest.created_at) if state.newest else None,
-                "last_rotated_by": state.newest.created_by if state.newest else None,
-                "old_key_expires_at": seconds_of(old) if old else None,
-            }
-        )
+        return json_response(ServerKeyPayload.of(state))
 
     async def rotate(self, request: Request) -> Response:
         """
@@ -98,18 +100,7 @@ class ServerKeyHandlers:
         body = await body_of(request, RotateKeyBody)
         command = RotateServerKey(given=self.environment_key, overlap=timedelta(seconds=body.overlap_seconds))
         rotated = await perform_once(request, rotate_server_key, command, get_rotated_server_key)
-        key, until = rotated.key, rotated.old_good_until
-        stops = "has stopped working" if until <= key.created_at else f"stops working at {iso_of(until)}"
-        return json_response(
-            RotatedKeyPayload(
-                key=rotated.secret or UNSET,
-                masked_key=key.masked,
-                rotated_at=seconds_of(key.created_at),
-                rotated_by=key.created_by,
-                old_key_expires_at=seconds_of(until),
-                message=f"The API key was replaced. Keep the new one now: it is not shown again. The old one {stops}.",
-            )
-        )
+        return json_response(RotatedKeyPayload.of(rotated))
 
 
 def server_key_endpoints(settings: Settings) -> list[Endpoint]:

@@ -28,6 +28,7 @@ from mission_http.fleet.user_payloads import (
     LoginBody,
     MePayload,
     OkPayload,
+    SetUpPayload,
     SignedInPayload,
     UpdateMeBody,
     caller_payload,
@@ -77,18 +78,26 @@ class SignInHandlers:
             told = (refusal.username or "unknown", exchange_of(request).client, refusal.reason)
             logger.warning("sign_in_refused username=%s client=%s reason=%r", *told)
             raise (SetupRequired() if await needs_setup(ports) else InvalidCredentials()) from None
-        workspace = await workspace_number_of(ports, begun.principal)
-        shown = CallerPayload.of(begun.user, role=begun.principal.role.value, workspace_id=workspace)
-        return self.session_response(request, begun, {"user": shown})
+        return await self.signed_in_response(request, begun)
 
-    def session_response(self, request: Request, begun: StartedSession, answer: dict[str, Any]) -> Response:
+    async def signed_in_response(self, request: Request, begun: StartedSession) -> Response:
+        """
+        Respond with the user who signed in and the session cookie.
+        """
+        workspace = await workspace_number_of(ports_of(request), begun.principal)
+        shown = CallerPayload.of(begun.user, role=begun.principal.role.value, workspace_id=workspace)
+        return self.session_response(request, begun, SignedInPayload(user=shown))
+
+    def session_response(
+        self, request: Request, begun: StartedSession, answer: SignedInPayload | ChangedMePayload | SetUpPayload
+    ) -> Response:
         """
         Respond with the session cookie, and with a warning if browsers would reject the cookie.
         """
         warning = self.cookies.warning_for(request)
         if warning is not None:
             logger.warning("session_cookie_warning username=%s warning=%r", begun.principal.name, warning)
-            answer["warning"] = warning
+            answer.warning = warning
         response = json_response(answer)
         self.cookies.set_cookie(response, request, begun.token, lasts=begun.session.expires_at)
         return response
@@ -97,7 +106,7 @@ class SignInHandlers:
         """
         End the session of the request, and delete its cookie.
         """
-        response = json_response({"ok": True})
+        response = json_response(OkPayload(ok=True))
         self.cookies.clear_cookies(response, request)
         for member in await self.cookies.members_in(request):
             await sign_out(ports_of(request), member)
@@ -125,9 +134,10 @@ class SignInHandlers:
         shown = CallerPayload.of(
             user, role=principal.role.value, workspace_id=await workspace_number_of(ports, principal)
         )
-        answer: dict[str, Any] = {"success": True, "user": shown}
-        return self.session_response(request, changed, answer) if isinstance(changed,
-        StartedSession) else json_response(answer)
+        answer = ChangedMePayload(success=True, user=shown)
+        if isinstance(changed, StartedSession):
+            return self.session_response(request, changed, answer)
+        return json_response(answer)
 
 
 def _account_changes(body: dict[str, Any]) -> UpdateAccount:
@@ -158,7 +168,7 @@ async def tell_me(request: Request) -> Response:
     """
     Get the caller's account.
     """
-    return json_response({"user": await caller_payload(ports_of(request), principal_of(request))})
+    return json_response(MePayload(user=await caller_payload(ports_of(request), principal_of(request))))
 
 
 TAGS = ("Auth",)

@@ -58,12 +58,12 @@ async def _queue_response(request: Request, agent: str, polled: PollResult | Non
         return _unknown_length_response()
     row = None if polled.task is None else await task_row(request, polled.task)
     return json_response(
-        {
-            "task": row and bare_task_payload(row),
-            "reason": polled.reason.value,
-            "agent": agent,
-            "timestamp": seconds_of(ports_of(request).clock.now()),
-        }
+        PolledPayload(
+            task=row and bare_task_payload(row),
+            reason=polled.reason.value,
+            agent=agent,
+            timestamp=seconds_of(ports_of(request).clock.now()),
+        )
     )
 
 

@@ -88,7 +88,7 @@ async def list_tasks(request: Request) -> Response:
         listed = await ports_of(request).reads.tasks.page(principal, wanted, page)
     tasks = [TaskPayload.of(row, comment_count=row.comment_count) for row in listed.rows]
     return json_response(
-        {"tasks": tasks, "total": listed.total, "page": page_number(page.offset, page.limit), "limit": page.limit}
+        TaskListPayload(tasks=tasks, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit)
     )
 
 
@@ -133,7 +133,7 @@ async def get_task(request: Request) -> Response:
     """
     row = await task_row(request, task_in(request))
     check_own_task(principal_of(request), row.assignee)
-    return json_response({"task": TaskPayload.of(row)}, headers={"etag": etag_of(row.version)})
+    return json_response(TaskAnswerPayload(task=TaskPayload.of(row)), headers={"etag": etag_of(row.version)})
 
 
 async def change_task(request: Request) -> Response:
@@ -157,7 +157,8 @@ async def change_task(request: Request) -> Response:
     if not body.changes_nothing:
         return await task_response(request, task.id)
     row = await task_row(request, task.id)
-    return json_response({"task": bare_task_payload(row), "unchanged": True}, headers={"etag": etag_of(row.version)})
+    answer = TaskAnswerPayload(task=bare_task_payload(row), unchanged=True)
+    return json_response(answer, headers={"etag": etag_of(row.version)})
 
 
 async def move_many(request: Request) -> Response:
@@ -177,7 +178,9 @@ async def move_many(request: Request) -> Response:
         row = await ports.reads.tasks.get(principal, closed.task)
         raise GateClosedForTask(TaskNumber(row.number), closed) from None
     return json_response(
-        {"success": True, "updated": len(body.tasks), "changed": len(moved.tasks), "missing": list(moved.missing)}
+        UpdatedTasksPayload(
+            success=True, updated=len(body.tasks), changed=len(moved.tasks), missing=list(moved.missing)
+        )
     )
 
 
@@ -187,7 +190,7 @@ async def remove_task(request: Request) -> Response:
     """
     command = DeleteTask(task=task_in(request), own=True, expects=expected_version_of(request))
     await delete_task(ports_of(request), principal_of(request), command)
-    return json_response({"success": True})
+    return json_response(SuccessPayload(success=True))
 
 
 def task_endpoints(settings: Settings) -> list[Endpoint]:

@@ -4,8 +4,7 @@ Operations on tool connections: a tool connects on behalf of an agent.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from attrs import frozen
@@ -22,12 +21,11 @@ from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
 from mission_core.values import MAX_INTEGER, PageRequest, json_text
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.bodies import JsonObjectText
+from mission_http.fleet.bodies import JsonObjectText, required_object_of
 from mission_http.fleet.errors import InvalidRequest
-from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds, shown_status, uuid_text
-from mission_http.platform.bodies import body_of, parsed_body_of
+from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds, shown_status, unset_if_none, uuid_text
+from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.errors import BodyMalformed, BodyMissing
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Length, NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
@@ -68,15 +66,19 @@ class ToolConnectionListQuery:
     after: Annotated[int | None, NumberRange(0)] = None
 
 
-class ConnectedPayload(Payload):
-    connection_id: UUID
-    agent_id: int
-    agent_name: str
-    status: Literal["connected"]
-    sse_url: str
-    heartbeat_url: str
-    token_report_url: str
-    agent_token: str | UnsetType = UNSET
+def heartbeat_path(agent: int) -> str:
+    return f"/api/agents/{agent}/heartbeat"
+
+
+class ConnectedPayload(FleetPayload[ConnectedTool]):
+    connection_id: Annotated[UUID, Of("connection.id")]
+    agent_id: Annotated[int, Of("agent.number")]
+    agent_name: Annotated[str, Of("agent.name")]
+    status: Annotated[Literal["connected"], Fixed("connected")]
+    sse_url: Annotated[str, Fixed("/api/events")]
+    heartbeat_url: Annotated[str, Of("agent.number", heartbeat_path)]
+    token_report_url: Annotated[str, Fixed("/api/tokens")]
+    agent_token: Annotated[str | UnsetType, Of("token", unset_if_none)] = UNSET
 
 
 def connection_status(live: int) -> str:
@@ -128,20 +130,7 @@ async def connect(request: Request) -> Response:
         role=body.agent_role or DEFAULT_ROLE,
         metadata=None if body.metadata is None else json_text(body.metadata),
     )
-    made = await perform_once(request, connect_tool, command, _connected_again)
-    agent = made.agent
-    answer: dict[str, Any] = {
-        "connection_id": str(made.connection.id),
-        "agent_id": agent.number,
-        "agent_name": agent.name,
-        "status": "connected",
-        "sse_url": "/api/events",
-        "heartbeat_url": f"/api/agents/{agent.number}/heartbeat",
-        "token_report_url": "/api/tokens",
-    }
-    if made.token is not None:
-        answer["agent_token"] = made.token
-    return json_response(answer)
+    return json_response(ConnectedPayload.of(await perform_once(request, connect_tool, command, _connected_again)))
 
 
 async def _connected_again(ports: Ports, principal: Principal, connection: UUID) -> ConnectedTool:
@@ -169,11 +158,7 @@ async def disconnect(request: Request) -> Response:
 
     A connection that has ended does not change.
     """
-    body: Any = None
-    with suppress(BodyMissing, BodyMalformed):
-        body = await parsed_body_of(request)
-    if not isinstance(body, dict):
-        raise InvalidRequest("Invalid request body")
+    body = await required_object_of(request, "Invalid request body")
     id = body.get("connection_id")
     if not isinstance(id, str) or not id:
         raise InvalidRequest("connection_id is required")
@@ -181,7 +166,7 @@ async def disconnect(request: Request) -> Response:
         raise ConnectionNotFound
     command = DisconnectTool(connection=ConnectionId(UUID(id)))
     ended = await disconnect_tool(ports_of(request), principal_of(request), command)
-    return json_response({"status": "disconnected", "connection_id": str(ended.id)})
+    return json_response(DisconnectedPayload(status="disconnected", connection_id=ended.id))
 
 
 TAGS = ("Connections",)

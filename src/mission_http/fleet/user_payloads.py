@@ -168,11 +168,11 @@ class NeedsSetupPayload(Payload):
     needsSetup: bool
 
 
-class FirstAdminPayload(Payload):
-    id: int
+class FirstAdminPayload(FleetPayload[User]):
+    id: Annotated[int, Of("number")]
     username: str
-    display_name: str
-    role: Literal["admin"]
+    display_name: Annotated[str, Of("display")]
+    role: Annotated[Literal["admin"], Fixed("admin")]
 
 
 class SetUpPayload(Payload):

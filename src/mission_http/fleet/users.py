@@ -5,8 +5,6 @@ Operations of admins on the users of an organization.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,6 +28,7 @@ from mission_core.boards.grants import GRANTS
 from mission_core.ids import UserNumber
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import USER_CHANGE_ADMIN, USER_LIST_ADMIN
+from mission_http.fleet.bodies import required_object_of
 from mission_http.fleet.errors import AdminRequired, InvalidRequest
 from mission_http.fleet.payloads import SuccessPayload
 from mission_http.fleet.user_payloads import (
@@ -43,9 +42,9 @@ from mission_http.fleet.user_payloads import (
     user_number,
     workspace_number_of,
 )
-from mission_http.platform.bodies import body_of, parsed_body_of
+from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldsInvalid
+from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 
@@ -59,18 +58,13 @@ async def list_users(request: Request) -> Response:
     granted = defaultdict(list)
     for grant in await ports.reads.entities.every(principal, GRANTS):
         granted[grant.member].append(BoardPermission(grant.on_board, grant.can_read, grant.can_write))
-    return json_response(
-        {
-            "users": [
-                ListedUserPayload.of(
-                    each.user,
-                    role=effective_role(each.member, granted[each.member.id]).value,
-                    workspace_id=workspace,
-                )
-                for each in users
-            ]
-        }
-    )
+    shown = [
+        ListedUserPayload.of(
+            each.user, role=effective_role(each.member, granted[each.member.id]).value, workspace_id=workspace
+        )
+        for each in users
+    ]
+    return json_response(UserListPayload(users=shown))
 
 
 async def add_user(request: Request) -> Response:
@@ -89,7 +83,8 @@ async def add_user(request: Request) -> Response:
     )
     ports, principal = ports_of(request), principal_of(request)
     made = await create_user(ports, principal, command)
-    return json_response({"user": await member_user_payload(ports, principal, made.user, made.member)}, 201)
+    user = await member_user_payload(ports, principal, made.user, made.member)
+    return json_response(UserAnswerPayload(user=user), 201)
 
 
 async def change_user(request: Request) -> Response:
@@ -114,7 +109,8 @@ async def change_user(request: Request) -> Response:
     )
     ports, principal = ports_of(request), principal_of(request)
     now = await update_user(ports, principal, command)
-    return json_response({"user": await member_user_payload(ports, principal, now.user, now.member)})
+    user = await member_user_payload(ports, principal, now.user, now.member)
+    return json_response(UserAnswerPayload(user=user))
 
 
 async def remove_user(request: Request) -> Response:
@@ -123,11 +119,7 @@ async def remove_user(request: Request) -> Response:
 
     A user without another organization is deleted.
     """
-    body: Any = None
-    with suppress(BodyMissing, BodyMalformed):
-        body = await parsed_body_of(request)
-    if not isinstance(body, dict):
-        raise InvalidRequest("Request body required")
+    body = await required_object_of(request)
     try:
         number = user_number(body.get("id"))
     except FieldsInvalid:
@@ -135,7 +127,7 @@ async def remove_user(request: Request) -> Response:
     if not number:
         raise InvalidRequest("User ID is required")
     await delete_user(ports_of(request), principal_of(request), DeleteUser(user=UserNumber(number)))
-    return json_response({"success": True})
+    return json_response(SuccessPayload(success=True))
 
 
 def _text_or_none(value: str | Absent) -> str | None:

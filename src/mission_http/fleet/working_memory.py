@@ -80,9 +80,7 @@ async def write(request: Request) -> Response:
     with own_agent_only(principal):
         agent = await write_working_memory(ports, principal, command)
     message = f"Working memory {'appended' if body.append else 'updated'} for {agent.name}"
-    written = WrittenMemoryPayload.of(
-        agent, message=message, saved_to_workspace=False, size=len(agent.working_memory)
-    )
+    written = WrittenMemoryPayload.of(agent, message=message, saved_to_workspace=False, size=len(agent.working_memory))
     return json_response(written, headers={"etag": etag_of(agent.version)})
 
 

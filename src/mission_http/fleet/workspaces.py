@@ -133,12 +133,9 @@ async def list_workspaces(request: Request) -> Response:
     places = [place for place, _ in await organizations_of(ports, principal)]
     places.sort(key=lambda each: (not is_default_organization(each), name_key(each.name), each.number))
     active = await ports.reads.organization(principal)
+    workspaces = [WorkspacePayload.of(place) for place in places]
     return json_response(
-        {
-            "workspaces": list(map(WorkspacePayload.of, places)),
-            "active_workspace_id": active.number,
-            "tenant_id": TENANT_NUMBER,
-        }
+        WorkspaceListPayload(workspaces=workspaces, active_workspace_id=active.number, tenant_id=TENANT_NUMBER)
     )
 
 
@@ -194,9 +191,8 @@ async def delete_workspace(request: Request) -> Response:
     command = DeleteEmptyOrganization(organization=workspace_in(request), expects=expected_version_of(request))
     gone = await delete_empty_organization(ports, principal, command)
     default = await ports.credentials.organization(DEFAULT_ORGANIZATION_SLUG)
-    return json_response(
-        {"success": True, "deleted": gone.name, "agents_moved_to": default.number if default else gone.number}
-    )
+    moved_to = default.number if default else gone.number
+    return json_response(DeletedWorkspacePayload(success=True, deleted=gone.name, agents_moved_to=moved_to))
 
 
 _number: Final = re.compile(r"\d+", re.ASCII)
@@ -218,8 +214,8 @@ def workspace_in(request: Request) -> OrganizationId | int:
 
 
 def _workspace_response(organization: Organization, *, status: int = 200, **more: Any) -> Response:
-    shown = WorkspacePayload.of(organization, **more)
-    return json_response({"workspace": shown}, status, {"etag": etag_of(organization.version)})
+    answer = WorkspaceAnswerPayload(workspace=WorkspacePayload.of(organization, **more))
+    return json_response(answer, status, {"etag": etag_of(organization.version)})
 
 
 WORKSPACE_PATH: Final = "/workspaces/{id}"
