@@ -6,7 +6,9 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -408,7 +410,7 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
         ("tasks", "nowhere"), ("agents", "lost agent"), ("comments", "lost"),
         ("board_memory", "blank"), ("board_group_memory", "no group"),
         ("board_webhook_payloads", "stray"), ("skill_packs", "skills"), ("users", "local"),
-        ("activity_events", "beat"), ("approvals", "unsure"), ("approvals", "adrift"),
+        ("activity_events", "beat"), ("approvals", "adrift"),
         ("approval_task_links", "loose"), ("approval_task_links", "twice link"),
     ):  # fmt: skip
         assert skipped.get((table, name)), (table, name)
@@ -418,6 +420,7 @@ async def test_what_was_left_is_told_with_its_reason(ports: Any, there: There) -
     assert "tags" in changed["board_memory", "tagged"]
     assert changed["tags", "bad"]
     assert "status" in changed["tasks", "odd"]
+    assert "confidence" in changed["approvals", "unsure"]
     assert "signature_header" in changed["board_webhooks", "odd header"]
     assert "agent" in changed["board_webhooks", "orphan"]
     assert "headers" in changed["board_webhook_payloads", "came"]
@@ -543,6 +546,131 @@ async def test_moments_that_no_calendar_holds_cost_no_row(there: There, clock: M
         assert whole["taken"] == told["taken"], (table, column)
         if table != "organizations":
             assert any(each["why"].startswith(f"{column} is not a time") for each in told["changed"]), (table, column)
+
+
+NASTY = {
+    "text": ("NULL", "''", "' '", "repeat('x', 50000)", "'nonsense'", "E'a\\u0001\\u2028b'"),
+    "json": ("NULL", "'7'", "'\"x\"'", "'[[1], {}]'", "'{\"a\": 1e999}'", "'{\"a\": \"\\ud800\\u0000\"}'",
+             "repeat('[', 5000) || repeat(']', 5000)"),
+    "integer": ("NULL", "-1", "2147483647"),
+    "double precision": ("NULL", "-1", "'NaN'", "'infinity'"),
+    "timestamp without time zone": ("NULL", "'infinity'", "'9999-12-31'"),
+}  # fmt: skip
+IDENTITY = {
+    "name", "role", "slug", "secret", "clerk_user_id", "invited_email", "field_key", "content", "message", "event_type",
+    "accepted_at", "value",
+}  # fmt: skip
+"""Columns without which a row is another one, or would let somebody do more than it did."""
+
+
+@pytest.mark.parametrize("turn", range(max(map(len, NASTY.values()))))
+async def test_columns_that_are_spoiled_cost_no_row_that_can_stand_without_them(
+    there: There, clock: ManualClock, turn: int
+) -> None:
+    """
+    In the first row of each table all at once: the import tells what it took otherwise, and changes nothing when it is
+    repeated.
+    """
+    whole = (await import_boards(ports_over(MemoryStore(clock), clock), there.url)).plain()
+    ports = ports_over(MemoryStore(clock), clock)
+    nasty = {
+        table: {
+            name: f"({NASTY[kind][turn % len(NASTY[kind])]})::{kind}"
+            for name, kind in columns.items()
+            if kind in NASTY and name not in IDENTITY
+        }
+        for table, columns in (await columns_of(there.url)).items()
+    }
+    async with spoiled(there.url, nasty):
+        told, again = [(await import_boards(ports, there.url)).plain() for _ in range(2)]
+
+    assert whole["taken"] == told["taken"], told["skipped"]
+    assert {} == {table: count for table, count in again["taken"].items() if count}
+    assert not [each["why"] for each in (*told["skipped"], *told["changed"]) if "Error" in each["why"]]
+
+
+PARENTS = {
+    "board_groups": "organization_id", "boards": "organization_id", "tags": "organization_id",
+    "organization_members": "organization_id", "organization_invites": "organization_id",
+    "organization_board_access": "organization_member_id", "agents": "board_id",
+    "organization_invite_board_access": "organization_invite_id", "tasks": "board_id",
+    "task_custom_field_definitions": "organization_id", "board_onboarding_sessions": "board_id",
+    "board_memory": "board_id", "board_group_memory": "board_group_id", "board_webhooks": "board_id",
+    "board_webhook_payloads": "webhook_id", "approvals": "board_id", "approval_task_links": "approval_id",
+}  # fmt: skip
+JOINS = {
+    "board_task_custom_fields": "task_custom_field_definition_id", "task_dependencies": "task_id",
+    "tag_assignments": "task_id", "task_custom_field_values": "task_id",
+}  # fmt: skip
+"""Tables whose rows become a part of another row."""
+
+
+async def test_every_row_is_taken_or_told_of(there: There, clock: ManualClock) -> None:
+    """
+    Also where what it belongs to is not there, or was left behind itself.
+    """
+    async with spoiled(there.url, {each: {name: "gen_random_uuid()"} for each, name in (PARENTS | JOINS).items()}):
+        report = await import_boards(ports_over(MemoryStore(clock), clock), there.url)
+        counts = await counted_rows(there.url)
+    found = Counter(report.taken)
+    for (table, _), reason in report.skipped.items():
+        found[table] += reason.count
+
+    assert {} == {each: (counts[each], found[each]) for each in PARENTS if found[each] < counts[each]}
+    assert {} == {each: found[each] for each in JOINS if not found[each]}
+    assert report.failures
+
+
+@asynccontextmanager
+async def spoiled(url: str, values: dict[str, dict[str, str]]) -> AsyncIterator[None]:
+    """
+    The other database, meanwhile with these values in the first row of each table.
+    """
+    tables = {table: ", ".join(f"{name} = {value}" for name, value in new.items()) for table, new in values.items()}
+    tables = {table: new for table, new in tables.items() if new}
+    await run_in(
+        url,
+        "; ".join(
+            f"CREATE TABLE kept_{table} AS TABLE {table};"
+            f"UPDATE {table} SET {new} WHERE ctid = (SELECT min(ctid) FROM {table})"
+            for table, new in tables.items()
+        ),
+    )
+    try:
+        yield
+    finally:
+        await run_in(
+            url,
+            "; ".join(
+                f"DELETE FROM {table}; INSERT INTO {table} TABLE kept_{table}; DROP TABLE kept_{table}"
+                for table in tables
+            ),
+        )
+
+
+async def columns_of(url: str) -> dict[str, dict[str, str]]:
+    """
+    The columns of each table with their types.
+    """
+    found: dict[str, dict[str, str]] = {}
+    connection = await asyncpg.connect(url)
+    for row in await connection.fetch(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+    ):
+        found.setdefault(row[0], {})[row[1]] = row[2]
+    await connection.close()
+    return found
+
+
+async def counted_rows(url: str) -> dict[str, int]:
+    """
+    How many rows each table has.
+    """
+    tables = await columns_of(url)
+    connection = await asyncpg.connect(url)
+    counted = {each: await connection.fetchval(f"SELECT count(*) FROM {each}") for each in tables}
+    await connection.close()
+    return counted
 
 
 async def run_in(url: str, statements: str) -> None:

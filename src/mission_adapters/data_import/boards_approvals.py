@@ -100,7 +100,7 @@ class ApprovalImport:
             scores=object_of(row.get("rubric_scores")),
             agent=AgentId(agent) if agent else None,
             digest=digest_of(action, arguments, ((TaskId(link["task"]), 0) for link in self.links[row["id"]])),
-            status=ApprovalStatus(row["status"]),
+            status=self._status(row),
             asker=self.names[agent] if agent else UNKNOWN_USER,
             asker_kind="agent" if agent else "user",
             asker_id=agent,
@@ -108,6 +108,15 @@ class ApprovalImport:
             resolved_at=optional_datetime(row.get("resolved_at")),
         )
         return approval
+
+    def _status(self, row: Row) -> ApprovalStatus:
+        try:
+            return ApprovalStatus(row["status"])
+        except ValueError:
+            self.importer.report.change(
+                "approvals", row["id"], f"its status {row['status']!r} is unknown; it is pending"
+            )
+            return ApprovalStatus.PENDING
 
     def link(self, row: Row) -> ApprovalLink:
         """

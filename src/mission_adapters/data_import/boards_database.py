@@ -4,9 +4,10 @@ Reads the PostgreSQL database of a Boards installation in one read-only snapshot
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -30,6 +31,36 @@ ROW_ORDER: Final = {"users": "id", "board_webhook_payloads": "received_at, id"}
 """The order of rows in tables without `created_at`."""
 TABLES_READ_ONLY: Final = {"gateways": "every organization has its own local gateway here"}
 """Tables that are read because other rows refer to them, and the reason why they are not imported."""
+NOUNS: Final = {
+    "organizations": "organization", "organization_members": "member", "organization_invites": "invite",
+    "boards": "board", "board_groups": "group", "tasks": "task", "approvals": "approval",
+    "task_custom_field_definitions": "custom field",
+}  # fmt: skip
+PARENTS: Final = (
+    ("gateways", "organization_id", "organizations"),
+    ("board_groups", "organization_id", "organizations"),
+    ("tags", "organization_id", "organizations"),
+    ("task_custom_field_definitions", "organization_id", "organizations"),
+    ("organization_members", "organization_id", "organizations"),
+    ("organization_invites", "organization_id", "organizations"),
+    ("organization_board_access", "organization_member_id", "organization_members"),
+    ("organization_invite_board_access", "organization_invite_id", "organization_invites"),
+    ("boards", "organization_id", "organizations"),
+    ("board_task_custom_fields", "task_custom_field_definition_id", "task_custom_field_definitions"),
+    ("board_onboarding_sessions", "board_id", "boards"),
+    ("board_memory", "board_id", "boards"),
+    ("board_group_memory", "board_group_id", "board_groups"),
+    ("board_webhooks", "board_id", "boards"),
+    ("board_webhook_payloads", "board_id", "boards"),
+    ("tasks", "board_id", "boards"),
+    ("task_dependencies", "task_id", "tasks"),
+    ("tag_assignments", "task_id", "tasks"),
+    ("task_custom_field_values", "task_id", "tasks"),
+    ("comments", "task_id", "tasks"),
+    ("approvals", "board_id", "boards"),
+    ("approval_task_links", "approval_id", "approvals"),
+)
+"""The column and the table of each row's parent. Parents come before their children."""
 EVENTS_NOT_IMPORTED: Final = "the event log here begins with the import; older events stay in the database"
 TABLE_NOT_SUPPORTED: Final = "this table is not supported yet"
 INTERNAL_TABLES: Final = frozenset({"alembic_version", "task_fingerprints"})
@@ -62,10 +93,10 @@ async def read_tables(url: str, report: ImportReport) -> RowsByTable:
                 "activity_events", EVENTS_NOT_IMPORTED, *await _examples(connection, "activity_events", IS_NO_COMMENT)
             )
     tables["comments"] = [dict(row) for row in said]
-    _report_orphans(tables, report)
     for name, why in TABLES_READ_ONLY.items():
         for row in tables[name]:
             report.skip(name, row["id"], why, meant=True)
+    _leave_out_orphans(tables, report)
     return tables
 
 
@@ -134,31 +165,37 @@ async def _examples(connection: Any, table: str, where: str = "true") -> tuple[i
     return count, [row.get("id", "?") for row in rows]
 
 
-def _report_orphans(tables: RowsByTable, report: ImportReport) -> None:
+def _leave_out_orphans(tables: RowsByTable, report: ImportReport) -> None:
     """
-    Report the rows whose parent is missing. They are not imported.
+    Leave out and report the rows whose parent does not exist or is left out itself.
     """
-    tasks = {row["id"] for row in tables["tasks"]}
-    boards = {row["id"] for row in tables["boards"]}
-    gateways = {row["id"] for row in tables["gateways"]}
-    for row in tables["tasks"]:
-        if row["board_id"] not in boards:
-            report.skip("tasks", row["id"], "its board does not exist")
-    for row in tables["agents"]:
-        if row["board_id"] not in boards and (row["board_id"] is not None or row.get("gateway_id") not in gateways):
-            report.skip("agents", row["id"], "it has neither a board nor a gateway")
-    for name in ("board_memory", "board_webhooks", "board_webhook_payloads", "approvals"):
-        for row in tables[name]:
-            if row["board_id"] not in boards:
-                report.skip(name, row["id"], "its board does not exist")
-    groups = {row["id"] for row in tables["board_groups"]}
-    for row in tables["board_group_memory"]:
-        if row["board_group_id"] not in groups:
-            report.skip("board_group_memory", row["id"], "its group does not exist")
-    approvals = {row["id"] for row in tables["approvals"]}
-    for row in tables["approval_task_links"]:
-        if row["approval_id"] not in approvals:
-            report.skip("approval_task_links", row["id"], "its approval does not exist")
-    for row in tables["comments"]:
-        if row["task_id"] not in tasks:
-            report.skip("comments", row["id"], "its task does not exist")
+    there = {name: {row.get("id") for row in rows} for name, rows in tables.items()}
+    kept = dict(there)
+
+    def leave_out(table: str, why_not: Callable[[Row], str | None]) -> None:
+        left = []
+        for row in tables[table]:
+            if (why := why_not(row)) is None:
+                left.append(row)
+            elif table not in TABLES_READ_ONLY:
+                report.skip(table, row.get("id", "?"), why)
+        tables[table] = left
+        kept[table] = {row.get("id") for row in left}
+
+    def lacks(row: Row, column: str, parent: str) -> str | None:
+        if row[column] in kept[parent]:
+            return None
+        return f"its {NOUNS[parent]} {'was not imported' if row[column] in there[parent] else 'does not exist'}"
+
+    for table, column, parent in PARENTS:
+        leave_out(table, partial(lacks, column=column, parent=parent))
+        if table == "boards":
+            leave_out("agents", lambda row: _homeless(row, kept))
+
+
+def _homeless(agent: Row, kept: Mapping[str, set[Any]]) -> str | None:
+    if agent["board_id"] in kept["boards"]:
+        return None
+    if agent["board_id"] is None and agent.get("gateway_id") in kept["gateways"]:
+        return None
+    return "it has neither a board nor a gateway"

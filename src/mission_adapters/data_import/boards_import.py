@@ -27,7 +27,7 @@ from mission_adapters.data_import.row_repairs import InvalidRow, utc_datetime_fr
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.accounts.organizations import DEFAULT_ORGANIZATION_SLUG, built_in_gateway
 from mission_core.agents.model import Agent, Presence
-from mission_core.agents.onboarding import ONBOARDINGS, Onboarding, OnboardingStage
+from mission_core.agents.onboarding import ONBOARDINGS, Onboarding, OnboardingStage, gateway_session_key
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, CustomFieldType, FieldVisibility
 from mission_core.boards.groups import GROUPS, BoardGroup
@@ -359,10 +359,18 @@ class BoardsSource:
             description=self._text(row, "task_custom_field_definitions", "description", 5000),
             required=bool(row.get("required")),
             default_value=None if default is None else canonical(default),
-            boards=tuple(self.boards_of_fields[row["id"]]),
+            boards=self._boards_of_field(row["id"]),
             created_at=utc_datetime_from(row["created_at"]),
             updated_at=utc_datetime_from(row["updated_at"]),
         )
+
+    def _boards_of_field(self, custom: UUID) -> tuple[BoardId, ...]:
+        named = self.boards_of_fields[custom]
+        here = tuple(board for board in named if board in self.importer.imported_ids)
+        if len(here) < len(named):
+            why = "one of its boards was not imported; the board is left out"
+            self.importer.report.change("task_custom_field_definitions", custom, why)
+        return here
 
     def agent(self, row: Row) -> Agent:
         """
@@ -438,6 +446,8 @@ class BoardsSource:
             tell("tasks", id, "one of its tags was not imported; the tag is left out")
         if not self.imported_tasks.issuperset(self.depends[id]):
             tell("tasks", id, "a task that it depends on was not imported; the dependency is left out")
+        if any(UUID(custom) not in here for custom in self.values[id]):
+            tell("tasks", id, "one of its custom fields was not imported; the value is left out")
 
     def _status(self, row: Row) -> Status:
         found = STATUSES.get(row["status"])
@@ -484,7 +494,8 @@ class BoardsSource:
             id=OnboardingId(row["id"]),
             organization=self.organization,
             board=BoardId(row["board_id"]),
-            session_key=str(row.get("session_key") or "")[:300],
+            session_key=str(row.get("session_key") or "")[:300]
+            or gateway_session_key(built_in_gateway(self.organization)),
             stage=OnboardingStage(row["status"] or OnboardingStage.ACTIVE),
             messages=canonical(json_of(row.get("messages")) or []),
             draft=canonical(draft) if draft else None,

@@ -65,6 +65,9 @@ SCRYPT_HASH: Final = re.compile(r"[0-9a-f]{32}:[0-9a-f]{64}")
 """The format of a password hash: the salt and the digest, in hexadecimal."""
 
 
+SHA256_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
+
+
 @define
 class FleetEntityFactory:
     """
@@ -190,16 +193,15 @@ class FleetEntityFactory:
         agent = AgentId(self.id("agents", row["agent_id"]))
         self.importer.require_imported("agent", agent)
         scopes = tuple(scope for scope in json_list_of(row, "scopes") if scope in SCOPES)
-        digest = bytes.fromhex(str(row["key_hash"]))
-        if len(digest) != 32:
-            raise InvalidRow("its digest is not a SHA-256")
+        if not SHA256_DIGEST.fullmatch(str(row["key_hash"])):
+            raise InvalidRow("its key_hash is not a SHA-256 in hexadecimal")
         return ApiKey(
             id=ApiKeyId(self.id("agent_api_keys", row["id"])),
             number=ApiKeyNumber(int(row["id"])),
             organization=self.organization,
             agent=agent,
             name=text_of(row, "name", 128) or "default",
-            digest=digest,
+            digest=bytes.fromhex(str(row["key_hash"])),
             prefix=text_of(row, "key_prefix", 100),
             scopes=scopes or ("viewer", "agent:self"),
             created_by=self._optional_text(row, "agent_api_keys", "created_by", 200),
@@ -218,7 +220,7 @@ class FleetEntityFactory:
         self.importer.require_imported("agent", agent)
         created = datetime_of(row, "created_at")
         return ToolConnection(
-            id=ConnectionId(UUID(str(row["connection_id"]))),
+            id=ConnectionId(_uuid_of(row, "connection_id")),
             number=ConnectionNumber(int(row["id"])),
             organization=self.organization,
             agent=agent,
@@ -307,13 +309,13 @@ class FleetEntityFactory:
         self.imported_comments.add(int(row["id"]))
         return comment
 
-    def assignment(self, row: Row) -> BoardAssignment | None:
+    def assignment(self, row: Row) -> BoardAssignment:
         """
-        The board assignment made from a row, or None if the project is not in this workspace.
+        The board assignment made from a row.
         """
         board = self.boards.get(row["project_id"])
         if board is None:
-            return None
+            raise InvalidRow("its project was not imported")
         name = text_of(row, "agent_name", 1000).strip()
         return BoardAssignment(
             id=AssignmentId(self.id("project_agent_assignments", row["id"])),
@@ -366,6 +368,13 @@ class FleetEntityFactory:
         if len(str(value)) > most:
             self.importer.report.change(table, row["id"], f"{name} is cut at {most} characters")
         return str(value)[:most]
+
+
+def _uuid_of(row: Row, name: str) -> UUID:
+    try:
+        return UUID(str(row[name]))
+    except ValueError:
+        raise InvalidRow(f"{name} is not a UUID") from None
 
 
 def _ticket_of(row: Row) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +67,18 @@ class FleetFile:
         except sqlite3.OperationalError:  # it has no rowid, or needs what this SQLite lacks
             return 0, []
         return count, [row[0] for row in rows]
+
+    def numbers_elsewhere(self, table: str, workspaces: Iterable[int]) -> Iterator[int]:
+        """
+        The numbers of a table's rows that belong to none of these workspaces.
+        """
+        if table not in self.columns:
+            return
+        known = json.dumps([*workspaces])
+        workspace = "coalesce(workspace_id, ?)" if "workspace_id" in self.columns[table] else "?"
+        elsewhere = f'SELECT id FROM "{table}" WHERE {workspace} NOT IN (SELECT value FROM json_each(?)) ORDER BY rowid'
+        for (number,) in self.database.execute(elsewhere, (FIRST_WORKSPACE, known)):
+            yield int(number)
 
     def _of(self, table: str, workspace: int | None) -> tuple[str, tuple[int, ...]]:
         if workspace is None or (workspace == FIRST_WORKSPACE and "workspace_id" not in self.columns[table]):

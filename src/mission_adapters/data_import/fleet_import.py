@@ -52,6 +52,10 @@ IMPORTED_TABLES: Final = frozenset(
         "tasks", "comments", "settings", "users",
     }
 )  # fmt: skip
+TABLES_OF_WORKSPACES: Final = (
+    "users", "projects", "agents", "agent_api_keys", "direct_connections", "tasks", "comments",
+)  # fmt: skip
+"""Tables each of whose rows belongs to a workspace."""
 EVENTS_NOT_IMPORTED: Final = "the event log here begins with the import; older events stay in the file"
 SESSIONS_NOT_IMPORTED: Final = "sessions are not imported; users sign in again with their passwords"
 TABLES_NOT_IMPORTED: Final = {
@@ -87,16 +91,32 @@ async def import_fleet(ports: Ports, file: Path) -> ImportReport:
     report = ImportReport()
     with open_fleet_file(file) as source:
         spaces = list(source.rows("workspaces")) or [{"id": FIRST_WORKSPACE, "slug": "default"}]
+        projects: set[int] = set()
         for space in spaces:
             organization = await _organization(ports, space, report)
             taker = EntityImporter(ports, organization.id, SOURCE, report)
-            await WorkspaceImport(taker, source, int(space["id"]), FleetEntityFactory(taker)).run()
+            factory = FleetEntityFactory(taker)
+            await WorkspaceImport(taker, source, int(space["id"]), factory).run()
+            projects.update(factory.boards)
+        _report_orphans(source, report, workspaces=[int(space["id"]) for space in spaces], projects=projects)
         for table in sorted(source.columns):
             if table not in IMPORTED_TABLES and not table.startswith(INTERNAL_TABLE_PREFIXES):
                 report.leave(
                     table, TABLES_NOT_IMPORTED.get(table, TABLE_NOT_SUPPORTED), *source.examples(table, MAX_EXAMPLES)
                 )
     return report
+
+
+def _report_orphans(source: FleetFile, report: ImportReport, *, workspaces: list[int], projects: set[int]) -> None:
+    """
+    Report the rows that belong to no workspace, and the assignments to projects that were not imported.
+    """
+    for table in TABLES_OF_WORKSPACES:
+        for number in source.numbers_elsewhere(table, workspaces):
+            report.skip(table, number, "its workspace does not exist")
+    for row in source.rows("project_agent_assignments"):
+        if row["project_id"] not in projects:
+            report.skip("project_agent_assignments", row["id"], "its project was not imported")
 
 
 async def _organization(ports: Ports, space: Row, report: ImportReport) -> Organization:
@@ -146,7 +166,10 @@ class WorkspaceImport:
         await self._take(
             "direct_connections", lambda unit: unit.repository(CONNECTIONS), self.factory.connection, "connection"
         )
-        staff = rows_with_factory(self.source.rows("project_agent_assignments"), self.factory.assignment)
+        staff = rows_with_factory(
+            (row for row in self.source.rows("project_agent_assignments") if row["project_id"] in self.factory.boards),
+            self.factory.assignment,
+        )
         await self.importer.import_rows(
             "project_agent_assignments",
             lambda unit: unit.repository(BOARD_ASSIGNMENTS),

@@ -18,7 +18,8 @@ ROW_ERRORS: Final = (Invalid, ValueError, TypeError, KeyError, AttributeError, O
 REQUIRED_COLUMNS: Final = frozenset(
     {
         "id", "key", "role", "username", "name", "key_hash", "expires_at", "revoked_at", "is_approved", "secret",
-        "slug", "connection_id", "agent_id", "agent_name", "task_id", "board_id", "board_group_id", "webhook_id",
+        "slug", "connection_id", "tool_name", "agent_id", "agent_name", "task_id", "board_id", "board_group_id",
+        "webhook_id",
         "organization_id", "organization_member_id", "organization_invite_id", "clerk_user_id", "user_id",
         "invited_email",
         "all_boards_read", "all_boards_write", "can_read", "can_write", "approval_id", "approval", "task", "place",
@@ -57,19 +58,21 @@ def make_entity(row: Row, make: Callable[[Row], Any], tell: AddToReport, *, at: 
     The entity for a row. Optional values that are not valid are left out.
 
     Raises:
-        WRONG: If it is not valid even without them.
+        ROW_ERRORS: If it is not valid even without them.
     """
     row = repaired_row(row, tell, at=at)
     try:
         return make(row)
-    except ROW_ERRORS:
-        side = {
-            name: None
-            for name, value in row.items()
-            if name not in REQUIRED_COLUMNS | REQUIRED_TIMES and value is not None
-        }
-        standing = {**row, **side}
+    except ROW_ERRORS as error:
+        reason = error
+    side = {
+        name: None for name, value in row.items() if name not in REQUIRED_COLUMNS | REQUIRED_TIMES and value is not None
+    }
+    standing = {**row, **side}
+    try:
         made = make(standing)
+    except ROW_ERRORS:
+        raise reason from None  # this one may complain of a value that was left out here
     for name in side:
         try:
             made = make({**standing, name: row[name]})

@@ -30,6 +30,8 @@ from mission_core.use_case import use_case
 from mission_core.values import JsonText, canonical, checked_text, name_key, storable_json, text, utc_moment
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from mission_core.ports import Ports, UnitOfWork
 
 MAX_MESSAGE_LENGTH: Final = 20_000
@@ -231,7 +233,7 @@ async def start_onboarding(ports: Ports, principal: Principal, cmd: StartOnboard
             id=OnboardingId(ports.ids.new()),
             organization=principal.organization,
             board=board.id,
-            session_key=f"agent:mc-gateway-{board.gateway or built_in_gateway(principal.organization)}:main",
+            session_key=gateway_session_key(board.gateway or built_in_gateway(principal.organization)),
             messages=canonical([_message("user", cmd.instruction_for(board), now)]),
             created_at=now,
             updated_at=now,
@@ -343,6 +345,13 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
         unit.result(board.id)
         await unit.commit()
     return board
+
+
+def gateway_session_key(gateway: UUID) -> str:
+    """
+    The session key of a gateway's main agent, which conducts the onboarding.
+    """
+    return f"agent:mc-gateway-{gateway}:main"
 
 
 def is_fully_autonomous(lead: Mapping[str, Any]) -> bool:
