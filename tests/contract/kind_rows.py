@@ -4,6 +4,7 @@ Rows of any kind, written and read in a world.
 
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from attrs import evolve, fields_dict
 
@@ -13,7 +14,7 @@ from tests.contract.conftest import World
 
 async def own(world: World, kind: Any, row: Any) -> Any:
     """
-    The row as one of the world's organization, with an id, a number and unique words that are free.
+    The row as one of the world's organization, with an id, a number and unique words and ids that are free.
     """
     owner = kind.owner(world.me.organization)
     changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": owner}
@@ -24,6 +25,8 @@ async def own(world: World, kind: Any, row: Any) -> Any:
             changed[name] = f"{getattr(row, name)} {changed['id']}"
         if isinstance(getattr(row, name), bytes):
             changed[name] = getattr(row, name)[:16] + changed["id"].bytes
+        if isinstance(getattr(row, name), UUID) and name != "organization":
+            changed[name] = world.ports.ids.new()
     return evolve(row, **changed)
 
 
