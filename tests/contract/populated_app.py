@@ -7,11 +7,11 @@ What may be called is read off the endpoint tables, so whatever is added joins t
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.accounts.profiles import ensure_local_user
@@ -24,7 +24,7 @@ from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.wiring import ServerSecretCredentials
 from tests.contract.boards_driver import TOKEN, run_lifespan
 from tests.contract.browser import make_person
-from tests.contract.conftest import World
+from tests.contract.conftest import World, make_world
 from tests.contract.fleet_driver import fleet_settings
 from tests.contract.openapi_check import checked_against_openapi
 from tests.unit.http.platform.sample_app import Answer, ask
@@ -155,6 +155,29 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more
         yield PopulatedApp(app, world, token, known)
+
+
+@define
+class SharedApp:
+    """
+    One of everything for many tests: it is made anew after a test that changed something, and not before.
+    """
+
+    ports: Ports
+    open: AsyncExitStack = field(factory=AsyncExitStack)
+    made: PopulatedApp | None = None
+    position: int = 0
+
+    async def unchanged(self) -> PopulatedApp:
+        """
+        The application, as it was made.
+        """
+        made = self.made
+        if made is None or self.position != await made.head():
+            await self.open.aclose()
+            made = self.made = await self.open.enter_async_context(populated_app(await make_world(self.ports)))
+            self.position = await made.head()
+        return made
 
 
 async def _create(app: MissionApp, path: str, body: Any) -> str:

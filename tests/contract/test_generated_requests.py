@@ -10,17 +10,17 @@ from urllib.parse import quote
 
 import pytest
 
+from mission_core.ports import Ports
 from mission_http.platform.endpoints import MEGABYTE, Dialect, Endpoint
 from mission_http.platform.field_annotations import fields_of, wire_name
-from tests.contract.conftest import World
 from tests.contract.generated_requests import names_in
 from tests.contract.populated_app import (
     OPERATIONS,
     UNKNOWN_ID,
     PopulatedApp,
+    SharedApp,
     operation_id,
     parameters_of,
-    populated_app,
     wrong_locations,
 )
 
@@ -75,13 +75,22 @@ taking_bodies = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+async def shared(ports: Ports) -> AsyncIterator[SharedApp]:
+    """
+    Both dialects over the store, for all tests of this module.
+    """
+    shared = SharedApp(ports)
+    yield shared
+    await shared.open.aclose()
+
+
 @pytest.fixture
-async def everything(world: World) -> AsyncIterator[PopulatedApp]:
+async def everything(shared: SharedApp) -> PopulatedApp:
     """
     Both dialects over the store, with one of everything.
     """
-    async with populated_app(world) as made:
-        yield made
+    return await shared.unchanged()
 
 
 async def test_every_path_leads_to_something(everything: PopulatedApp) -> None:
