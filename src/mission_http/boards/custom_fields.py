@@ -148,15 +148,16 @@ FIELD_RESOURCE: Final = Resource(
 ENDPOINTS = [
     FIELD_RESOURCE.list("List the custom fields of the organization, sorted by label.", paged=False),
     FIELD_RESOURCE.create(
-        TaskCustomFieldDefinitionCreate, lambda **given: CreateField(**_core_values(given)), create_field,
+        lambda **given: CreateField(**_core_values(given)), create_field,
         "Create a custom field for the tasks of some boards.\n\nA validation_regex must match the whole value. "
         "It may not contain lookaround, backreferences or possessive repeats.",
-        refuses=(FieldKeyTaken,),
+        takes=TaskCustomFieldDefinitionCreate, refuses=(FieldKeyTaken,),
     ),
     FIELD_RESOURCE.change(
-        TaskCustomFieldDefinitionUpdate, lambda **given: UpdateField(**_core_values(given)), update_field,
+        lambda **given: UpdateField(**_core_values(given)), update_field,
         "Change the named attributes of a custom field; its key cannot be changed.\n\n"
         "New boards replace the old ones. Values that tasks already have stay as they are.",
+        takes=TaskCustomFieldDefinitionUpdate,
     ),
     FIELD_RESOURCE.delete(
         DeleteField, delete_field, "Delete a custom field that no task has a value of.", refuses=(FieldInUse,)

@@ -34,7 +34,7 @@ from mission_core.boards.groups import (
 from mission_core.boards.model import BoardDenied
 from mission_core.ids import GroupId
 from mission_core.ports import Ports
-from mission_core.values import ABSENT, Absent, name_key
+from mission_core.values import name_key
 from mission_http.boards.access import MIXED, path_id, row_not_found_first
 from mission_http.boards.resources import Resource
 from mission_http.boards.wire import BoardsPayload
@@ -56,20 +56,6 @@ class BoardGroupRead(BoardsPayload[BoardGroup]):
     updated_at: datetime
     number: int
     version: int
-
-
-@frozen(kw_only=True)
-class BoardGroupCreate:
-    name: str
-    slug: str = ""
-    description: str | None = None
-
-
-@frozen(kw_only=True)
-class BoardGroupUpdate:
-    name: str | Absent = ABSENT
-    slug: str | Absent | None = ABSENT
-    description: str | Absent | None = ABSENT
 
 
 @frozen(kw_only=True)
@@ -122,12 +108,11 @@ GROUP_RESOURCE: Final = Resource(
 ENDPOINTS = [
     GROUP_RESOURCE.list("List the groups of boards, sorted by name."),
     GROUP_RESOURCE.create(
-        BoardGroupCreate, CreateGroup, create_group,
-        "Create a group of boards.\n\nA blank slug is derived from the name.",
+        CreateGroup, create_group, "Create a group of boards.\n\nA blank slug is derived from the name."
     ),
     GROUP_RESOURCE.read("Read a group of boards."),
     GROUP_RESOURCE.change(
-        BoardGroupUpdate, UpdateGroup, update_group,
+        UpdateGroup, update_group,
         "Change the named fields of a group.\n\nA slug of null or blank is derived from the name again.",
     ),
     GROUP_RESOURCE.delete(DeleteGroup, delete_group, "Delete a group. Its boards are kept and are in no group."),

@@ -5,9 +5,9 @@ The list, create, read, change and delete operations of a kind of entities that 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic
+from typing import Any, Generic, get_type_hints
 
-from attrs import frozen
+from attrs import field, fields, frozen, make_class
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,7 +36,10 @@ Rows = list[EntityT]
 class Resource(Generic[EntityT]):
     """
     A kind of entities as the Boards API shows it. Each method returns the endpoint of one operation, with *summary* as
-    its description in the OpenAPI document. A command is called with the fields of the body.
+    its description in the OpenAPI document.
+
+    A command is called with the fields of the body. Unless the operation *takes* another body, that has the fields of
+    the command, without those that the path and the headers give.
 
     Args:
         noun: The word in the names of the operations.
@@ -79,25 +82,25 @@ class Resource(Generic[EntityT]):
 
     def create(
         self,
-        takes: type,
         command: Command,
         use_case: UseCase[EntityT],
         summary: str,
         *,
+        takes: type | None = None,
         refuses: tuple[type[Conflict], ...] = (),
     ) -> Endpoint:
         """
         `POST` to the list, once for an `Idempotency-Key`.
         """
-        again = read_row_again(self.kind)
+        body, again = takes or self._body_of(command, "Create"), read_row_again(self.kind)
 
         async def handle(request: Request) -> Response:
             require_admin(request)
-            made = command(**sent_fields(await body_of(request, takes)))
+            made = command(**sent_fields(await body_of(request, body)))
             return await self._response(request, await perform_once(request, use_case, made, again))
 
         return self._endpoint(
-            "POST", self.path, handle, f"create_{self.noun}", summary, takes=takes, headers=(IDEMPOTENCY_KEY,),
+            "POST", self.path, handle, f"create_{self.noun}", summary, takes=body, headers=(IDEMPOTENCY_KEY,),
             refuses=refuses,
         )  # fmt: skip
 
@@ -113,27 +116,28 @@ class Resource(Generic[EntityT]):
 
     def change(
         self,
-        takes: type,
         command: Command,
         use_case: UseCase[EntityT],
         summary: str,
         *,
+        takes: type | None = None,
         refuses: tuple[type[Conflict], ...] = (),
     ) -> Endpoint:
         """
         `PATCH` of one entity.
         """
+        body = takes or self._body_of(command, "Update")
 
         async def handle(request: Request) -> Response:
             principal, id = require_admin(request), path_id(request, self.parameter)
             async with row_not_found_first(request, self.kind, id):
-                given = sent_fields(await body_of(request, takes))
+                given = sent_fields(await body_of(request, body))
                 made = command(**{self.key: id}, expects=expected_version_of(request), **given)
                 row = await use_case(ports_of(request), principal, made)
             return await self._response(request, row)
 
         return self._endpoint(
-            "PATCH", self._item, handle, f"update_{self.noun}", summary, takes=takes, headers=(IF_MATCH,),
+            "PATCH", self._item, handle, f"update_{self.noun}", summary, takes=body, headers=(IF_MATCH,),
             refuses=(self.kind.missing, *refuses, VersionMismatch),
         )  # fmt: skip
 
@@ -169,6 +173,15 @@ class Resource(Generic[EntityT]):
     @property
     def _item(self) -> str:
         return f"{self.path}/{{{self.parameter}}}"
+
+    def _body_of(self, command: Any, verb: str) -> type:
+        """
+        The body class with the fields of a command.
+        """
+        hints, elsewhere = get_type_hints(command, include_extras=True), (self.key, "expects")
+        given = [each for each in fields(command) if each.name not in elsewhere]
+        own = {each.name: field(default=each.default, type=hints[each.name]) for each in given}
+        return make_class(self.gives.__name__.removesuffix("Read") + verb, own, frozen=True, kw_only=True)
 
     def _endpoint(self, method: str, path: str, handle: Handler, name: str, summary: str, **more: Any) -> Endpoint:
         handle.__name__, handle.__doc__ = name, summary

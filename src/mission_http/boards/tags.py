@@ -99,15 +99,15 @@ TAG_RESOURCE: Final = Resource(
 ENDPOINTS = [
     TAG_RESOURCE.list("List the tags of the organization, sorted by name, each with its number of tasks."),
     TAG_RESOURCE.create(
-        TagCreate, CreateTag, create_tag,
-        "Create a tag.\n\nWithout a slug, one is derived from the name.", refuses=(TagSlugTaken,),
+        CreateTag, create_tag, "Create a tag.\n\nWithout a slug, one is derived from the name.", takes=TagCreate,
+        refuses=(TagSlugTaken,),
     ),
     TAG_RESOURCE.read("Read a tag."),
     TAG_RESOURCE.change(
-        TagUpdate, UpdateTag, update_tag,
+        UpdateTag, update_tag,
         "Change the named fields of a tag.\n\n"
         "Every task that has it shows the change. A slug of null or blank is derived from the name again.",
-        refuses=(TagSlugTaken,),
+        takes=TagUpdate, refuses=(TagSlugTaken,),
     ),
     TAG_RESOURCE.delete(DeleteTag, delete_tag, "Delete a tag, and remove it from every task."),
     Endpoint(
