@@ -636,6 +636,27 @@ async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(w
     assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
 
 
+@BOTH_ORDERS
+async def test_no_board_hands_over_what_an_approval_holds_that_becomes_pending_meanwhile(world, last):
+    """
+    Whichever comes first; once that is decided, it does.
+    """
+    board = await world.another_board(gates=HELD)
+    task = await world.task(board=board.id)
+    hand_over = delete_board, DeleteBoard(board=board.id, hand_over=True)
+    approval, deleted = await in_turn(world, asks(world, task, board=board), hand_over, last=last)
+    if not last:
+        with pytest.raises(GateClosed):
+            await done_by(world, hand_over)
+        await done_by(world, decides(approval, "rejected"))
+        await done_by(world, hand_over)
+
+    expected = ["BoardNotFound", "Board"] if last else ["Approval", "GateClosed"]
+
+    assert expected == [type(each).__name__ for each in (approval, deleted)]
+    assert board.id != (await world.fresh(task)).board
+
+
 @frozen
 class Team:
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from mission_adapters.memory.approval_holds import is_held_by_approval
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.ids import TaskId
@@ -30,6 +31,7 @@ def delete_board(runner: OperationRunner, operation: DeleteBoardOperation) -> No
 
     Raises:
         StaleWrite: If the board has changed since it was read.
+        GateClosed: If its tasks would move while an approval of one is pending, and it keeps such tasks.
     """
     store, board = runner.store, operation.board
     store.boards.expect(board.id, board.version)
@@ -43,6 +45,10 @@ def delete_board(runner: OperationRunner, operation: DeleteBoardOperation) -> No
         for each in going:
             store.remove(each)
     else:
+        if operation.cascade.keeps_pending:
+            for task in work:
+                if is_held_by_approval(store.boards, store.kind_tables, task):
+                    operation.cascade.refuse_departure(task.id)
         _move_to_board(store, operation, operation.reassign_to, [*staff, *work, *runs])
     store.remove(board)
     store.counters.drop_board(

@@ -19,10 +19,10 @@ from mission_adapters.decision_operations import (
     LeaseHeartbeatOperation,
     Operation,
 )
+from mission_adapters.memory.approval_holds import is_held_by_approval
 from mission_adapters.memory.board_deletion import delete_board
 from mission_adapters.memory.organization_deletion import delete_organization
 from mission_core.accounts.model import Principal, may_read_board, writable_boards
-from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.tasks.late_results import LATE_RESULTS
@@ -39,17 +39,13 @@ from mission_core.tasks.ports import (
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterator
 
     from mission_adapters.memory.agents import AgentTable
-    from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.ids import TaskId, TaskNumber
-    from mission_core.kinds import Kind
 
 
 @frozen
@@ -202,14 +198,6 @@ class OperationRunner:
             counted = self.tasks.rows[late.task]
             self.tasks.put(evolve(counted, late_results=counted.late_results + 1))
         return evolve(change, task=task, run=run, heartbeat=beat, new_run=new_run)
-
-
-def is_held_by_approval(boards: BoardTable, plain: Mapping[Kind[Any], KindTable[Any]], task: Task) -> bool:
-    """
-    Whether a pending approval holds the task: its board blocks status changes while an approval is pending.
-    """
-    pending = plain[APPROVAL_LINKS].count(task.organization, board=task.board, pending_for=task.id)
-    return bool(pending) and boards.rows[task.board].gates.block_status_changes_with_pending_approval
 
 
 def tasks_in_progress_of(principal: Principal, name_key: str, tasks: TaskTable, runs: RunTable) -> list[TaskInProgress]:

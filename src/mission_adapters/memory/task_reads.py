@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from mission_adapters.memory.approval_holds import is_held_by_approval
 from mission_adapters.memory.counters import as_columns
-from mission_adapters.memory.decision_operations import is_held_by_approval, tasks_in_progress_of
+from mission_adapters.memory.decision_operations import tasks_in_progress_of
 from mission_core.accounts.model import Principal, may_read_board, readable_boards
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag

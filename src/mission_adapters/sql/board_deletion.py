@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Executable, Select, delete, func, select, 
 
 from mission_adapters.decision_operations import DeleteBoardOperation
 from mission_adapters.kind_registry import COUNTERS, kinds_cascading_from, nullable_references_to
+from mission_adapters.sql.approval_holds import approval_links
 from mission_adapters.sql.counters import insert_or_add
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS
@@ -99,6 +100,13 @@ ORPHANED_TASKS: Final = Statement(
     .with_for_update(of=tasks)
 )
 
+PENDING_TASK: Final = Statement(
+    select(approval_links.c.task)
+    .select_from(approval_links.join(tasks, tasks.c.id == approval_links.c.pending_for))
+    .where(approval_links.c.board == _board, approval_links.c.pending_for.is_not(None), tasks.c.board == _board)
+    .limit(1)
+)
+
 _mark_ids: Final = union_all(
     *(
         select(mapping.table.c.id).where(mapping.table.c.organization == _organization)
@@ -139,6 +147,7 @@ def delete_board(dialect: str, operation: DeleteBoardOperation, results: FlushRe
 
     Raises:
         StaleWrite: If the version of the board has changed.
+        GateClosed: If its tasks would move while an approval of one is pending, and it keeps such tasks.
     """
     board, target = operation.board, operation.reassign_to
     given: dict[str, Any] = {"dissolved": board.id.bytes, "owner": board.organization.bytes}
@@ -146,6 +155,9 @@ def delete_board(dialect: str, operation: DeleteBoardOperation, results: FlushRe
     ((agent_count,),) = yield LOCK_AGENTS(dialect, **given)
     yield LOCK_KEYS(dialect, **given)
     ((task_count,),) = yield LOCK_TASKS(dialect, **given)
+    if operation.cascade.keeps_pending:
+        for (held,) in (yield PENDING_TASK(dialect, **given)):
+            operation.cascade.refuse_departure(uuid_of_bytes(held))
     if target is None:
         yield from _update_orphans(dialect, operation, given, results)
         removed: tuple[type, ...] = (Board, Agent, Task)

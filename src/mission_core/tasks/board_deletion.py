@@ -5,7 +5,7 @@ Deletion of a board, either with its tasks and agents, or after these move to th
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from attrs import field, frozen
 
@@ -21,9 +21,10 @@ from mission_core.boards.model import (
 )
 from mission_core.entity_changes import evolve, require_version
 from mission_core.events.model import Event
-from mission_core.ids import BoardId, BoardNumber
+from mission_core.ids import BoardId, BoardNumber, TaskId
 from mission_core.tasks.agent_deletion import freed_change
 from mission_core.tasks.events import TaskUpdated
+from mission_core.tasks.model import GateClosed
 from mission_core.tasks.ports import OrphanedTask, TaskChange
 from mission_core.use_case import use_case
 
@@ -53,8 +54,10 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
         BoardNotFound: If there is no such board for this principal.
         BoardDenied: If the principal may not write to it, or not to the general board that takes over.
         GeneralNotDeleted: If it is the general board.
-        RoleTooLow: If the principal may not write, is an agent, or is no admin while the general board has gates that
-            this board lacks.
+        RoleTooLow: If the principal may not write, is an agent below admin, or is no admin while the general board has
+            gates that this board lacks.
+        GateClosed: If its tasks would leave it while an approval of one is pending, and it blocks status changes
+            meanwhile.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)
@@ -70,7 +73,8 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
             if reassign_to is None:
                 raise BoardDenied if readable_boards(principal) is not None else BoardNotFound
             if board.gates.is_weaker_than(reassign_to.gates):  # the board's tasks never met those gates
-                require_role(principal, Role.ADMIN)
+                require_role(principal, Role.ADMIN)  # who may also change the gates of both, which judges nothing anew
+            unit.rely_on(reassign_to.gates_to_rely_on)
         await remove_board_from_fields(unit, board.id)
         unit.boards.delete_with_contents(
             board, BoardDeletionCascade(board, reassign_to, at=now), reassign_to=reassign_to, at=now
@@ -89,6 +93,13 @@ class BoardDeletionCascade:
     board: Board
     reassign_to: Board | None = None
     at: datetime = field(kw_only=True)
+
+    @property
+    def keeps_pending(self) -> bool:
+        return self.reassign_to is not None and self.board.gates.block_status_changes_with_pending_approval
+
+    def refuse_departure(self, task: TaskId) -> NoReturn:
+        raise GateClosed("block_status_changes_with_pending_approval", task)
 
     def update_orphan(self, orphan: OrphanedTask) -> TaskChange | None:
         change = (freed_change(orphan.candidate, at=self.at) if orphan.loses_assignee else None) or TaskChange()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 from attrs import frozen
@@ -144,6 +144,17 @@ class DeletionCascade(Protocol):
     """
     The effects of deleting a board. The methods are pure and synchronous; an exception undoes their unit alone.
     """
+
+    @property
+    def keeps_pending(self) -> bool:
+        """
+        Whether a task with a pending approval may not leave the board. The store looks for one then.
+        """
+
+    def refuse_departure(self, task: TaskId) -> NoReturn:
+        """
+        Refuse the deletion because of this task.
+        """
 
     def update_orphan(self, orphan: OrphanedTask) -> TaskChange | None:
         """

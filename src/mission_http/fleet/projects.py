@@ -23,6 +23,7 @@ from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import BoardId
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.model import GateClosed
 from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import ADMIN, OPERATOR, VIEWER
 from mission_http.fleet.bodies import CreateProjectBody, DeleteProjectQuery, ProjectListQuery, UpdateProjectBody
@@ -113,7 +114,8 @@ async def delete_project(request: Request) -> Response:
     """
     Archive a project, or delete it with `mode=delete`.
 
-    Deletion moves its tasks to the general project; they keep their ticket numbers.
+    Deletion moves its tasks to the general project; they keep their ticket numbers. It is refused while an approval of
+    one is pending, if the project blocks status changes meanwhile.
     """
     ports, principal, project = ports_of(request), principal_of(request), project_in(request)
     handed_over = query_of(request, DeleteProjectQuery).mode == "delete"
@@ -150,7 +152,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "DELETE", "/projects/{id}", delete_project, query=DeleteProjectQuery, gives=DeletedProjectPayload, who=ADMIN,
-        headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralBoardProtected, VersionMismatch),
+        headers=(IF_MATCH,), refuses=(BoardNotFound, GateClosed, GeneralBoardProtected, VersionMismatch),
         limits=("mutation",), operation_id="fleet_deleteProject", tags=("Projects",),
     ),
 ]  # fmt: skip
