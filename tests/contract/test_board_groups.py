@@ -5,7 +5,6 @@ Groups of boards, on every store.
 import pytest
 from attrs import evolve
 
-from mission_core.accounts.model import Role
 from mission_core.boards.groups import (
     GROUPS,
     BoardGroup,
@@ -19,7 +18,7 @@ from mission_core.boards.groups import (
 )
 from mission_core.boards.model import Board
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
-from mission_core.errors import RoleTooLow, StaleWrite, VersionMismatch
+from mission_core.errors import StaleWrite
 from tests.contract.conftest import World
 
 
@@ -101,34 +100,6 @@ async def test_a_group_that_there_is_not_is_refused(world: World, elsewhere: Wor
             await delete_group(world.ports, world.me, DeleteGroup(group=group))
 
     assert (await fresh(world, world.board)).group is None
-
-
-async def test_groups_are_an_admins(world: World) -> None:
-    """
-    To make, change and remove.
-    """
-    group = await made(world)
-    operator = evolve(world.me, role=Role.OPERATOR)
-    for use_case, command in (
-        (create_group, CreateGroup(name="Mine")),
-        (update_group, UpdateGroup(group=group.id, name="Mine")),
-        (delete_group, DeleteGroup(group=group.id)),
-    ):
-        with pytest.raises(RoleTooLow):
-            await use_case(world.ports, operator, command)
-
-
-async def test_a_group_of_another_version_is_left_alone(world: World) -> None:
-    """
-    When it is changed and when it is removed.
-    """
-    group = await made(world)
-    with pytest.raises(VersionMismatch):
-        await update_group(world.ports, world.me, UpdateGroup(group=group.id, expects=7, name="Late"))
-    with pytest.raises(VersionMismatch):
-        await delete_group(world.ports, world.me, DeleteGroup(group=group.id, expects=7))
-
-    assert group == await world.ports.reads.entities.get(world.me, GROUPS, group.id)
 
 
 @pytest.mark.parametrize("first", ["join", "remove"])

@@ -3,11 +3,9 @@ Custom fields in the Boards API.
 """
 
 import pytest
-from attrs import evolve
 
-from mission_core.accounts.model import Role
 from mission_http.boards.custom_fields import TaskCustomFieldDefinitionRead
-from tests.contract.boards_driver import boards_over, field_refusal, refusal
+from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.boards_examples import NOWHERE, names_of, patched
 
 FIELDS = "/api/v1/organizations/me/custom-fields"
@@ -117,13 +115,6 @@ async def test_a_key_belongs_to_one_field(boards):
     assert (409, "Field key already exists in this organization.") == refusal(await refused(boards))
 
 
-async def test_a_repeat_under_a_key_makes_one_field(boards):
-    body = {"field_key": "size", "board_ids": [str(boards.board)]}
-    first, second = [await boards.got("POST", FIELDS, body, **{"idempotency-key": "a"}) for _ in range(2)]
-
-    assert first == second
-
-
 async def test_fields_are_listed_by_label(boards, world):
     """
     Whatever its case, with their boards in order.
@@ -166,37 +157,6 @@ async def test_what_cannot_change_is_refused(boards, body, place, said):
     answer = await boards.call("PATCH", f"{FIELDS}/{field['id']}", body)
 
     assert ("value_error", place, f"Value error, {said}") == field_refusal(answer)
-
-
-async def test_a_stale_version_is_refused(boards):
-    field = await a_field(boards)
-    await boards.got("PATCH", f"{FIELDS}/{field['id']}", {"label": "Size"}, **{"if-match": '"0"'})
-    for method, body in ("PATCH", {"label": "Late"}), ("DELETE", None):
-        assert 412 == (await boards.call(method, f"{FIELDS}/{field['id']}", body, **{"if-match": '"0"'})).status
-
-
-async def test_a_field_that_is_not_there_is_not_found_whatever_is_sent(boards, elsewhere):
-    """
-    Also another organization's.
-    """
-    async with boards_over(elsewhere.ports, elsewhere.me, elsewhere.board.id) as others:
-        theirs = await a_field(others)
-    for id in (NOWHERE, theirs["id"]):
-        for method, body in ("PATCH", {"label": 1}), ("DELETE", None):
-            assert (404, "Not Found") == refusal(await boards.call(method, f"{FIELDS}/{id}", body))
-    assert [] == await boards.got("GET", FIELDS)
-
-
-async def test_whoever_is_no_admin_reads_only(world, boards):
-    field = await a_field(boards)
-    async with boards_over(world.ports, evolve(world.me, role=Role.OPERATOR), world.board.id) as clerk:
-        assert [field] == await clerk.got("GET", FIELDS)
-        for method, path, body in (
-            ("POST", FIELDS, {}),
-            ("PATCH", f"{FIELDS}/{field['id']}", {"label": "x"}),
-            ("DELETE", f"{FIELDS}/{field['id']}", None),
-        ):
-            assert (403, "Forbidden") == refusal(await clerk.call(method, path, body))
 
 
 async def test_a_task_shows_every_field_of_its_board(boards, fleet, world):

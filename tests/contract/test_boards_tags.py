@@ -2,11 +2,8 @@
 Tags in the Boards API, and what the Fleet API shows of them.
 """
 
-from attrs import evolve
-
-from mission_core.accounts.model import Role
 from mission_http.boards.tags import TagRead
-from tests.contract.boards_driver import boards_over, field_refusal, refusal
+from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.boards_examples import NOWHERE, names_of, patched
 
 TAGS = "/api/v1/tags"
@@ -85,20 +82,6 @@ async def test_a_change_must_change_something_and_null_only_what_can_be_null(boa
         assert ("string_type", ["body", name]) == answer[:2]
 
 
-async def test_a_stale_version_is_refused(boards):
-    tag = await a_tag(boards)
-    await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"name": "Flaw"}, **{"if-match": '"0"'})
-    for method, body in ("PATCH", {"name": "Late"}), ("DELETE", None):
-        assert 412 == (await boards.call(method, f"{TAGS}/{tag['id']}", body, **{"if-match": '"0"'})).status
-
-
-async def test_a_repeat_under_a_key_makes_one_tag(boards):
-    first, second = [await boards.got("POST", TAGS, {"name": "Bug"}, **{"idempotency-key": "a"}) for _ in range(2)]
-
-    assert first == second
-    assert 1 == (await boards.got("GET", TAGS))["total"]
-
-
 async def test_tags_are_listed_by_name_with_their_tasks_counted(boards):
     """
     Whatever the case of the name, in pages with an exact total.
@@ -145,30 +128,6 @@ async def test_a_removed_tag_is_on_no_task(boards):
     }  # fmt: skip
     answer = await boards.call("PATCH", f"{boards.tasks}/{task['id']}", {"tag_ids": [tag["id"]]})
     assert (404, missing) == refusal(answer)
-
-
-async def test_a_tag_that_is_not_there_is_not_found_whatever_is_sent(boards, elsewhere):
-    """
-    Also another organization's.
-    """
-    async with boards_over(elsewhere.ports, elsewhere.me, elsewhere.board.id) as others:
-        theirs = await a_tag(others)
-    for id in (NOWHERE, theirs["id"]):
-        for method, body in ("GET", None), ("PATCH", {"name": 1}), ("DELETE", None):
-            assert (404, "Not Found") == refusal(await boards.call(method, f"{TAGS}/{id}", body))
-    assert "uuid_parsing" == field_refusal(await boards.call("GET", f"{TAGS}/x"))[0]
-
-
-async def test_whoever_is_no_admin_reads_only(world, boards):
-    tag = await a_tag(boards)
-    async with boards_over(world.ports, evolve(world.me, role=Role.OPERATOR), world.board.id) as clerk:
-        assert 1 == (await clerk.got("GET", TAGS))["total"]
-        for method, path, body in (
-            ("POST", TAGS, {"name": ""}),
-            ("PATCH", f"{TAGS}/{tag['id']}", {"name": "x"}),
-            ("DELETE", f"{TAGS}/{tag['id']}", None),
-        ):
-            assert (403, "Forbidden") == refusal(await clerk.call(method, path, body))
 
 
 async def test_an_agent_sees_the_tags_its_tasks_may_have(boards, world):
