@@ -22,7 +22,7 @@ from mission_adapters.backup.archive import (
     extract_archive,
 )
 from mission_adapters.backup.creation import check_database, create_backup
-from mission_adapters.backup.restore import complete_restore, replace_database, staging_folder
+from mission_adapters.backup.restore import RestoreIncomplete, complete_restore, replace_database, staging_folder
 from mission_adapters.database import secret_keys
 from mission_adapters.sql.database_lock import DatabaseInUse, exclusive_lock
 from mission_adapters.sql.migrations import HEAD, migrate, path_in
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 POSTGRES_BACKUP_ADVICE: Final = "back up PostgreSQL with pg_dump"
 PASSPHRASE_VARIABLE: Final = "MISSION_CONTROL_PASSPHRASE"
 MIN_PASSPHRASE_LENGTH: Final = 12
+INCOMPLETE_NOTICE: Final = (
+    "the restore is not complete; correct that, and run mission-control serve, which completes it"
+)
 INVALIDATED_NOTICE: Final = (
     "no longer valid: leases (claim again), sessions (sign in again), links of invites, the setup code"
 )
@@ -185,7 +188,8 @@ def restore(settings: Settings, archive: Path, ask: Callable[[], str | None]) ->
         The lines of the report.
 
     Raises:
-        SettingsError: If the database is in use, or if the archive is refused; then nothing is changed.
+        SettingsError: If the database is in use, or if the archive is refused, and nothing is changed. Or if a file
+            could not be replaced; then the next start completes the restore.
     """
     path = sqlite_path(settings, "restore", "restore PostgreSQL with pg_restore or psql", must_exist=False)
     kept = settings.data_dir / SECRETS_FILE
@@ -204,6 +208,8 @@ def restore(settings: Settings, archive: Path, ask: Callable[[], str | None]) ->
         raise SettingsError(f"restore: a server uses {database_location(settings)}; stop it first") from e
     except StoreFailed as e:
         raise SettingsError(f"restore: {database_location(settings)}: {e.reason}") from e
+    except RestoreIncomplete as e:
+        raise SettingsError(f"restore: {e}", INCOMPLETE_NOTICE) from e
     except OSError as e:
         raise SettingsError(f"restore: {e.filename or archive}: {e.strerror}; nothing was changed") from e
     manifest = unpacked.manifest
@@ -218,7 +224,7 @@ def complete_interrupted_restore(settings: Settings) -> None:
     Complete an interrupted restore, if there is one.
 
     Raises:
-        SettingsError: If another process is completing it.
+        SettingsError: If another process is completing it, or if a file cannot be replaced.
     """
     if not is_restore_interrupted(settings):
         return
@@ -226,6 +232,8 @@ def complete_interrupted_restore(settings: Settings) -> None:
         complete_restore(Path(sqlite_path(settings, "restore", "", must_exist=False)))
     except DatabaseInUse as e:
         raise SettingsError("restore: another process is completing one; try again") from e
+    except RestoreIncomplete as e:
+        raise SettingsError(f"restore: {e}", INCOMPLETE_NOTICE) from e
 
 
 def passphrase_from(file: Path | None, *, twice: bool) -> str | None:

@@ -293,6 +293,31 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new(archive: Path, tmp_p
     assert 3 < stands.count(True)
 
 
+def test_a_restore_that_stops_half_way_does_not_say_that_nothing_was_changed(archive: Path, tmp_path: Path) -> None:
+    """
+    It says what is in its way. Once that is gone, the next command that needs the data completes it.
+    """
+    home = tmp_path / "home"
+    asyncio.run(made(settings_from({}, data_dir=home)))
+    (home / "souls" / "calm.md").mkdir(parents=True)
+    told = []
+    for command in (("restore", str(archive)), ("backup", "new.tar")):
+        failed = run(*command, "--data-dir", str(home), cwd=tmp_path, **{PASSPHRASE_VARIABLE: WORDS})
+        assert (2, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
+        told.append(failed.stderr)
+    (home / "souls" / "calm.md").rmdir()
+    mended = run("backup", "new.tar", "--data-dir", str(home), cwd=tmp_path)
+
+    for each in told:
+        assert "calm.md" in each
+        assert "the restore is not complete; correct that, and run mission-control serve" in each
+        assert "nothing was changed" not in each
+    assert 0 == mended.returncode, mended.stderr
+    assert "# Calm" == (home / "souls" / "calm.md").read_text()
+    assert [GIVEN] == asyncio.run(opened(settings_from({}, data_dir=home)))
+    assert read_secrets_file(tmp_path / "origin" / SECRETS_FILE) == read_secrets_file(home / SECRETS_FILE)
+
+
 def test_what_has_no_backup_is_told_in_one_line(fresh_postgres: str, tmp_path: Path) -> None:
     """
     PostgreSQL has its own tools, and a passphrase is not short.

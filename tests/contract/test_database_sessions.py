@@ -347,8 +347,12 @@ async def test_closing_finishes_what_is_under_way(place):
         await soon(asyncio.gather(*writes, *reads))
         await session.close()
 
-        with pytest.raises(StoreFailed):
+        with pytest.raises(StoreUnreachable):  # which says nothing of changes
             await names_in(session)
+        with pytest.raises(StoreUnreachable):
+            await session.wait(ACME, after=0)
+        with pytest.raises(StoreFailed, match="nothing was changed"):
+            await session.write(add(session, 99, "late"))
 
     async with place.opened() as session:
         assert 30 == len(await names_in(session))
@@ -360,7 +364,7 @@ async def test_closing_ends_a_wait(place):
         await names_in(session)
         await soon(session.close())
 
-        with pytest.raises(StoreFailed):
+        with pytest.raises(StoreUnreachable):
             await soon(waiting)
 
 

@@ -30,6 +30,12 @@ SQLITE_SUFFIXES: Final = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite keeps beside a database."""
 
 
+class RestoreIncomplete(Exception):
+    """
+    A file could not be replaced after the restore was committed. The next start completes it.
+    """
+
+
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
     """
@@ -55,6 +61,7 @@ def replace_database(
 
     Raises:
         DatabaseInUse: If another process uses the database.
+        RestoreIncomplete: If a file could not be replaced.
     """
     staging = unpacked.folder
     plan = {DATABASE: path}
@@ -71,7 +78,6 @@ def replace_database(
         for folder, _, _ in os.walk(staging):
             sync_folder(Path(folder))
         staging.rename(_committed_folder(path))
-        sync_folder(path.parent)
         _complete_restore(path)
         for stale in path.parent.glob(f"{path.name}{STAGING_SUFFIX}*"):
             shutil.rmtree(stale, ignore_errors=True)
@@ -84,6 +90,7 @@ def complete_restore(path: Path) -> None:
 
     Raises:
         DatabaseInUse: If another process is completing it.
+        RestoreIncomplete: If a file could not be replaced.
     """
     with exclusive_lock(str(path)):
         if _committed_folder(path).is_dir():
@@ -130,6 +137,14 @@ def _keep_replaced_files(path: Path, others: list[Path], files_folder: Path) -> 
 
 
 def _complete_restore(path: Path) -> None:
+    try:
+        sync_folder(path.parent)
+        _replace_files(path)
+    except OSError as error:
+        raise RestoreIncomplete(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _replace_files(path: Path) -> None:
     ready = _committed_folder(path)
     plan = json.loads((ready / PLAN).read_bytes())
     del plan[DATABASE]  # replaced last: that makes the restore visible

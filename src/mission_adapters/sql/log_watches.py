@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from mission_core.errors import StoreFailed
+from mission_core.errors import StoreUnreachable
 
 if TYPE_CHECKING:
+    from mission_core.errors import StoreFailed
     from mission_core.ids import OrganizationId
 
 CLOSED_MESSAGE: Final = "it was closed"
@@ -64,7 +65,7 @@ class LogWatches:
         Return once the log has an entry after the position *after*. *look* reads the position, at the first wait only.
 
         Raises:
-            StoreFailed: If the session is closed before or during the wait.
+            StoreUnreachable: If the session is closed before or during the wait.
         """
         self.require_open()
         log = self.watched.setdefault(organization, WatchedLog())
@@ -119,14 +120,14 @@ class LogWatches:
         for log in self.watched.values():
             for waiter in log.waiters:
                 if not waiter.done():
-                    waiter.set_exception(StoreFailed(CLOSED_MESSAGE))
+                    waiter.set_exception(StoreUnreachable(CLOSED_MESSAGE))
 
-    def require_open(self) -> None:
+    def require_open(self, failed: type[StoreFailed] = StoreUnreachable) -> None:
         """
         Raise an error if the session is closed.
 
-        Raises:
-            StoreFailed: If the session is closed.
+        Args:
+            failed: The error: another one for a write, which says that nothing was changed.
         """
         if self.closed:
-            raise StoreFailed(CLOSED_MESSAGE)
+            raise failed(CLOSED_MESSAGE)

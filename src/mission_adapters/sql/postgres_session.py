@@ -218,7 +218,7 @@ class PostgresSession:
     async def write(
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
     ) -> R:
-        self._watches.require_open()
+        self._watches.require_open(StoreFailed)
         connections = self._writing if durable else self._not_durable
         try:
             answer = await self._with_retries(

@@ -98,7 +98,7 @@ class ThreadQueue:
         Run steps on a driver's thread, and return their result.
         """
         if self.closed:
-            raise StoreFailed(CLOSED_MESSAGE)
+            raise self.failed(CLOSED_MESSAGE)
         future: asyncio.Future[R] = self.loop.create_future()
         self.waiting.append(SqliteJob(steps, future, durable, wakes))
         if self.called is None and self.idle:
