@@ -101,3 +101,19 @@ async def test_a_database_that_is_put_back_needs_a_restart(boards: BoardsDriver,
     assert 503 == (await written(boards)).status
     with pytest.raises(StoreFailed):
         await boards.ports.reads.ready()
+
+
+async def test_a_database_that_is_moved_during_a_commit_leaves_the_outcome_unknown(database: Path) -> None:
+    """
+    Nobody is told that it was kept, nor that it was not.
+    """
+
+    def writing() -> Steps[None]:
+        yield from write_unchanged_row()
+        moved(database)
+
+    async with SqlStore.open(f"sqlite:///{database}") as store:
+        with pytest.raises(OutcomeUnknown, match="restart the server"):
+            await store.session.write(writing)
+        with pytest.raises(StoreFailed, match="nothing was changed"):
+            await store.session.write(write_unchanged_row)
