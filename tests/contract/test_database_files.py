@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.readiness_check import write_unchanged_row
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock
-from mission_core.errors import StoreFailed
+from mission_core.errors import OutcomeUnknown, StoreFailed
 from tests.contract.boards_driver import TOKEN, BoardsDriver, boards_over
 from tests.contract.conftest import make_world, ports_over
 from tests.unit.http.platform.sample_app import Answer, ask
