@@ -143,8 +143,5 @@ class MemoryBoardReads:
 
 
 def _matches_filter(board: Board, wanted: BoardFilter) -> bool:
-    return (
-        (wanted.archived or board.status is BoardStatus.ACTIVE)
-        and wanted.gateway in (None, board.gateway)
-        and wanted.group in (None, board.group)
-    )
+    active = wanted.archived or board.status is BoardStatus.ACTIVE
+    return active and all(getattr(board, name) == value for name, value in wanted.values.items())

@@ -48,11 +48,15 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "own_board": lambda: BOARD_FILTERS["own_board"](boards.c.id),
     "own_boards": lambda: BOARD_FILTERS["own_boards"](boards.c.id),
     "status": lambda: boards.c.status == parameter("status", str),
-    "gateway": lambda: boards.c.gateway == parameter("gateway"),
-    "group": lambda: boards.c.group == parameter("group"),
     "general": lambda: or_(boards.c.handle != parameter("general", str), _has_rows_in(tasks), _has_rows_in(agents)),
 }
-"""The SQL condition of each filter, by the name of its parameter."""
+"""The SQL condition of a filter by the name of its parameter. Other names are those of columns."""
+
+
+def _condition(name: str) -> ColumnElement[bool]:
+    if name in FILTERS:
+        return FILTERS[name]()
+    return boards.c[name] == parameter(name, boards.c[name].type.python_type)
 
 
 def _has_rows_in(table: Table) -> ColumnElement[bool]:
@@ -64,17 +68,17 @@ def select_board(*filters: str) -> Executable:
     """
     Select the board rows that match these filters.
     """
-    return ROWS.where(*(FILTERS[name]() for name in filters))
+    return ROWS.where(*map(_condition, filters))
 
 
 @cached_statement
 def _select_id(*filters: str) -> Executable:
-    return select(boards.c.id).where(_in_organization, *(FILTERS[name]() for name in filters))
+    return select(boards.c.id).where(_in_organization, *map(_condition, filters))
 
 
 @cached_statement
 def _select_all(by_name: bool, *filters: str) -> Executable:
-    found = ROWS.where(*(FILTERS[name]() for name in filters))
+    found = ROWS.where(*map(_condition, filters))
     newest = boards.c.number.desc()
     return found.order_by(boards.c.name_key, newest) if by_name else found.order_by(newest)
 
@@ -89,7 +93,7 @@ def _select_page(by_name: bool, *filters: str) -> Executable:
 @cached_statement
 def _select_count(*filters: str) -> Executable:
     found = select(func.count()).select_from(boards).where(_in_organization)
-    return found.where(*(FILTERS[name]() for name in filters if name != "after"))
+    return found.where(*(_condition(name) for name in filters if name != "after"))
 
 
 @frozen
@@ -152,15 +156,13 @@ def _key_parameters(board: BoardId | BoardNumber) -> Parameters:
 
 def _filter_parameters(principal: Principal, wanted: BoardFilter) -> Parameters:
     """
-    Return the parameters of the filters that apply, by their names in `FILTERS`.
+    Return the parameters of the filters that apply, by name.
     """
     given = board_filter_of(principal)
     if not wanted.archived:
         given["status"] = BoardStatus.ACTIVE.value
-    if wanted.gateway is not None:
-        given["gateway"] = wanted.gateway.bytes
-    if wanted.group is not None:
-        given["group"] = wanted.group.bytes
+    for name, value in wanted.values.items():
+        given[name] = value.bytes if isinstance(value, UUID) else value
     if not wanted.empty_general:
         given["general"] = GENERAL_HANDLE
     return given

@@ -6,9 +6,9 @@ Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from mission_core.ids import BoardId, BoardNumber
 from mission_core.values import JsonText
@@ -73,6 +73,17 @@ class BoardFilter:
     by_name: bool = True
     empty_general: bool = True
     """Whether the general board is included if it has neither tasks nor agents."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """
+        The values that boards must have, by field.
+        """
+        named = ((name, getattr(self, name)) for name in _FILTERED_FIELDS)
+        return {name: value for name, value in named if value is not None}
+
+
+_FILTERED_FIELDS = tuple(each.name for each in fields(BoardFilter) if each.name in BoardRow._fields)
 
 
 class BoardReads(Protocol):

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, evolve, field, fields, frozen
 
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.boards.assignments import AlreadyAssigned, replace_assignments
@@ -146,10 +146,9 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
     return board
 
 
-_COPIED_FIELDS = (
-    "name", "description", "gates", "group", "board_type", "objective", "success_metrics", "target_date",
-    "goal_confirmed", "goal_source", "max_agents", "github_repo", "deadline", "color",
-)  # fmt: skip
+_COPIED_FIELDS = tuple(
+    each.name for each in fields(CreateBoard) if each.name not in {"slug", "handle", "ticket_prefix"}
+)
 
 
 def _handle_and_prefix(cmd: CreateBoard, number: int) -> tuple[str, str]:
