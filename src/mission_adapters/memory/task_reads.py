@@ -15,6 +15,7 @@ from mission_adapters.memory.decision_operations import tasks_in_progress_of
 from mission_core.accounts.model import Principal, may_read_board, readable_boards
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag
+from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.counters import WORKLOADS
 from mission_core.tasks.model import Status, Task
@@ -60,10 +61,16 @@ class MemoryTaskReads:
         """
         return self.rows_of(principal, [self.tasks.find(principal, task)])[0]
 
-    async def page(self, principal: Principal, wanted: TaskFilter, page: PageRequest) -> PageOfRows:
+    async def page(
+        self, principal: Principal, wanted: TaskFilter, page: PageRequest, shown: Projection = WHOLE_ROWS
+    ) -> PageOfRows:
         """
-        A page of task rows, newest first.
+        A page of tasks, newest first.
         """
+        rows, total = self._page(principal, wanted, page)
+        return PageOfRows(list(map(shown.render, rows)), total)
+
+    def _page(self, principal: Principal, wanted: TaskFilter, page: PageRequest) -> PageOfRows:
         if wanted == NO_FILTER and readable_boards(principal) is None:
             return self._page_of_all(principal, page)
         found = [task for task in self._visible(principal) if self._fits(task, wanted)]

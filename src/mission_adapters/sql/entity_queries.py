@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Select, Table, select
+from sqlalchemy import ColumnElement, Executable, Select, Table, and_, select
 
 from mission_adapters.sql import tables
 from mission_adapters.sql.database_session import BoundStatement
@@ -18,14 +18,12 @@ from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
+IS_ASSIGNEE: Final[ColumnElement[bool]] = and_(
+    tables.agents.c.organization == tables.tasks.c.organization,
+    tables.agents.c.name_key == tables.tasks.c.assignee_key,
+)
 ASSIGNEE_AGENT: Final[ColumnElement[Any]] = (
-    select(tables.agents.c.id)
-    .where(
-        tables.agents.c.organization == tables.tasks.c.organization,
-        tables.agents.c.name_key == tables.tasks.c.assignee_key,
-    )
-    .scalar_subquery()
-    .label("assignee_agent")
+    select(tables.agents.c.id).where(IS_ASSIGNEE).scalar_subquery().label("assignee_agent")
 )
 """The agent with the assignee's name. A join, without statistics, would make PostgreSQL scan all agents per task."""
 COLUMNS: Final[Mapping[type, tuple[ColumnElement[Any], ...]]] = {

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, func, select, true
+from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, func, literal_column, select, true
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
 from mission_adapters.sql.counters import total, totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
+from mission_adapters.sql.json_objects import JSON_DIALECT
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.run_reads import read_history, read_situation
-from mission_adapters.sql.statements import IdArray, TextArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IdArray, IntegerArray, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, boards, marks, tallies, tasks, under_way, workloads
-from mission_adapters.sql.task_row_query import BOARD, ROWS, ROWS_OF_A_BOARD, task_rows_of
+from mission_adapters.sql.task_row_query import BOARD, ROWS, select_task_json, select_task_rows, task_rows_of
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
 from mission_core.accounts.model import may_read_board
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.tags import TAGS
 from mission_core.ids import BoardId
+from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.queries import TaskRow
@@ -31,7 +33,7 @@ from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ids import TagId, TaskId, TaskNumber
+    from mission_core.ids import OrganizationId, TagId, TaskId, TaskNumber
     from mission_core.tasks.ports import TaskInProgress
     from mission_core.tasks.queries import ExplanationInput, RunRow, TaskFilter
     from mission_core.values import PageRequest
@@ -41,8 +43,12 @@ tags: Final = MAPPINGS[TAGS].table
 _organization: Final = parameter("organization")
 DEEP_OFFSET: Final = 1000
 """The offset from which a page is read by `_select_deep_page`."""
+PLANNED_LIMITS: Final = frozenset({20, 50, 100, 200})
+"""The limits of first pages that are written into the statement, which PostgreSQL then plans once. With a parameter it
+does not know how few rows are read, and plans at each execution, which costs as much as reading 50 tasks."""
 NAME_FILTERS: Final = frozenset({"name", "agent"})
 """The filters that are more selective than a board."""
+SelectTasks = Callable[[Projection], Select[Any]]
 Filter = Callable[[Table], ColumnElement[bool]]
 COMMON_FILTERS: Final[dict[str, Filter]] = {
     "status": lambda table: table.c.status == parameter("status", str),
@@ -91,33 +97,46 @@ def _select_one(*filters: str) -> Executable:
 
 
 @cached_statement
-def select_page(dialect: str, *filters: str) -> Executable:
+def select_page(
+    dialect: str, selected: SelectTasks, shown: Projection, first: int | None, *filters: str
+) -> Executable:
     """
-    Select a page of the tasks that match the filters, newest first.
+    Select a page of the tasks that match the filters, newest first: the *first* tasks, or those by parameters.
     """
     if _goes_by_board(filters):
-        return _rows_numbered(_newest_of_each(dialect, *filters))
+        return _rows_numbered(selected(shown), _newest_of_each(dialect, *filters))
+    # Filtered by the task's organization, a planner without statistics could choose the organization's index on status
+    # instead of the board's.
     on_board = NAME_FILTERS.isdisjoint(filters) and not {"own_board", "board"}.isdisjoint(filters)
-    rows = ROWS_OF_A_BOARD if on_board else ROWS
-    found = rows.where(*_conditions(filters)).order_by(tasks.c.number.desc())
+    own = (boards if on_board else tasks).c.organization == _organization
+    found = selected(shown).where(own, *_conditions(filters)).order_by(tasks.c.number.desc())
+    if first is not None:
+        return found.limit(literal_column(str(first)))
     return found.limit(parameter("limit", int)).offset(parameter("offset", int))
 
 
 @cached_statement
-def _select_deep_page(dialect: str, *filters: str) -> Executable:
+def _select_deep_page(dialect: str, selected: SelectTasks, shown: Projection, _: None, *filters: str) -> Executable:
     """
     Select a page at a large offset. The skipped tasks are skipped in an index, without reading their rows.
     """
     if _goes_by_board(filters):
-        return _rows_numbered(_newest_of_each(dialect, *filters))
+        return _rows_numbered(selected(shown), _newest_of_each(dialect, *filters))
     skipping = select(tasks.c.number).where(tasks.c.organization == _organization, *_conditions(filters))
     skipping = skipping.order_by(tasks.c.number.desc()).limit(parameter("limit", int)).offset(parameter("offset", int))
-    return _rows_numbered(skipping)
+    return _rows_numbered(selected(shown), skipping)
 
 
-def _rows_numbered(numbers: Select[Any]) -> Executable:
+@cached_statement
+def _select_numbered(shown: Projection) -> Executable:
+    numbered = in_array(tasks.c.number, "numbers", IntegerArray())
+    return select_task_rows(shown).where(tasks.c.organization == _organization, numbered)
+
+
+def _rows_numbered(rows: Select[Any], numbers: Select[Any]) -> Executable:
     page = numbers.subquery("page")
-    return ROWS.join(page, page.c.number == tasks.c.number).order_by(tasks.c.number.desc())
+    rows = rows.where(tasks.c.organization == _organization)
+    return rows.join(page, page.c.number == tasks.c.number).order_by(tasks.c.number.desc())
 
 
 def _goes_by_board(filters: Iterable[str]) -> bool:
@@ -208,7 +227,9 @@ class SqlTaskReads:
 
         return await self.session.read(steps)
 
-    async def page(self, principal: Principal, wanted: TaskFilter, page: PageRequest) -> PageOfRows:
+    async def page(
+        self, principal: Principal, wanted: TaskFilter, page: PageRequest, shown: Projection = WHOLE_ROWS
+    ) -> PageOfRows:
         """
         Return a page of tasks, newest first, with the total count.
         """
@@ -217,13 +238,19 @@ class SqlTaskReads:
         given["organization"] = principal.organization.bytes
         dialect, paged = self.session.dialect, shape
         family = select_page if page.offset < DEEP_OFFSET else _select_deep_page
+        first = page.limit if page.offset == 0 and page.limit in PLANNED_LIMITS else None
         limits: Parameters = {"limit": page.limit, "offset": page.offset, "reach": page.limit + page.offset}
         if page.after is not None:
             paged, limits["after"] = (*shape, "after"), page.after
 
         def steps() -> Steps[PageOfRows]:
-            found = yield family(dialect, *paged)(dialect, **given, **limits)
-            rows = yield from task_rows_of(dialect, principal.organization, found)
+            if shown.members and dialect == JSON_DIALECT:
+                found = yield family(dialect, select_task_json, shown, first, *paged)(dialect, **given, **limits)
+                rows = yield from _with_rendered_rows(dialect, principal.organization, shown, found)
+            else:
+                found = yield family(dialect, select_task_rows, shown, first, *paged)(dialect, **given, **limits)
+                complete = yield from task_rows_of(dialect, principal.organization, found)
+                rows = list(map(shown.render, complete))
             if page.after is None and 0 < len(rows) < page.limit:
                 return PageOfRows(rows, page.offset + len(rows))  # on the last page the total is known
             ((total,),) = yield _select_total(*shape)(dialect, **given)
@@ -293,6 +320,21 @@ class SqlTaskReads:
             return {(name, status): count for name, status, count in found}
 
         return await self.session.read(steps)
+
+
+def _with_rendered_rows(
+    dialect: str, organization: OrganizationId, shown: Projection, found: list[Any]
+) -> Steps[list[Any]]:
+    """
+    Return the JSON objects of tasks. Those that the database could not make are rendered.
+    """
+    rendered: dict[int, Any] = {}
+    missing = [number for number, text in found if text is None]
+    if missing:
+        rows = yield _select_numbered(shown)(dialect, organization=organization.bytes, numbers=missing)
+        complete = yield from task_rows_of(dialect, organization, rows)
+        rendered = {row.number: shown.render(row) for row in complete}
+    return [rendered[number] if text is None else shown.of_json(text) for number, text in found]
 
 
 def _filter_parameters(principal: Principal, wanted: TaskFilter) -> Parameters:

@@ -8,15 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, not_, null, select
 
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import ASSIGNEE_AGENT
+from mission_adapters.sql.entity_queries import ASSIGNEE_AGENT, IS_ASSIGNEE
+from mission_adapters.sql.json_objects import JsonColumn, column, json_object
 from mission_adapters.sql.kind_tables import MAPPINGS, select_rows
 from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
-from mission_adapters.sql.tables import boards, dependencies, tasks
+from mission_adapters.sql.tables import agents, boards, dependencies, tasks
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag
+from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import Dependency, TaskRow
@@ -40,18 +42,47 @@ _joined_columns: Final[dict[str, ColumnElement[Any]]] = {
 }
 SELECTED_FIELDS: Final = TaskRow._fields[:-3]
 """The fields of `TaskRow` that the statement selects. The last three are read by separate statements if needed."""
+REQUIRED_FIELDS: Final = frozenset({"id", "number", "board", "depends_on", "tag_ids"})
+"""The fields that are needed to read the last three, and to find a row."""
 ID, BOARD, DEPENDS_ON, TAG_IDS = (SELECTED_FIELDS.index(name) for name in ("id", "board", "depends_on", "tag_ids"))
 HAS_FIELDS_COLUMN: Final = len(SELECTED_FIELDS)
 """The index of the extra column that tells whether the organization has custom fields."""
 _has_custom_fields: Final = exists().where(custom_fields.c.organization == _organization).label("any_field")
-_rows: Final = select(
-    *(_joined_columns[name] if name in _joined_columns else tasks.c[name] for name in SELECTED_FIELDS),
-    _has_custom_fields,
-).select_from(tasks.join(boards, boards.c.id == tasks.c.board))
-ROWS: Final[Select[Any]] = _rows.where(tasks.c.organization == _organization)
-ROWS_OF_A_BOARD: Final[Select[Any]] = _rows.where(boards.c.organization == _organization)
-"""The same rows, for queries about one board. Filtered by the task's organization, a planner without statistics could
-choose the organization's index on status instead of the board's."""
+_with_boards: Final = tasks.join(boards, boards.c.id == tasks.c.board)
+
+
+def select_task_rows(shown: Projection = WHOLE_ROWS) -> Select[Any]:
+    """
+    Select the columns of task rows. Fields that are not shown are null.
+    """
+    wanted = None if shown.fields is None else shown.fields | REQUIRED_FIELDS
+
+    def selected(name: str) -> ColumnElement[Any]:
+        if wanted is not None and name not in wanted:
+            return null().label(name)
+        return _joined_columns[name] if name in _joined_columns else tasks.c[name]
+
+    asked = _has_custom_fields if wanted is None or "fields" in wanted else null().label("any_field")
+    return select(*map(selected, SELECTED_FIELDS), asked).select_from(_with_boards)
+
+
+def select_task_json(shown: Projection) -> Select[Any]:
+    """
+    Select the number of each task, and its JSON object or null if it must be rendered. For SQLite only.
+    """
+    return select(tasks.c.number, json_object(shown.members, _json_fields, _empty_fields)).select_from(_with_boards)
+
+
+ROWS: Final[Select[Any]] = select_task_rows().where(tasks.c.organization == _organization)
+_json_fields: Final[dict[str, JsonColumn]] = {
+    **{each.name: column(each) for each in tasks.c},
+    **{name: column(each) for name, each in _joined_columns.items()},
+    "assignee_agent": lambda convert: select(convert(agents.c.id)).where(IS_ASSIGNEE).scalar_subquery(),
+    "ticket_reference": lambda convert: convert(
+        case((tasks.c.ticket.is_not(None), boards.c.ticket_prefix + func.printf("-%03d", tasks.c.ticket)))
+    ),
+}
+_empty_fields: Final = {"fields": not_(exists().where(custom_fields.c.organization == _organization))}
 DEPENDENCIES: Final = Statement(
     select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
     .join(tasks, tasks.c.id == dependencies.c.depends_on)

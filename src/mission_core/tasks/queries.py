@@ -14,6 +14,7 @@ from attrs import frozen
 from mission_core.boards.custom_fields import CustomField
 from mission_core.boards.tags import Tag
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
+from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.tasks.model import Status
 from mission_core.values import JsonText
 
@@ -95,6 +96,13 @@ class TaskRow(NamedTuple):
     tagged: tuple[Tag, ...] = ()
     fields: tuple[CustomField, ...] = ()
 
+    @property
+    def ticket_reference(self) -> str | None:
+        """
+        The ticket with its board's prefix, such as `OPS-007`.
+        """
+        return None if self.ticket is None else f"{self.ticket_prefix}-{self.ticket:03}"
+
 
 class RunRow(NamedTuple):
     """
@@ -167,9 +175,11 @@ class TaskReads(Protocol):
             BoardDenied: If the principal has no grant for its board.
         """
 
-    async def page(self, principal: Principal, wanted: TaskFilter, page: PageRequest) -> PageOfRows:
+    async def page(
+        self, principal: Principal, wanted: TaskFilter, page: PageRequest, shown: Projection = WHOLE_ROWS
+    ) -> PageOfRows:
         """
-        Return a page of task rows, newest first (by descending number).
+        Return a page of tasks, newest first (by descending number): each as *shown* renders its row.
         """
 
     async def runs(self, principal: Principal, task: TaskId | TaskNumber) -> list[RunRow]:

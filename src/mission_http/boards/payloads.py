@@ -19,6 +19,7 @@ from mission_core.boards.queries import BoardRow
 from mission_core.boards.tags import Tag
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard
 from mission_core.ids import AgentId, BoardId, OrganizationId, TagId, TaskId
+from mission_core.projections import Choice, Constant, EncodedField, JsonEncoding
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskRow
@@ -36,7 +37,7 @@ from mission_http.boards.wire import (
 )
 from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
-from mission_http.platform.shapes import Computed, Of, Payload
+from mission_http.platform.shapes import Computed, DatabaseValue, Of, Payload
 
 T = TypeVar("T")
 ShownStatus = Literal["inbox", "in_progress", "review", "done"]
@@ -264,30 +265,51 @@ def custom_field_values(row: TaskRow) -> dict[str, Any]:
     return {each.field_key: kept.get(str(each.id)) or raw_json(each.default_value) for each in row.fields}
 
 
+NO_TAGS: Final = DatabaseValue(Constant([]), while_empty=("tag_ids",))
+NO_DEPENDENCIES: Final = DatabaseValue(Constant([]), while_empty=("depends_on",))
+NO_CUSTOM_FIELDS: Final = DatabaseValue(Constant({}), while_empty=("fields",))
+SHOWN_STATUS: Final = DatabaseValue(
+    Choice("status", {core: Constant(shown) for core, shown in SHOWN_STATUSES.items()}, Constant(None))
+)
+STATUS_BLOCKS: Final = DatabaseValue(
+    Choice("status", dict.fromkeys(BLOCKED_STATUSES, Constant(True)), Constant(False)), while_empty=("depends_on",)
+)
+CREATING_USER: Final = DatabaseValue(
+    Choice("creator_kind", {"user": EncodedField("creator_id", JsonEncoding.UUID)}, Constant(None))
+)
+READ_BY_DEPENDENCIES: Final = ("depends_on", "status", "dependencies")
+
+
 class TaskRead(BoardsPayload[TaskRow]):
     id: UUID
     board_id: Annotated[UUID | None, Of("board")]
     title: str
     description: str | None
-    status: Annotated[ShownStatus, Of("status", SHOWN_STATUSES.__getitem__)]
+    status: Annotated[ShownStatus, Of("status", SHOWN_STATUSES.__getitem__), SHOWN_STATUS]
     priority: str
     due_at: datetime | None
     assigned_agent_id: Annotated[UUID | None, Of("assignee_agent")]
-    depends_on_task_ids: Annotated[list[UUID], Of("depends_on")]
-    tag_ids: Annotated[list[UUID], Of("tagged", ids_of_tags)]
-    tags: Annotated[list[TagRef], Of("tagged")]
-    created_by_user_id: Annotated[UUID | None, Computed(creating_user)]
+    depends_on_task_ids: Annotated[list[UUID], Of("depends_on"), NO_DEPENDENCIES]
+    tag_ids: Annotated[list[UUID], Of("tagged", ids_of_tags), NO_TAGS]
+    tags: Annotated[list[TagRef], Of("tagged"), NO_TAGS]
+    created_by_user_id: Annotated[
+        UUID | None, Computed(creating_user, reads=("creator_kind", "creator_id")), CREATING_USER
+    ]
     in_progress_at: Annotated[datetime | None, Of("started_at")]
     created_at: datetime
     updated_at: datetime
-    blocked_by_task_ids: Annotated[list[UUID], Computed(open_dependencies)]
-    is_blocked: Annotated[bool, Computed(is_blocked)]
-    custom_field_values: Annotated[MaybeObject, Computed(custom_field_values)]
+    blocked_by_task_ids: Annotated[
+        list[UUID], Computed(open_dependencies, reads=READ_BY_DEPENDENCIES), NO_DEPENDENCIES
+    ]
+    is_blocked: Annotated[bool, Computed(is_blocked, reads=("status",)), STATUS_BLOCKS]
+    custom_field_values: Annotated[
+        MaybeObject, Computed(custom_field_values, reads=("field_values", "fields")), NO_CUSTOM_FIELDS
+    ]
     number: int
     core_status: Annotated[Status, Of("status")]
     assignee: str | None
-    depends_on: list[UUID]
-    blocked_by: Annotated[list[UUID], Computed(open_dependencies)]
+    depends_on: Annotated[list[UUID], NO_DEPENDENCIES]
+    blocked_by: Annotated[list[UUID], Computed(open_dependencies, reads=READ_BY_DEPENDENCIES), NO_DEPENDENCIES]
     not_before: datetime | None
     fence: int
     attempts: int

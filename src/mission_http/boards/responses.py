@@ -41,15 +41,17 @@ def wanted_page(query: PageQuery) -> PageRequest:
     return PageRequest(limit=query.limit, offset=query.offset, after=after)
 
 
-def page_response(rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], Any]) -> Response:
+def page_response(
+    rows: Sequence[Any], total: int, query: PageQuery, shown: Callable[[Any], Any] | None = None
+) -> Response:
     """
-    A response with a page of rows, each rendered by *shown*.
+    A response with a page of rows, each rendered by *shown* unless they are rendered already.
     """
-    items = [shown(row) for row in rows]
+    items = list(rows) if shown is None else [shown(row) for row in rows]
     return json_response(LimitOffsetPage(items=items, total=total, limit=query.limit, offset=query.offset))
 
 
-def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any], Any]) -> Response:
+def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any], Any] | None = None) -> Response:
     return page_response(listed.rows, listed.total, query, shown)
 
 

@@ -46,6 +46,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.implicit_leases import AGENT_INSTANCE, agent_instance_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.projections import projection_of
 from mission_http.platform.query_strings import query_of
 
 
@@ -63,8 +64,9 @@ async def list_tasks(request: Request) -> Response:
         assignee_agent=AgentId(query.assigned_agent_id) if query.assigned_agent_id else None,
         unassigned=bool(query.unassigned),
     )
-    listed = await ports_of(request).reads.tasks.page(principal_of(request), wanted, wanted_page(query))
-    return listed_response(listed, query, TaskRead.of)
+    page, shown = wanted_page(query), projection_of(TaskRead)
+    listed = await ports_of(request).reads.tasks.page(principal_of(request), wanted, page, shown)
+    return listed_response(listed, query)
 
 
 async def create_task(request: Request) -> Response:

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from mission_core.errors import Invalid
+from mission_core.projections import JsonEncoding
 from mission_core.tasks.model import Status
 from mission_core.tasks.runs import Run
 from mission_core.tasks.team_rules import SHOWN_AS_BLOCKED, TEAM_STATUSES
@@ -126,12 +127,14 @@ def uuids_from(raw: bytes) -> list[str]:
 
 
 CONVERSIONS: Final[Conversions] = {
-    (bytes, UUID): uuid_from,
+    (bytes, UUID): Inline("uuid_from({})", JsonEncoding.UUID, uuid_from=uuid_from),
     (bytes, list): Inline("(uuids_from({0}) if {0} else [])", uuids_from=uuids_from),
-    (int, bool): Inline("{} != 0"),
-    (int, datetime): Inline("naive_epoch + timedelta(0, 0, {})", naive_epoch=NAIVE_EPOCH, timedelta=timedelta),
+    (int, bool): Inline("{} != 0", JsonEncoding.BOOLEAN),
+    (int, datetime): Inline(
+        "naive_epoch + timedelta(0, 0, {})", JsonEncoding.NAIVE_TIME, naive_epoch=NAIVE_EPOCH, timedelta=timedelta
+    ),
     (datetime, datetime): Inline("{}.replace(tzinfo=None)"),
-    (JsonText, Any): Inline("Raw({}.encode())", Raw=msgspec.Raw),
+    (JsonText, Any): Inline("Raw({}.encode())", JsonEncoding.JSON, Raw=msgspec.Raw),
 }
 
 

@@ -4,7 +4,7 @@ Responses about errors, tasks, leases, runs, agents, keys, projects and health.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Raw, UnsetType
 
@@ -12,6 +12,7 @@ from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.agents.queries import AgentRow, ApiKeyRow
 from mission_core.boards.queries import BoardRow
+from mission_core.projections import Constant, EncodedField, JsonEncoding
 from mission_core.tasks.explanations import Explanation
 from mission_core.tasks.heartbeats import HeartbeatResult
 from mission_core.tasks.late_results import NOTICE, LateResult
@@ -25,10 +26,9 @@ from mission_http.fleet.wire import (
     seconds_of,
     shown_status,
     tag_names_of,
-    ticket_ref,
 )
 from mission_http.platform.error_codes import ErrorCode
-from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
+from mission_http.platform.shapes import Computed, DatabaseValue, Fixed, Given, Of, Payload
 
 
 class InjectionPayload(Payload):
@@ -50,7 +50,7 @@ def tags_of(row: TaskRow) -> Any:
 
 
 def ticket_reference(row: TaskRow) -> str | UnsetType:
-    return UNSET if row.ticket is None else ticket_ref(row.ticket_prefix, row.ticket)
+    return row.ticket_reference or UNSET
 
 
 def dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
@@ -59,6 +59,11 @@ def dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
 
 def open_dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
     return [each.number for each in dependencies if not each.done]
+
+
+NO_DEPENDENCIES: Final = DatabaseValue(Constant([]), while_empty=("depends_on",))
+TAG_WORDS: Final = DatabaseValue(EncodedField("tags", JsonEncoding.JSON), while_empty=("tag_ids",))
+TICKET_REFERENCE: Final = DatabaseValue(EncodedField("ticket_reference", JsonEncoding.TEXT))
 
 
 class TaskPayload(FleetPayload[TaskRow]):
@@ -74,7 +79,7 @@ class TaskPayload(FleetPayload[TaskRow]):
     due_date: Annotated[UnixSeconds | None, Of("due_at")]
     estimated_hours: float | None
     actual_hours: float | None
-    tags: Annotated[list[str], Computed(tags_of)]
+    tags: Annotated[list[str], Computed(tags_of, reads=("tags", "tagged")), TAG_WORDS]
     metadata: dict[str, Any]
     workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
     project_id: Annotated[int | None, Of("board_number")]
@@ -95,14 +100,16 @@ class TaskPayload(FleetPayload[TaskRow]):
     dispatch_attempts: Annotated[int, Fixed(0)]
     project_name: Annotated[str | UnsetType | None, Of("board_name")] = UNSET
     project_prefix: Annotated[str | UnsetType | None, Of("ticket_prefix")] = UNSET
-    ticket_ref: Annotated[str | UnsetType, Computed(ticket_reference)] = UNSET
+    ticket_ref: Annotated[
+        str | UnsetType, Computed(ticket_reference, reads=("ticket_prefix", "ticket")), TICKET_REFERENCE
+    ] = UNSET
     number: int
     version: int
     fence: int
     attempts: int
     max_attempts: int
-    depends_on: Annotated[list[int], Of("dependencies", dependency_numbers)]
-    blocked_by: Annotated[list[int], Of("dependencies", open_dependency_numbers)]
+    depends_on: Annotated[list[int], Of("dependencies", dependency_numbers), NO_DEPENDENCIES]
+    blocked_by: Annotated[list[int], Of("dependencies", open_dependency_numbers), NO_DEPENDENCIES]
     not_before: UnixSeconds | None
     output: dict[str, Any] | None
     hand_over: str | None

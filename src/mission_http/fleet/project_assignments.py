@@ -39,6 +39,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Length, NumberRange, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.projections import projection_of
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
@@ -143,10 +144,10 @@ async def list_project_tasks(request: Request) -> Response:
     project = await reads.boards.get(principal, project_in(request))
     limit = MAX_INTEGER if query.limit is None else query.limit
     page = PageRequest(limit=limit, offset=query.offset, after=query.after)
-    listed = await reads.tasks.page(principal, TaskFilter(board=BoardId(UUID(bytes=project.id))), page)
-    tasks = [TaskPayload.of(row) for row in listed.rows]
+    wanted = TaskFilter(board=BoardId(UUID(bytes=project.id)))
+    listed = await reads.tasks.page(principal, wanted, page, projection_of(TaskPayload))
     return json_response(
-        ProjectTasksPayload(project=ProjectOfTasksPayload.of(project), tasks=tasks, total=listed.total)
+        ProjectTasksPayload(project=ProjectOfTasksPayload.of(project), tasks=listed.rows, total=listed.total)
     )
 
 

@@ -67,7 +67,9 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.implicit_leases import agent_instance_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.projections import projection_of
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Of
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
@@ -85,10 +87,12 @@ async def list_tasks(request: Request) -> Response:
     page, wanted = query.page(), _task_filter(query, principal)
     listed = PageOfRows([], 0)
     if wanted is not None:
-        listed = await ports_of(request).reads.tasks.page(principal, wanted, page)
-    tasks = [TaskPayload.of(row, comment_count=row.comment_count) for row in listed.rows]
+        shown = projection_of(TaskPayload, comment_count=Of("comment_count"))
+        listed = await ports_of(request).reads.tasks.page(principal, wanted, page, shown)
     return json_response(
-        TaskListPayload(tasks=tasks, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit)
+        TaskListPayload(
+            tasks=listed.rows, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit
+        )
     )
 
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING
 from mission_core.agents.queries import AgentRow, ToolConnectionRow
+from mission_core.projections import JsonEncoding
 from mission_core.tasks.queries import TaskRow
 from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros, name_key
 from mission_http.platform.converters import converter_of
@@ -125,24 +126,17 @@ def page_number(offset: int, limit: int) -> int | None:
     return offset // limit + 1 if limit else None
 
 
-def ticket_ref(prefix: str, ticket: int) -> str:
-    """
-    Format a ticket reference: the project's prefix and the ticket number, with at least three digits.
-    """
-    return f"{prefix}-{ticket:03}"
-
-
 def uuid_text(raw: bytes) -> str:
     return str(UUID(bytes=raw))
 
 
 CONVERSIONS: Final[Conversions] = {
     (bytes, str): uuid_text,
-    (int, bool): Inline("{} != 0"),
+    (int, bool): Inline("{} != 0", JsonEncoding.BOOLEAN),
     (bool, int): Inline("int({})"),
-    (int, UnixSeconds): Inline("{} // 1000000"),
+    (int, UnixSeconds): Inline("{} // 1000000", JsonEncoding.UNIX_SECONDS),
     (datetime, UnixSeconds): seconds_of,
-    (JsonText, Any): Inline("Raw({}.encode())", Raw=msgspec.Raw),
+    (JsonText, Any): Inline("Raw({}.encode())", JsonEncoding.JSON, Raw=msgspec.Raw),
 }
 
 

@@ -42,7 +42,8 @@ import msgspec
 from attrs import NOTHING, define, field, frozen
 from msgspec import UNSET
 
-from mission_http.platform.field_annotations import present_type, union_members
+from mission_core.projections import JsonEncoding, JsonValue
+from mission_http.platform.field_annotations import annotations_of, present_type, union_members
 
 RowT = TypeVar("RowT")
 PayloadT = TypeVar("PayloadT", bound="RowPayload[Any]")
@@ -63,10 +64,12 @@ class Of:
 class Computed:
     """
     The function that computes a field. Its first parameter is the row. A further one is the payload's field of that
-    name, or else an argument of `of`. The result is converted by its type, if the function declares one.
+    name, or else an argument of `of`. The result is converted by its type, if the function declares one. *reads* are
+    the attributes of the row that it reads; without it, lists read all of them.
     """
 
     function: Callable[..., Any]
+    reads: tuple[str, ...] | None = None
 
 
 @frozen
@@ -85,16 +88,29 @@ class Fixed:
     value: Any
 
 
+@frozen
+class DatabaseValue:
+    """
+    The same value for databases that make JSON, beside an annotation that names a Python function. It holds for rows in
+    which the attributes *while_empty* are null or empty; other rows are rendered.
+    """
+
+    value: JsonValue
+    while_empty: tuple[str, ...] = ()
+
+
 class Inline:
     """
     A conversion that is written into the generated code, with `{}` for the value and with the names that it uses.
+    *encoding* is the same conversion for databases that make JSON.
     """
 
-    def __init__(self, code: str, **names: Any) -> None:
-        self.code, self.names = code, names
+    def __init__(self, code: str, encoding: JsonEncoding | None = None, /, **names: Any) -> None:
+        self.code, self.encoding, self.names = code, encoding, names
 
 
-Conversions = Mapping[tuple[Any, Any], Callable[[Any], Any] | Inline]
+Conversion = Callable[[Any], Any] | Inline
+Conversions = Mapping[tuple[Any, Any], Conversion]
 """Conversions by the type in the row and the type on the wire. `Any` on the wire stands for every type."""
 
 UNCHANGED: Final = frozenset({
@@ -199,10 +215,11 @@ def _compiled_of(cls: Any, row: Any, /, **context: Any) -> Any:
 @define
 class RendererSource:
     """
-    The generated source of a payload class's `of`.
+    The generated source of a payload class's `of`. Fields in *given* are shown as that says, and are no arguments.
     """
 
     cls: Any
+    given: Mapping[str, Of] = field(factory=dict)
     fields: dict[str, PayloadField] = field(init=False)
     scope: dict[str, Any] = field(factory=dict, init=False)
     lines: list[str] = field(factory=list, init=False)
@@ -251,9 +268,7 @@ class RendererSource:
         """
         if one.name in self.known:
             return self.known[one.name]
-        wire = present_type(one.type)
-        words = [*getattr(one.type, "__metadata__", ()), *getattr(wire, "__metadata__", ())]
-        source = next((word for word in words if isinstance(word, Of | Computed | Given | Fixed)), Of(one.name))
+        source = self.source_of(one)
         if isinstance(source, Fixed):
             return self._named(source.value, "fixed")
         if isinstance(source, Given):
@@ -261,10 +276,18 @@ class RendererSource:
             return one.name
         if isinstance(source, Computed):
             return self._computed(one, source)
-        value, kind = self._attribute(source.path)
+        value, kind = self.attribute(source.path)
         if source.convert is not None:
             return f"{self._named(source.convert, 'convert')}({value})"
         return self._converted(value, kind, one)
+
+    def source_of(self, one: PayloadField) -> Of | Computed | Given | Fixed:
+        """
+        The annotation that says what a field shows.
+        """
+        sources = (word for word in annotations_of_field(one) if isinstance(word, Of | Computed | Given | Fixed))
+        source = next(sources, Of(one.name))
+        return self.given.get(one.name, source) if isinstance(source, Given) else source
 
     def _computed(self, one: PayloadField, source: Computed) -> str:
         function = source.function
@@ -296,7 +319,7 @@ class RendererSource:
         self.lines.append(f"{self.known[key]} = {value}")
         return self.known[key]
 
-    def _attribute(self, path: str) -> tuple[str, Any]:
+    def attribute(self, path: str) -> tuple[str, Any]:
         """
         The expression for an attribute of the row, and its type.
         """
@@ -314,9 +337,9 @@ class RendererSource:
         """
         choices = union_members(kind)
         nullable = NoneType in choices
-        if nullable and NoneType not in union_members(_without_annotations(one.type)):
+        if nullable and NoneType not in union_members(without_annotations(one.type)):
             raise TypeError(f"{self.cls.__name__}.{one.name} may be null in the row and must not be on the wire")
-        conversion = self._conversion(present_type(kind), present_type(_without_annotations(one.type)), one.name)
+        conversion = self._conversion(present_type(kind), present_type(without_annotations(one.type)), one.name)
         if conversion is None:
             return value
         if not nullable:
@@ -330,15 +353,14 @@ class RendererSource:
         The code of the conversion between two types that are not null, with `{}` for the value; None if the value
         remains as it is.
         """
-        kinds, wires = _types_of(kind), _types_of(wire)
-        pairs = [(one, other) for one in kinds for other in (*wires, Any)]
-        found = next((self.cls.conversions[pair] for pair in pairs if pair in self.cls.conversions), None)
+        kinds, wires = types_of(kind), types_of(wire)
+        found, unchanged = self.conversion_between(kinds, wires)
         if isinstance(found, Inline):
             self.scope |= found.names
             return found.code
         if found is not None:
             return f"{self._named(found, 'convert')}({{}})"
-        if Any in kinds or Any in wires or UNCHANGED.intersection(pairs):
+        if unchanged:
             return None
         if is_payload(wires[0]):
             return self._nested(wires[0])
@@ -346,6 +368,14 @@ class RendererSource:
             inner = self._conversion(present_type(get_args(kind)[0]), present_type(get_args(wire)[0]), name)
             return None if inner is None else f"[{inner.format('each')} for each in {{}}]"
         raise TypeError(f"{self.cls.__name__}.{name}: no conversion from {kind} to {wire}")
+
+    def conversion_between(self, kinds: list[Any], wires: list[Any]) -> tuple[Conversion | None, bool]:
+        """
+        The dialect's conversion between two types, and whether a value without one remains as it is.
+        """
+        pairs = [(one, other) for one in kinds for other in (*wires, Any)]
+        found = next((self.cls.conversions[pair] for pair in pairs if pair in self.cls.conversions), None)
+        return found, Any in kinds or Any in wires or bool(UNCHANGED.intersection(pairs))
 
     def _nested(self, cls: Any) -> str:
         """
@@ -367,21 +397,25 @@ class RendererSource:
         return name
 
 
-def _types_of(kind: Any) -> list[Any]:
+def types_of(kind: Any) -> list[Any]:
     """
     A type and the more general ones that conversions may name: the supertype of a `NewType`, the origin of a generic
     type, the type of a literal's values, and `Enum`.
     """
-    kind = _without_annotations(kind)
+    kind = without_annotations(kind)
     if hasattr(kind, "__supertype__"):
-        return [kind, *_types_of(kind.__supertype__)]
+        return [kind, *types_of(kind.__supertype__)]
     if get_origin(kind) is Literal:
         return [type(get_args(kind)[0])]
     origin = get_origin(kind) or kind
     return [Enum] if isinstance(origin, type) and issubclass(origin, Enum) else [dict if origin is Mapping else origin]
 
 
-def _without_annotations(kind: Any) -> Any:
+def annotations_of_field(one: PayloadField) -> tuple[Any, ...]:
+    return (*annotations_of(one.type), *annotations_of(present_type(one.type)))
+
+
+def without_annotations(kind: Any) -> Any:
     return kind.__origin__ if get_origin(kind) is Annotated else kind
 
 

@@ -14,9 +14,12 @@ from mission_adapters.sql.row_writes import select_versions
 from mission_adapters.sql.statements import DIALECTS, IdArray, Statement, TextArray, in_array, parameter
 from mission_adapters.sql.tables import metadata, tasks
 from mission_adapters.sql.task_reads import select_page
-from mission_adapters.sql.task_row_query import DEPENDENCIES
+from mission_adapters.sql.task_row_query import DEPENDENCIES, select_task_json, select_task_rows
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
 from mission_adapters.testing import strategies as some
+from mission_core.projections import WHOLE_ROWS
+from mission_http.boards.payloads import TaskRead
+from mission_http.platform.projections import projection_of
 
 
 def test_values_come_in_the_order_of_the_driver() -> None:
@@ -130,9 +133,11 @@ def test_a_page_of_tasks_goes_by_the_index_that_says_most(filters: tuple[str, ..
     """
     some = {"own_board": bytes(16), "board": bytes(16), "own_boards": [bytes(16)], "status": "inbox", "name": "ada"}
     limits = {"organization": bytes(16), "limit": 50, "offset": 0, "reach": 50}
-    plan = planned(select_page("sqlite", *filters), some | limits)
+    for selected, shown in ((select_task_rows, WHOLE_ROWS), (select_task_json, projection_of(TaskRead))):
+        for first in (None, 50):
+            plan = planned(select_page("sqlite", selected, shown, first, *filters), some | limits)
 
-    assert any(index in step for step in plan if step.startswith("SEARCH tasks")), plan
+            assert any(index in step for step in plan if step.startswith("SEARCH tasks")), plan
 
 
 def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:

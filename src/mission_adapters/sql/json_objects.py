@@ -1,0 +1,159 @@
+"""
+The SQL expression that makes the JSON object of a row, by a projection, with the JSON functions of SQLite.
+
+Its bytes are those that the projection renders. A value that SQLite would write differently makes it null, and the row
+must be rendered. On PostgreSQL such an expression costs more than it saves, so it has none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, case, cast, func, literal_column, null, or_
+from sqlalchemy.types import REAL
+
+from mission_core.projections import Choice, Constant, EncodedField, JsonEncoding, JsonMember, JsonValue
+
+Convert = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+JsonColumn = Callable[[Convert], ColumnElement[Any]]
+"""An expression for a field of a row, converted."""
+JSON_DIALECT: Final = "sqlite"
+
+
+def column(expression: ColumnElement[Any]) -> JsonColumn:
+    """
+    Return a field that is a column, or an expression of one value.
+    """
+    return lambda convert: convert(expression)
+
+
+def json_object(
+    members: Iterable[JsonMember], fields: Mapping[str, JsonColumn], empty: Mapping[str, ColumnElement[bool]]
+) -> ColumnElement[Any]:
+    """
+    Return the expression for a JSON object.
+
+    Args:
+        fields: The fields of the row.
+        empty: The conditions that fields are empty, if that is not seen by the field itself.
+    """
+    pairs: list[ColumnElement[Any]] = []
+    conditions: dict[str, ColumnElement[bool]] = {}
+    for each in members:
+        pairs += [_text(each.name), _value(each.value, fields)]
+        for name in each.while_empty:
+            conditions[name] = empty[name] if name in empty else fields[name](_is_empty)
+        for field in _encoded_fields(each.value):
+            if each.required:
+                conditions[f"{field.field} is present"] = fields[field.field](_is_present)
+            if field.encoding in EXACT:
+                conditions[f"{field.field} is exact"] = fields[field.field](EXACT[field.encoding])
+    return case((and_(*conditions.values()), func.json_object(*pairs)))
+
+
+def _value(value: JsonValue, fields: Mapping[str, JsonColumn]) -> ColumnElement[Any]:
+    if isinstance(value, Constant):
+        return _constant(value.value)
+    if isinstance(value, EncodedField):
+        return fields[value.field](CONVERSIONS[value.encoding])
+    cases = [(_text(key), _value(each, fields)) for key, each in value.values.items()]
+    return fields[value.field](
+        lambda each: case(*((each == key, shown) for key, shown in cases), else_=_value(value.otherwise, fields))
+    )
+
+
+def _encoded_fields(value: JsonValue) -> Iterable[EncodedField]:
+    if isinstance(value, EncodedField):
+        yield value
+    elif isinstance(value, Choice):
+        for each in (*value.values.values(), value.otherwise):
+            yield from _encoded_fields(each)
+
+
+# Literals are written into the statement: as parameters they would be bound at each execution.
+
+
+@cache
+def _text(text: str) -> ColumnElement[Any]:
+    return literal_column("'" + text.replace("'", "''") + "'")
+
+
+def _number(number: float) -> ColumnElement[Any]:
+    return literal_column(repr(number))
+
+
+def _constant(value: Any) -> ColumnElement[Any]:
+    if value is None:
+        return null()
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _number(value)
+    return func.json(_text(json.dumps(value)))
+
+
+def _boolean(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((value.is_(None), null()), (value == _number(0), _constant(False)), else_=_constant(True))
+
+
+def _unix_seconds(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return value.op("/")(MICROSECONDS)
+
+
+def _naive_time(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    second = func.strftime(_text("%Y-%m-%dT%H:%M:%S"), _unix_seconds(value), _text("unixepoch"))
+    fraction = value.op("%")(MICROSECONDS)
+    shown = case((fraction == _number(0), _text("")), else_=func.printf(_text(".%06d"), fraction))
+    return case((value.is_not(None), second.op("||")(shown)))
+
+
+def _uuid(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    parts = [func.hex(func.substr(value, _number(start), _number(size))) for start, size in UUID_PARTS]
+    return case((value.is_not(None), func.lower(func.printf(_text("%s-%s-%s-%s-%s"), *parts))))
+
+
+def _is_empty(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    return func.ifnull(func.length(value), _number(0)) == _number(0)
+
+
+def _is_present(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    return value.is_not(None)
+
+
+def _is_exact_float(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    # SQLite writes at most 15 digits in its JSON, and exponents in another way than Python.
+    exact = cast(func.json_quote(value), REAL) == value
+    return or_(value.is_(None), value == _number(0), and_(value.between(_number(0.001), _number(1e15)), exact))
+
+
+def _is_since_1970(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    # SQLite divides towards zero.
+    return or_(value.is_(None), value >= _number(0))
+
+
+def _is_compact_json(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    return or_(value.is_(None), func.json(value) == value)
+
+
+MICROSECONDS: Final = _number(1_000_000)
+UUID_PARTS: Final = ((1, 4), (5, 2), (7, 2), (9, 2), (11, 6))
+CONVERSIONS: Final[Mapping[JsonEncoding, Convert]] = {
+    JsonEncoding.TEXT: lambda value: value,
+    JsonEncoding.INTEGER: lambda value: value,
+    JsonEncoding.FLOAT: lambda value: value,
+    JsonEncoding.BOOLEAN: _boolean,
+    JsonEncoding.JSON: lambda value: func.json(value),
+    JsonEncoding.UNIX_SECONDS: _unix_seconds,
+    JsonEncoding.NAIVE_TIME: _naive_time,
+    JsonEncoding.UUID: _uuid,
+}
+EXACT: Final[Mapping[JsonEncoding, Callable[[ColumnElement[Any]], ColumnElement[bool]]]] = {
+    JsonEncoding.FLOAT: _is_exact_float,
+    JsonEncoding.JSON: _is_compact_json,
+    JsonEncoding.UNIX_SECONDS: _is_since_1970,
+    JsonEncoding.NAIVE_TIME: _is_since_1970,
+}
+"""The conditions under which a conversion gives the same bytes as Python."""

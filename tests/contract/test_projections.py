@@ -1,0 +1,105 @@
+"""
+Lists of tasks by a projection: the bytes of the rendered rows, on every store.
+"""
+
+import msgspec
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.sql import task_reads
+from mission_adapters.testing import strategies as some
+from mission_core.tasks.queries import TaskFilter
+from mission_core.values import PageRequest
+from mission_http.boards.payloads import TaskRead
+from mission_http.fleet.payloads import TaskPayload
+from mission_http.platform.projections import projection_of
+from mission_http.platform.shapes import Of
+from tests.contract.test_custom_fields import a_field
+from tests.contract.test_tags import a_tag
+from tests.example_counts import max_examples
+
+FEW = settings(max_examples=max_examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROJECTIONS = (
+    projection_of(TaskPayload),
+    projection_of(TaskPayload, comment_count=Of("comment_count")),
+    projection_of(TaskRead),
+)
+ordinary = some.tasks(
+    tag_ids=st.just(()),
+    ticket=some.numbers,
+    estimated_hours=some.maybe(st.integers(0, 400).map(lambda quarters: quarters / 4)),
+    actual_hours=st.none(),
+)
+
+
+async def add(world, *tasks):
+    """
+    Store these tasks, on the world's board and with free numbers.
+    """
+    numbers = [(await world.ports.numbers.next((world.me.organization, "task")))[0] for _ in tasks]
+    made = [
+        evolve(
+            task, id=world.ports.ids.new(), number=number, organization=world.me.organization, board=world.board.id,
+            assignee=task.assignee and evolve(task.assignee, name=f"{task.assignee.name}{number}"),
+        )
+        for task, number in zip(tasks, numbers, strict=True)
+    ]  # fmt: skip
+    async with world.ports.unit(world.me) as unit:
+        for task in made:
+            unit.tasks.add(task)
+        await unit.commit()
+    return made
+
+
+async def lists_and_rendered_rows(world, wanted, page):
+    """
+    The encoded list of each projection, and the encoded rows that it renders.
+    """
+    reads = world.ports.reads.tasks
+    rows, total = await reads.page(world.me, wanted, page)
+    for projection in PROJECTIONS:
+        listed = await reads.page(world.me, wanted, page, projection)
+        rendered = [projection.render(row) for row in rows]
+        yield (msgspec.json.encode(listed.rows), listed.total), (msgspec.json.encode(rendered), total)
+
+
+@FEW
+@given(st.lists(ordinary | some.tasks(), min_size=1, max_size=5))
+async def test_a_list_has_the_bytes_of_the_rendered_rows(world, tasks):
+    await add(world, *tasks)
+    for wanted in (TaskFilter(), TaskFilter(board=world.board.id)):
+        async for listed, rendered in lists_and_rendered_rows(world, wanted, PageRequest(limit=len(tasks))):
+            assert rendered == listed
+
+
+@pytest.mark.parametrize("limit", [50, 49])
+async def test_rows_with_tags_dependencies_and_custom_fields_are_among_the_others(world, limit):
+    first, second = await world.task("first"), await world.task("second")
+    tag = await a_tag(world)
+    await world.task("tagged", tag_ids=(tag.id,), tags=("bug", "other"))
+    await world.task("waiting", depends_on=(first.id, second.id))
+    await world.task("last", assignee=(await world.agent("ada")).name)
+    for wanted in (TaskFilter(), TaskFilter(board=world.board.id)):
+        async for listed, rendered in lists_and_rendered_rows(world, wanted, PageRequest(limit=limit)):
+            assert rendered == listed
+    await a_field(world, default="large")
+    async for listed, rendered in lists_and_rendered_rows(world, TaskFilter(), PageRequest(limit=limit)):
+        assert rendered == listed
+
+
+async def test_deep_pages_and_pages_after_a_task_are_projected_too(world, monkeypatch):
+    monkeypatch.setattr(task_reads, "DEEP_OFFSET", 2)
+    tasks = [await world.task(f"task {number}") for number in range(5)]
+    for page in (PageRequest(limit=2, offset=1), PageRequest(limit=2, offset=2), PageRequest(after=tasks[2].number)):
+        async for listed, rendered in lists_and_rendered_rows(world, TaskFilter(), page):
+            assert rendered == listed
+
+
+async def test_sqlite_makes_the_json_of_ordinary_tasks(world, store_url):
+    await world.task("first", description='with "quotes"\n', estimated_hours=1.5)
+    for projection in PROJECTIONS:
+        ((shown,), _) = await world.ports.reads.tasks.page(world.me, TaskFilter(), PageRequest(), projection)
+
+        assert store_url.startswith("sqlite") is isinstance(shown, msgspec.Raw)
