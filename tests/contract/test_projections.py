@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from mission_adapters.sql import task_reads
 from mission_adapters.testing import strategies as some
+from mission_core.boards.custom_field_use_cases import CreateField, create_field
+from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.tasks.queries import TaskFilter
-from mission_core.values import PageRequest
+from mission_core.values import PageRequest, canonical
 from mission_http.boards.payloads import TaskRead
 from mission_http.fleet.payloads import TaskPayload
 from mission_http.platform.projections import projection_of
 from mission_http.platform.shapes import Of
-from tests.contract.test_custom_fields import a_field
-from tests.contract.test_tags import a_tag
 from tests.example_counts import max_examples
 
 FEW = settings(max_examples=max_examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -77,14 +77,15 @@ async def test_a_list_has_the_bytes_of_the_rendered_rows(world, tasks):
 @pytest.mark.parametrize("limit", [50, 49])
 async def test_rows_with_tags_dependencies_and_custom_fields_are_among_the_others(world, limit):
     first, second = await world.task("first"), await world.task("second")
-    tag = await a_tag(world)
+    tag = await create_tag(world.ports, world.me, CreateTag(name="Bug"))
     await world.task("tagged", tag_ids=(tag.id,), tags=("bug", "other"))
     await world.task("waiting", depends_on=(first.id, second.id))
     await world.task("last", assignee=(await world.agent("ada")).name)
     for wanted in (TaskFilter(), TaskFilter(board=world.board.id)):
         async for listed, rendered in lists_and_rendered_rows(world, wanted, PageRequest(limit=limit)):
             assert rendered == listed
-    await a_field(world, default="large")
+    field = CreateField(field_key="size", boards=(world.board.id,), default_value=canonical("large"))
+    await create_field(world.ports, world.me, field)
     async for listed, rendered in lists_and_rendered_rows(world, TaskFilter(), PageRequest(limit=limit)):
         assert rendered == listed
 

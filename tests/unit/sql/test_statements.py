@@ -82,7 +82,7 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
 @pytest.mark.parametrize(
     ("asked", "given_values"),
     [
-        (select_versions(tasks), {"keys": [bytes(16), bytes(16)]}),
+        (select_versions(tasks, ("version",)), {"keys": [bytes(16), bytes(16)]}),
         (DEPENDENCIES, {"tasks": [bytes(16)]}),
         (TASKS_BY_NUMBER, {"organization": bytes(16), "numbers": [1, 2]}),
         (select_tasks_in_progress(), {"organization": bytes(16), "name": "ada"}),
