@@ -262,6 +262,36 @@ def test_of_settings_of_an_issuer_that_are_refused_it_is_told_what_to_set(
 
 
 @pytest.mark.parametrize(
+    ("environment", "check"),
+    [
+        ({"MC_ALLOW_ANY_HOST": "perhaps"}, "host names"),
+        ({"MC_TRUSTED_PROXIES": "proxy"}, "proxies"),
+        ({"TRUSTED_PROXIES": "proxy"}, "proxies"),
+        ({"MC_COOKIE_SECURE": "perhaps"}, "cookies"),
+        ({"MC_ENABLE_HSTS": "perhaps"}, "https only"),
+        ({"MC_HSTS_PRELOAD": "perhaps"}, "https only"),
+        ({"AUTH_MODE": "saml"}, "identity"),
+        ({"AUTH_MODE": "oidc", "OIDC_ISSUER": "issuer", "OIDC_AUDIENCE": "us"}, "identity"),
+        ({"MC_PROXY_AUTH_HEADER": "X-Remote-User", "MC_PROXY_AUTH_TRUSTED_IPS": "proxy"}, "identity"),
+        ({"CORS_ORIGINS": "*"}, "other sites"),
+        ({"RATE_LIMIT_LOGIN": "often"}, "rate limits"),
+        ({"RATE_LIMIT_BACKEND": "file"}, "rate limits"),
+        ({"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": "http://here"}, "rate limits"),
+    ],
+)
+def test_of_a_malformed_value_nothing_is_told_but_that_it_is(
+    environment: dict[str, str], check: str, tmp_path: Path
+) -> None:
+    """
+    What would hold in its place is not called well, nor is it a fault of its own: the server does not start.
+    """
+    findings = doctor(tmp_path, **environment).values()
+
+    assert 1 == len([each for each in findings if each.level is FindingLevel.PROBLEM])
+    assert [] == [each for each in findings if each.check == check]
+
+
+@pytest.mark.parametrize(
     ("slash", "more", "settings", "told"),
     [
         ("", {}, (), "publishes 2 keys"),

@@ -36,7 +36,6 @@ class IdentityProvidersState:
         issuer_mismatches: The mismatch, with advice, of each issuer whose own name differs from the configured one.
         algorithm_mismatches: The reason why no key of an issuer fits an allowed algorithm, by issuer name.
         client_id_missing: Whether Google's client secret is set without the client id.
-        mode_invalid: Whether the value of `AUTH_MODE` is invalid.
     """
 
     identities: IdentityProviderSettings
@@ -44,7 +43,6 @@ class IdentityProvidersState:
     issuer_mismatches: Mapping[str, str] = field(factory=dict)
     algorithm_mismatches: Mapping[str, str] = field(factory=dict)
     client_id_missing: bool = False
-    mode_invalid: bool = False
 
 
 def check_identity_providers(reached: IdentityProvidersState, fronting: NetworkSettings) -> Iterator[DoctorFinding]:
@@ -53,8 +51,7 @@ def check_identity_providers(reached: IdentityProvidersState, fronting: NetworkS
     address.
     """
     identities = reached.identities
-    if not reached.mode_invalid:
-        yield from _check_mode(identities)
+    yield from _check_mode(identities)
     for name, seen in reached.keys.items():
         yield _check_issuer(name, seen, reached.issuer_mismatches.get(name), reached.algorithm_mismatches.get(name))
     yield from _check_google(reached, fronting)

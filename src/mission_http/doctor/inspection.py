@@ -29,10 +29,21 @@ from mission_http.doctor.server_key import check_server_key
 from mission_http.doctor.variable_names import misspelled_variables
 from mission_http.identity_provider_settings import IdentityProviderSettings
 from mission_http.network_settings import NetworkSettings, parse_base_url
+from mission_http.rate_limit_settings import REDIS_URL_VARIABLES
 from mission_http.settings import SettingsError, read_collecting_errors, settings_from
 from mission_http.wiring import inspect_issuers
 
 SETTINGS: Final = Check("settings")
+VARIABLES_OF_CHECKS: Final = {
+    "host names": ("MC_ALLOWED_HOSTS", "MC_ALLOW_ANY_HOST"),
+    "proxies": ("MC_TRUSTED_PROXIES", "TRUSTED_PROXIES"),
+    "cookies": ("MC_COOKIE_SECURE",),
+    "https only": ("MC_ENABLE_HSTS", "MC_DISABLE_HSTS", "MC_HSTS_"),
+    "identity": ("AUTH_MODE", "OIDC_", "CLERK_", "GOOGLE_", "MC_PROXY_AUTH_"),
+    "other sites": ("CORS_ORIGINS",),
+    "rate limits": ("RATE_LIMIT_", "RQ_REDIS_URL", "MC_DISABLE_RATE_LIMIT"),
+}
+"""The beginnings of the names of the variables that a check judges."""
 
 
 @frozen(kw_only=True)
@@ -96,9 +107,8 @@ async def inspect_installation(
             keys=issuers.keys,
             issuer_mismatches=issuers.misnamed,
             algorithm_mismatches=issuers.unusable,
-            mode_invalid="AUTH_MODE" in malformed,
-            client_id_missing=bool(env.get("GOOGLE_CLIENT_SECRET",
-            "").strip()) and settings.identity_providers.google is None,
+            client_id_missing=bool(env.get("GOOGLE_CLIENT_SECRET", "").strip())
+            and settings.identity_providers.google is None,
         ),
     )
 
@@ -121,19 +131,32 @@ def check_installation(picture: InstallationState) -> Iterator[DoctorFinding]:
             check_clock(database),
             check_server_key(database, picture.credentials.all.get("API_KEY")),
             check_fingerprint(
-                database, picture.credentials.auth_secrets,
+                database,
+                picture.credentials.auth_secrets,
                 kept_in=None if "AUTH_SECRET" in picture.credentials.given else picture.directory.secrets_file,
             ),
         )
         yield from (each for each in found if each.level not in hidden)
     yield from check_port(picture.listen_address, at_rest=database is not None and database.examined.at_rest)
-    yield from check_host_names(picture.fronting, picture.listen_address)
-    yield from check_proxies(picture.fronting, picture.listen_address)
-    yield from check_cookies(picture.fronting)
-    yield from check_hsts(picture.fronting)
-    yield from check_identity_providers(picture.identity_providers, picture.fronting)
-    yield from check_cors_origins(picture.fronting)
-    yield from check_rate_limits(picture.rate_limiter, picture.listen_address)
+    found = chain(
+        check_host_names(picture.fronting, picture.listen_address),
+        check_proxies(picture.fronting, picture.listen_address),
+        check_cookies(picture.fronting),
+        check_hsts(picture.fronting),
+        check_identity_providers(picture.identity_providers, picture.fronting),
+        check_cors_origins(picture.fronting),
+        check_rate_limits(picture.rate_limiter, picture.listen_address),
+    )
+    yield from (each for each in found if not _follows_from_malformed(each, picture.malformed))
+
+
+def _follows_from_malformed(finding: DoctorFinding, malformed: Mapping[str, str]) -> bool:
+    """
+    Whether a finding rests on the default in place of a malformed value, with which the server does not start.
+    """
+    if finding.level is FindingLevel.OK:
+        return any(name.startswith(VARIABLES_OF_CHECKS[finding.check]) for name in malformed)
+    return not malformed.keys().isdisjoint(finding.settings)
 
 
 def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) -> Iterator[DoctorFinding]:
@@ -144,7 +167,7 @@ def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) 
         needed = SettingsError(message).variable
         if message.startswith(name):
             yield SETTINGS.problem(name, message.partition(": ")[2], f"correct {name}, or unset it", name)
-        elif needed not in malformed:
+        elif malformed.keys().isdisjoint(REDIS_URL_VARIABLES if needed in REDIS_URL_VARIABLES else [needed]):
             yield SETTINGS.problem(name, message, f"set {needed}", needed)
     for name, meant in misspelled.items():
         advice = f"unset {name}, or rename it to {meant} if that was meant"
