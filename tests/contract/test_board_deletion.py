@@ -16,7 +16,14 @@ from mission_core.agents.use_cases import CreateAgent, create_agent, secret_dige
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AssignAgent, assign_agent
 from mission_core.boards.custom_field_use_cases import CreateField, DeleteField, create_field, delete_field
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, FieldInUse
-from mission_core.boards.model import GENERAL_HANDLE, Board, BoardDenied, BoardNotFound, GeneralBoardNotDeletable
+from mission_core.boards.model import (
+    GENERAL_HANDLE,
+    Board,
+    BoardDenied,
+    BoardNotFound,
+    GateSet,
+    GeneralBoardNotDeletable,
+)
 from mission_core.boards.queries import BoardFilter
 from mission_core.errors import Refusal, RoleTooLow, StaleWrite, VersionMismatch
 from mission_core.events.model import ChainHead
@@ -216,6 +223,22 @@ async def test_who_may_not_remove_a_board_is_refused(world: World, elsewhere: Wo
             await delete_board(world.ports, who, DeleteBoard(board=board.id))
 
     assert board.name == (await world.ports.reads.boards.get(world.me, board.number)).name
+
+
+async def test_only_an_admin_hands_work_over_to_a_board_with_more_gates(world: World) -> None:
+    """
+    Nobody asked there what was asked for at none; whoever may write hands over what met these gates.
+    """
+    gated, open_one = await world.another_board("gated", gates=GateSet()), await world.another_board("open")
+    tasks = [await world.task(board=board.id, status=Status.DONE) for board in (gated, open_one)]
+    operator = evolve(world.me, role=Role.OPERATOR)
+    with pytest.raises(RoleTooLow):
+        await delete_board(world.ports, operator, DeleteBoard(board=open_one.id, hand_over=True))
+    await delete_board(world.ports, operator, DeleteBoard(board=gated.id, hand_over=True))
+    await delete_board(world.ports, world.me, DeleteBoard(board=open_one.id, hand_over=True))
+
+    assert {(await general(world)).id} == {(await world.fresh(task)).board for task in tasks}
+    assert GateSet() == (await general(world)).gates
 
 
 async def test_a_board_of_another_version_is_left_alone(world: World) -> None:

@@ -23,8 +23,18 @@ from mission_core.accounts.model import Role
 from mission_core.accounts.profiles import ensure_local_user
 from mission_core.agents.use_cases import CreateAgent, CreateKey, create_agent, create_key, secret_digest
 from mission_core.boards import use_cases as boards
-from mission_core.boards.model import GateSet
-from mission_core.tasks import bulk_update, gates, lease_ownership, leases, queue_polls, update_effects, use_cases
+from mission_core.boards.model import GENERAL_HANDLE, GateSet
+from mission_core.tasks import (
+    board_deletion,
+    bulk_update,
+    gates,
+    late_result_adoption,
+    lease_ownership,
+    leases,
+    queue_polls,
+    update_effects,
+    use_cases,
+)
 from mission_core.tasks.leases import expire_leases
 from mission_core.tasks.model import Status
 from mission_core.tasks.team_rules import BoardRole
@@ -47,6 +57,8 @@ BOARDS = {
     "open": frozenset(), "gated": frozenset({"approval", "pending"}), "review": frozenset({"review", "comment"}),
     "led": frozenset({"leads", "review"}),
 }  # fmt: skip
+GENERAL = frozenset({"approval"})
+"""The rules of the board that gets what a deleted one hands over."""
 AGENTS = {"ada": None, "bob": None, "wim": "review", "lea": "review", "wes": "led", "lou": "led"}
 """The agents, and the boards of those that have one."""
 LEADS = {"lea": "review", "lou": "led"}
@@ -98,13 +110,15 @@ class Story:
 @frozen
 class Deed:
     """
-    A write as it was asked for: by whom, whether it says something, for whom, and whether it only takes work back.
+    A write as it was asked for: by whom, whether it says something, for whom, whether it only takes work back, and
+    whether it deletes a board, of which an admin hands over what stands there.
     """
 
     by: Caller
     says: bool = False
     named: str | None = None
     back: bool = False
+    hands_over: bool = False
 
 
 class Gates(RuleBasedStateMachine):
@@ -118,7 +132,7 @@ class Gates(RuleBasedStateMachine):
         super().__init__()
         self.open = AsyncExitStack()
         self.step, self.self_reviews = 0, 0
-        self.rules: dict[str, frozenset[str]] = dict(BOARDS)
+        self.rules: dict[str, frozenset[str]] = {**BOARDS, "general": GENERAL}
         self.stories: dict[int, Story] = {}
         self.approvals: list[tuple[str, str, list[Any]]] = []
         self.joined = False
@@ -151,6 +165,9 @@ class Gates(RuleBasedStateMachine):
         self.app = create_app(wire, DIALECTS)
         await self.open.enter_async_context(run_lifespan(self.app))
         made = {name: await self.world.another_board(name, gates=gates_of(rules)) for name, rules in BOARDS.items()}
+        async with ports.unit(me) as unit:
+            made["general"] = await unit.boards.find_handle(GENERAL_HANDLE)
+        assert gates_of(GENERAL) == made["general"].gates
         self.numbers = {name: board.number for name, board in made.items()}
         self.ids = {name: str(board.id) for name, board in made.items()}
         token = {"authorization": f"Bearer {TOKEN}"}
@@ -205,6 +222,9 @@ class Gates(RuleBasedStateMachine):
         moves, arrives = was is None or was.status != now.status, was is None or was.board != now.board
         if was is not None and arrives:
             self.leaves(deed, was, now)
+        if deed.hands_over:
+            assert self.rules[now.board] <= self.rules[was.board] or deed.by.admin or not deed.by.agent
+            return
         if deed.back and moves and now.status in BACK:
             return
         places = {now.board: arrives} if was is None or not moves else {was.board: False, now.board: arrives}
@@ -283,6 +303,10 @@ class Gates(RuleBasedStateMachine):
     async def _uuid(self, number: int) -> Any:
         async with self.world.ports.unit(self.world.me) as unit:
             return (await unit.tasks.get(number)).id
+
+    async def _board_uuid(self, number: int) -> str:
+        async with self.world.ports.unit(self.world.me) as unit:
+            return str((await unit.boards.get(number)).id)
 
     # What they do.
 
@@ -401,6 +425,62 @@ class Gates(RuleBasedStateMachine):
         body |= {"resolution": resolution} if end == "complete" else {}
         path = f"/api/tasks/{held}" if fleet else self.path(by, self.stories[held])
         self.do(Deed(by, says=says, back=end != "complete"), "POST", f"{path}/{end}", body)
+
+    @precondition(lambda self: self.stories)
+    @rule(
+        who=st.integers(0, 39), other=st.integers(0, 39), which=st.integers(0, 5), fleet=st.booleans(),
+        held=st.booleans(), name=st.sampled_from(sorted(AGENTS)), resolution=st.sampled_from([None, " ", "it is done"]),
+    )  # fmt: skip
+    def adopt_a_late_result(
+        self, who: int, other: int, which: int, fleet: bool, held: bool, name: str, resolution: str | None
+    ) -> None:
+        """
+        What somebody hands in after their lease ran out is adopted, by who has the task then or by an operator.
+        """
+        first, by, (number, story) = self.caller(who, fleet=fleet), self.caller(other, fleet=fleet), self.task(which)
+        late = self.claimed(first, number, fleet, name)
+        if late is None:
+            return
+        self.expire()
+        path = f"/api/tasks/{number}" if fleet else self.path(first, story)
+        brought = {"lease": late["lease"], "resolution": resolution}
+        if self.do(Deed(first), "POST", f"{path}/complete", brought).status != 409:
+            return
+        self.world.clock.advance(hours=1)  # whatever delay it has
+        again = self.claimed(by, number, fleet, "bob") if held else None
+        path = f"/api/tasks/{number}" if fleet else self.path(by, story)
+        body = {"run_id": late["run_id"]} | ({"lease": again["lease"]} if again else {})
+        self.do(Deed(by, says=bool(resolution and resolution.strip())), "POST", f"{path}/adopt", body)
+
+    def claimed(self, by: Caller, number: int, fleet: bool, name: str) -> Any:
+        """
+        The lease on a task that was claimed by name, if it was.
+        """
+        path = f"/api/tasks/{number}" if fleet else self.path(by, self.stories[number])
+        answer = self.do(Deed(by), "POST", f"{path}/claim", {} if by.agent else {"agent": name})
+        return answer.json["lease"] if answer.status == 200 else None
+
+    @precondition(lambda self: self.stories)
+    @rule(
+        who=st.integers(0, 39), which=st.integers(0, 5), rules=st.sets(st.sampled_from(sorted(RULES))),
+        pending=st.booleans(),
+    )  # fmt: skip
+    def delete_a_board(self, who: int, which: int, rules: set[str], pending: bool) -> None:
+        """
+        A board with a task on it, which it hands over.
+        """
+        name, (number, story) = f"h{self.step}", self.task(which)
+        gates = {rule_name: rule in rules for rule, rule_name in RULES.items()}
+        made = self.ask(self.callers[0], "POST", "/api/projects", {"name": name, "gates": gates}).json["project"]["id"]
+        self.rules[name], self.numbers[name] = frozenset(rules), made
+        self.ids[name] = self.run(self._board_uuid(made))
+        self.do(Deed(self.callers[0]), "PUT", f"/api/tasks/{number}", {"project_id": made})
+        if pending and self.stories[number].board == name:
+            self.ask_for_approval(sorted(self.stories).index(number), "pending")
+        deed = Deed(self.caller(who), hands_over=True)
+        if self.do(deed, "DELETE", f"/api/projects/{made}?mode=delete").status == 200:
+            del self.rules[name], self.numbers[name], self.ids[name]
+            story.asked.pop(name, None)
 
     @precondition(lambda self: self.stories)
     @rule(
@@ -562,6 +642,16 @@ async def carried_past_gates(*args: Any, **more: Any) -> Any:
         return await update_effects.apply_update(*args, **more)
 
 
+async def accepted_past_gates(*args: Any, **more: Any) -> Any:
+    """
+    A late result that is accepted past all gates.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leases, "pass_gates", passing)
+        patch.setattr(leases, "status_after_work", lambda passage: Status.DONE)
+        return await leases.accept_result(*args, **more)
+
+
 def nothing(*args: Any, **more: Any) -> None:
     """
     A check that finds nothing.
@@ -594,6 +684,8 @@ SKIPPED: dict[str, Skipped] = {
     "poll": ([(leases, "decide_claim", nothing), (queue_polls, "board_role_of", person)], ("work_under_a_lease",)),
     "return to a lapsed lease": ([(lease_ownership, "pass_gates", passing)], ()),
     "complete": ([(leases, "pass_gates", passing), (leases, "status_after_work", lambda passage: Status.DONE)], ()),
+    "adopt": ([(late_result_adoption, "accept_result", accepted_past_gates)], ()),
+    "delete a board": ([(board_deletion.BoardDeletionCascade, "keeps_pending", False)], ()),
     "leave a board": ([(gates, "decide_departure", nothing)], ()),
     "make a board": ([(boards, "require_gates_not_weakened", nothing)], ()),
     "own review": ([(gates, "_is_author", lambda *asked: False)], ()),
