@@ -1,6 +1,6 @@
 """
 Every answer that a contract test gets over HTTP is held against the document: its status must be told there, and its
-body must be what is told for it.
+body must be what is told for it. Where several errors share its status, a code must tell them apart.
 """
 
 import re
@@ -11,6 +11,7 @@ import jsonschema_rs
 import msgspec
 
 from mission_http.app import MissionApp
+from mission_http.platform.error_codes import STATUSES_WITH_CODE
 from tests.unit.http.platform.sample_app import Answer
 
 
@@ -26,6 +27,7 @@ def checked_against_openapi(app: MissionApp, method: str, path: str, answer: Ans
         validator = told[str(answer.status)]
         if validator is not None:
             validator.validate(answer.json)
+            assert answer.status not in STATUSES_WITH_CODE or answer.json.get("code"), f"{method} {path} tells no code"
     return answer
 
 

@@ -693,7 +693,7 @@ SKIPPED: dict[str, Skipped] = {
 }
 
 
-QUICK = ("update", "move between boards", "poll", "complete")
+QUICK = ("update", "move between boards", "poll", "complete", "adopt", "delete a board")
 """Found within a few examples; the others are looked for at night."""
 
 
