@@ -5,17 +5,17 @@ The boards that an entity belongs to, directly or through another entity.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from attrs import fields_dict
 
-from mission_adapters.kind_registry import KIND_OF, KINDS
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.groups import BoardGroup
 from mission_core.boards.model import Board
-from mission_core.kinds import Kind
+from mission_core.kinds import kind_of
 
 if TYPE_CHECKING:
     from mission_core.ids import BoardId
@@ -41,27 +41,21 @@ ENTITIES_WITH_BOARDS: Final[dict[type, str]] = {BoardGroup: "group"}
 """Entities that belong to all boards that refer to them, with the board's field that does."""
 
 
-def _board_reference_of(kind: Kind[Any]) -> BoardReference | None:
+@cache
+def board_reference_of(entity: type) -> BoardReference | None:
     """
-    The first reference of this kind to an entity that belongs to boards.
+    The first reference of this class to an entity that belongs to boards, if it belongs to a board through another
+    entity.
     """
-    if has_board(kind.entity) or kind.entity in ENTITIES_WITH_BOARDS:
+    if entity is ApiKey:
+        return BoardReference("agent", Agent)
+    kind = kind_of(entity)
+    if kind is None or has_board(entity) or entity in ENTITIES_WITH_BOARDS:
         return None
-    for field, entity in kind.cascades_from.items():
-        inner = KIND_OF.get(entity)
-        if (
-            has_board(entity)
-            or entity in ENTITIES_WITH_BOARDS
-            or (inner is not None and _board_reference_of(inner) is not None)
-        ):
-            return BoardReference(field, entity)
+    for field, parent in kind.cascades_from.items():
+        if has_board(parent) or parent in ENTITIES_WITH_BOARDS or board_reference_of(parent) is not None:
+            return BoardReference(field, parent)
     return None
-
-
-BOARD_REFERENCES: Final[dict[type, BoardReference]] = {ApiKey: BoardReference("agent", Agent)} | {
-    kind.entity: home for kind in KINDS if (home := _board_reference_of(kind)) is not None
-}
-"""Entities that belong to a board through another entity."""
 
 
 class RowLookup(Protocol):
@@ -87,10 +81,11 @@ def boards_of_row(row: Any, around: RowLookup) -> tuple[BoardId | None, ...]:
     """
     if isinstance(row, Board):
         return (row.id,)
-    if type(row) in ENTITIES_WITH_BOARDS:
-        field = ENTITIES_WITH_BOARDS[type(row)]
+    entity: type = type(row)
+    if entity in ENTITIES_WITH_BOARDS:
+        field = ENTITIES_WITH_BOARDS[entity]
         return tuple(board.id for board in around.boards() if getattr(board, field) == row.id)
-    home = BOARD_REFERENCES.get(type(row))
+    home = board_reference_of(entity)
     if home is None:
         return (getattr(row, "board", None),)
     id = getattr(row, home.reference)
@@ -103,4 +98,9 @@ def is_limited_by_grants(entity: type) -> bool:
     Whether access to the rows of this class is limited by board access grants. For all other classes the use cases
     check the role.
     """
-    return entity is Board or has_board(entity) or entity in ENTITIES_WITH_BOARDS or entity in BOARD_REFERENCES
+    return (
+        entity is Board
+        or has_board(entity)
+        or entity in ENTITIES_WITH_BOARDS
+        or board_reference_of(entity) is not None
+    )

@@ -1,14 +1,11 @@
 """
-All kinds of entities and all counters that the stores keep with generic code, the order in which rows are locked, and
-the rows that cascade or lose a reference when another row is deleted.
+All kinds of entities that the stores keep with generic code, the order in which rows are locked, and the rows that
+cascade or lose a reference when another row is deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+from typing import Any, Final
 
 from mission_core.accounts.access_requests import ACCESS_REQUESTS
 from mission_core.accounts.invites import INVITES
@@ -19,7 +16,7 @@ from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS
-from mission_core.agents.model import Agent, AgentPlacement
+from mission_core.agents.model import Agent
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.agents.tool_connections import CONNECTIONS
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
@@ -29,21 +26,14 @@ from mission_core.boards.assignments import BOARD_ASSIGNMENTS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS
 from mission_core.boards.groups import GROUPS
-from mission_core.boards.model import Board, GatesVersion
+from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS
 from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
-from mission_core.events.counters import Counters
-from mission_core.ids import OrganizationId
 from mission_core.kinds import Kind
-from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.comments import COMMENTS
-from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.late_results import LATE_RESULTS
-from mission_core.tasks.model import Task, TaskWorkVersion
+from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
-
-if TYPE_CHECKING:
-    from mission_core.ports import RowPart
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
@@ -51,35 +41,8 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     APPROVAL_LINKS,
     BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
-COUNTERS: Final[tuple[Counters, ...]] = (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS)
 LOCK_ORDER: Final[tuple[type, ...]] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""
-ROW_PARTS: Final[dict[type, tuple[type, Callable[[Any], RowPart]]]] = {
-    GatesVersion: (Board, attrgetter("gates_to_rely_on")),
-    AgentPlacement: (Agent, attrgetter("placement")),
-    TaskWorkVersion: (Task, attrgetter("work_version")),
-}
-"""The parts of rows that a unit can rely on instead of the row: the entity, and the part of it."""
-KIND_OF: Final[dict[type, Kind[Any]]] = {kind.entity: kind for kind in KINDS}
-
-
-def _organization_references(kind: Kind[Any]) -> dict[str, bool]:
-    """
-    The fields of a shared kind that refer to an organization, and whether each may be None.
-    """
-    hints = {name: hint for name, hint in get_type_hints(kind.entity).items() if name not in ("id", "organization")}
-    return {
-        name: NoneType in get_args(hint) for name, hint in hints.items() if OrganizationId in (hint, *get_args(hint))
-    }
-
-
-ORGANIZATION_REFERENCES: Final[dict[Kind[Any], dict[str, bool]]] = {
-    kind: names for kind in KINDS if kind.shared and (names := _organization_references(kind))
-}
-"""
-The fields by which rows of the whole deployment refer to an organization. When the organization is deleted, a field
-that may be None is cleared; else the row is deleted.
-"""
 
 
 def kinds_cascading_from(*entities: type) -> tuple[Kind[Any], ...]:

@@ -4,17 +4,18 @@ Password hashing: scrypt from the standard library, and Argon2id from `argon2-cf
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import os
-from asyncio import to_thread
 from base64 import b64encode
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from attrs import define, field, frozen
 
 if TYPE_CHECKING:
+    from asyncio import Semaphore
+
     from argon2 import PasswordHasher
 
 MAX_CONCURRENT_HASHES: Final = 2
@@ -25,6 +26,9 @@ OLD_SCRYPT_COST: Final = 16384
 KEY_LENGTH: Final = 32
 DUMMY_HASH: Final = f"{'0' * 32}:{'0' * 64}"
 """A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @frozen
@@ -40,7 +44,7 @@ class ScryptPasswordHasher:
         A new hash of the password.
         """
         salt = os.urandom(16).hex()
-        return f"{salt}:{await to_thread(_scrypt_digest, password, salt, self.cost)}"
+        return f"{salt}:{await _in_thread(_scrypt_digest, password, salt, self.cost)}"
 
     async def verify(self, password: str, kept: str | None) -> bool:
         """
@@ -49,7 +53,7 @@ class ScryptPasswordHasher:
         salt, _, digest = (kept or DUMMY_HASH).partition(":")
         costs = dict.fromkeys((self.cost, OLD_SCRYPT_COST)) if kept else (self.cost,)
         for cost in costs:
-            if hmac.compare_digest(await to_thread(_scrypt_digest, password, salt, cost), digest):
+            if hmac.compare_digest(await _in_thread(_scrypt_digest, password, salt, cost), digest):
                 return kept is not None
         return False
 
@@ -58,6 +62,12 @@ class ScryptPasswordHasher:
         False: a hash does not say which cost it was made with.
         """
         return False
+
+
+async def _in_thread(hash: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    from asyncio import to_thread  # asyncio takes longer to import than all of the memory store
+
+    return await to_thread(hash, *arguments, **named)
 
 
 def _scrypt_digest(password: str, salt: str, cost: int) -> str:
@@ -77,7 +87,13 @@ class Argon2PasswordHasher:
     scrypt: ScryptPasswordHasher = field(factory=ScryptPasswordHasher)
     dummy_hash: str = field(init=False, repr=False)
     """A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
-    _slots: asyncio.Semaphore = field(factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_HASHES), init=False)
+    _slots: Semaphore = field(init=False)
+
+    @_slots.default
+    def _make_slots(self) -> Semaphore:
+        from asyncio import Semaphore
+
+        return Semaphore(MAX_CONCURRENT_HASHES)
 
     @dummy_hash.default
     def _make_dummy_hash(self) -> str:
@@ -100,7 +116,7 @@ class Argon2PasswordHasher:
         A new hash of the password.
         """
         async with self._slots:
-            return await to_thread(self.hasher.hash, password)
+            return await _in_thread(self.hasher.hash, password)
 
     async def verify(self, password: str, kept: str | None) -> bool:
         """
@@ -109,7 +125,7 @@ class Argon2PasswordHasher:
         async with self._slots:
             if kept is not None and not kept.startswith("$argon2"):
                 return await self.scrypt.verify(password, kept)
-            return await to_thread(self._verified, kept or self.dummy_hash, password) and kept is not None
+            return await _in_thread(self._verified, kept or self.dummy_hash, password) and kept is not None
 
     def needs_rehash(self, kept: str) -> bool:
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from mission_adapters.kind_registry import ROW_PARTS
+from mission_adapters.row_parts import ROW_PARTS
 from mission_core.boards.model import Board
 
 if TYPE_CHECKING:

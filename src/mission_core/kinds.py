@@ -93,6 +93,20 @@ class Kind(Generic[EntityT]):
         """
         return DEPLOYMENT if self.shared else organization
 
+    def __attrs_post_init__(self) -> None:
+        _KINDS[self.entity] = self
+
+
+_KINDS: Final[dict[type, Kind[Any]]] = {}
+
+
+def kind_of(entity: type) -> Kind[Any] | None:
+    """
+    The kind of this entity class, or None if it has none. A kind is declared in the module of its class, so whoever has
+    the class finds the kind.
+    """
+    return _KINDS.get(entity)
+
 
 class EntityRepository(Protocol[EntityT]):
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import evolve, fields_dict, frozen
 
-from mission_adapters.board_scope import BOARD_REFERENCES, has_board
+from mission_adapters.board_scope import board_reference_of, has_board
 from mission_adapters.kind_registry import KINDS
 from mission_core.accounts.model import MemberPrincipal, Role, SystemPrincipal
 from mission_core.accounts.organization_settings import ChangeSettings, change_settings
@@ -356,7 +356,7 @@ def _of_rows(many: GrantedBoards, method: str) -> Iterator[dict[str, Any]]:
         equal: list[dict[str, Any]] = [{}]
         if has_board(kind.entity):
             equal += [{"board": place.board.id} for place in many.places]
-        home = BOARD_REFERENCES.get(kind.entity)
+        home = board_reference_of(kind.entity)
         if home is not None and home.entity is Task:
             equal += [{home.reference: place.tasks[0].id} for place in many.places]
         if home is not None and home.entity is Agent:

@@ -43,6 +43,37 @@ def test_claiming_loads_only_the_areas_that_a_claim_needs(tmp_path):
     assert {"accounts", "boards", "events", "tasks"} == loaded
 
 
+EMBEDDED = """
+import sys
+from types import ModuleType
+
+from mission_core import Task, claim_next
+from mission_adapters.memory import memory_ports
+
+memory_ports()
+own = {name: each for name, each in sys.modules.items() if name.startswith("mission_")}
+found = {each for module in own.values() for each in vars(module).values() if isinstance(each, type)}
+classes = {each for each in found if "__attrs_attrs__" in vars(each)}
+sys.modules[f"made_{len(classes)}_classes"] = ModuleType("")
+"""
+
+
+def test_a_memory_store_loads_only_what_a_claim_needs(tmp_path):
+    """
+    Most of the time of an import goes into attrs classes, so they are counted: a time depends on what else the machine
+    does. Read models and kinds of entities are loaded when they are first used, and asyncio when something waits.
+    """
+    (tmp_path / "program.py").write_text(f"import sys\nsys.path.append({str(SRC)!r})\n{EMBEDDED}\n")
+    loaded = loaded_by("program", src=tmp_path)
+    (classes,) = (int(name.split("_")[1]) for name in loaded if name.startswith("made_"))
+    areas = {name.split(".")[1] for name in loaded if name.startswith("mission_core.")} & set(AREAS)
+
+    assert classes <= 180
+    assert {"accounts", "agents", "approvals", "boards", "events", "reports", "tasks"} == areas
+    assert set() == loaded & {"asyncio", "mission_core.agents.use_cases"}
+    assert {"mission_adapters.memory.reads"} == {name for name in loaded if name.endswith("reads")}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_export_exists_and_has_a_name_of_its_own(package):
     """

@@ -4,20 +4,18 @@ Holds of tasks by pending approvals, in memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mission_core.approvals.model import APPROVAL_LINKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.kind_tables import KindTable
-    from mission_core.kinds import Kind
+    from mission_adapters.memory.kind_tables import KindTables
     from mission_core.tasks.model import Task
 
 
-def is_held_by_approval(boards: BoardTable, plain: Mapping[Kind[Any], KindTable[Any]], task: Task) -> bool:
+def is_held_by_approval(boards: BoardTable, plain: KindTables, task: Task) -> bool:
     """
     Whether a pending approval holds the task: its board blocks status changes while an approval is pending.
     """

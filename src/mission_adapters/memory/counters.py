@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from mission_adapters.kind_registry import COUNTERS
+from mission_adapters.counter_registry import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping

@@ -4,7 +4,7 @@ The credential store in memory: it finds the principal that a secret belongs to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve
 
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.api_keys import ApiKeyTable
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.kind_tables import KindTable
+    from mission_adapters.memory.kind_tables import KindTables
     from mission_core.accounts.model import MemberPrincipal, Principal
     from mission_core.ids import BoardId, InviteId, OrganizationId, SessionId, UserId
-    from mission_core.kinds import Kind
 
 
 @define
@@ -39,7 +38,7 @@ class MemoryCredentialStore:
 
     keys: ApiKeyTable
     agents: AgentTable
-    kind_tables: dict[Kind[Any], KindTable[Any]]
+    kind_tables: KindTables
     boards: BoardTable
     journal: UndoLog
 

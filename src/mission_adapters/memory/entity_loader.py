@@ -4,7 +4,7 @@ Loads committed rows from memory, limited to what a principal may see.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.api_keys import ApiKeyTable
     from mission_adapters.memory.boards import BoardTable
-    from mission_adapters.memory.kind_tables import KindTable
+    from mission_adapters.memory.kind_tables import KindTables
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import ApiKey, Principal
@@ -52,7 +52,7 @@ class MemoryEntityLoader:
     keys: ApiKeyTable
     tasks: TaskTable
     runs: RunTable
-    kind_tables: Mapping[Kind[Any], KindTable[Any]]
+    kind_tables: KindTables
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
         return self.boards.find(principal, board)
@@ -122,7 +122,7 @@ class MemoryEntityLoader:
         return next((run for run in runs if run.organization == principal.organization and run.holder == holder), None)
 
     async def entity(self, principal: Principal, kind: Kind[EntityT], key: UUID | int) -> EntityT:
-        return cast("EntityT", self.kind_tables[kind].find(principal, key))
+        return self.kind_tables[kind].find(principal, key)
 
     async def find_entity(
         self, principal: Principal, kind: Kind[EntityT], equal: Mapping[str, Any], *, newest: bool

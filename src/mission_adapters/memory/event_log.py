@@ -4,7 +4,6 @@ The event log in memory: one list of hash-chained entries for each organization.
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -14,6 +13,7 @@ from attrs import define, field
 from mission_core.events.model import GENESIS, ChainHead, Entry
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Iterable
 
     from mission_adapters.memory.tables import UndoLog
@@ -34,7 +34,7 @@ class MemoryEventLog:
     entries: dict[OrganizationId, list[Entry]] = field(factory=dict)
     of_agents: dict[UUID, list[Entry]] = field(factory=dict)
     heads: dict[OrganizationId, ChainHead] = field(factory=dict)
-    waiting: dict[OrganizationId, set[asyncio.Future[None]]] = field(factory=dict)
+    waiting: dict[OrganizationId, set[Future[None]]] = field(factory=dict)
 
     def record(self, organization: OrganizationId, actor: Actor, facts: Iterable[Event]) -> None:
         """
@@ -92,8 +92,10 @@ class MemoryEventLog:
         """
         Return once the log has an entry whose position is greater than *after*.
         """
+        from asyncio import get_running_loop  # a program that never waits need not import asyncio for the log
+
         while self.heads.get(organization, EMPTY_LOG).position <= after:
-            woken = asyncio.get_running_loop().create_future()
+            woken = get_running_loop().create_future()
             waiting = self.waiting.setdefault(organization, set())
             waiting.add(woken)
             try:

@@ -14,7 +14,7 @@ from mission_adapters.memory.tables import GroupIndex, Table, UndoLog, UniqueCon
 from mission_core.accounts.model import SystemPrincipal, may_read_board, readable_boards
 from mission_core.boards.model import Board, BoardDenied
 from mission_core.errors import Conflict
-from mission_core.kinds import DEPLOYMENT, EntityT, Kind
+from mission_core.kinds import DEPLOYMENT, EntityT, Kind, kind_of
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:
@@ -27,6 +27,46 @@ if TYPE_CHECKING:
 
 DEPLOYMENT_PRINCIPAL: Final = SystemPrincipal(organization=DEPLOYMENT)
 """The principal with which rows of the whole deployment are read."""
+
+
+class EntityTables(dict[type, Table[Any]]):
+    """
+    The tables of a store by the class of their rows. The table of a kind is made when it is first used, so a program
+    loads only the kinds that it uses.
+    """
+
+    def __init__(self, journal: UndoLog) -> None:
+        super().__init__()
+        self.journal = journal
+
+    def __missing__(self, entity: type) -> Table[Any]:
+        kind = kind_of(entity)
+        if kind is None:
+            raise KeyError(entity)
+        table: Table[Any] = KindTable(self.journal, kind, self)
+        self[entity] = table
+        return table
+
+
+@frozen
+class KindTables:
+    """
+    The tables of the entities that a kind declares.
+    """
+
+    tables: EntityTables
+
+    def __getitem__(self, kind: Kind[EntityT]) -> KindTable[EntityT]:
+        """
+        The table of this kind.
+        """
+        return cast("KindTable[EntityT]", self.tables[kind.entity])
+
+    def used(self) -> list[KindTable[Any]]:
+        """
+        The tables that were used so far. All others are empty.
+        """
+        return [table for table in self.tables.values() if isinstance(table, KindTable)]
 
 
 @frozen
@@ -148,13 +188,13 @@ class MemoryEntityReads:
     Reads the entities of any kind that a principal may see.
     """
 
-    tables: dict[Kind[Any], KindTable[Any]]
+    tables: KindTables
 
     async def get(self, principal: Principal, kind: Kind[EntityT], key: UUID | int) -> EntityT:
         """
         An entity of a kind, by id or number.
         """
-        return cast("EntityT", self.tables[kind].find(principal, key))
+        return self.tables[kind].find(principal, key)
 
     async def every(self, principal: Principal, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:
         """
@@ -168,7 +208,7 @@ class MemoryEntityReads:
         """
         A page of the entities with these field values, by number, and their total count.
         """
-        found = self.tables[kind].matching(principal, equal)
+        found: list[Any] = self.tables[kind].matching(principal, equal)
         total = len(found)
         if newest:
             found.reverse()

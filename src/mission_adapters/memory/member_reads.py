@@ -4,7 +4,7 @@ Member reads in memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -12,10 +12,9 @@ from mission_core.accounts.members import MEMBERS, MemberWithUser
 from mission_core.accounts.users import USERS, UserNotFound
 
 if TYPE_CHECKING:
-    from mission_adapters.memory.kind_tables import KindTable
+    from mission_adapters.memory.kind_tables import KindTables
     from mission_core.accounts.model import Principal
     from mission_core.ids import UserId, UserNumber
-    from mission_core.kinds import Kind
 
 
 @frozen
@@ -24,7 +23,7 @@ class MemoryMemberReads:
     Reads the members of the principal's organization.
     """
 
-    kind_tables: dict[Kind[Any], KindTable[Any]]
+    kind_tables: KindTables
 
     async def every(self, principal: Principal) -> list[MemberWithUser]:
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from mission_adapters.kind_registry import ORGANIZATION_REFERENCES
+from mission_adapters.organization_references import organization_references
 from mission_core.accounts.organizations import Organization
 from mission_core.errors import StaleWrite
 
@@ -34,9 +34,8 @@ def delete_organization(store: MemoryStore, operation: DeleteOrganizationOperati
         for id in [id for id, row in table.rows.items() if row.organization == own]:
             table.drop(id)
     store.tasks.changed.clear()  # the organization's counters are gone with it
-    for kind, names in ORGANIZATION_REFERENCES.items():
-        table = store.kind_tables[kind]
-        for name, may_be_empty in names.items():
+    for table in store.kind_tables.used():
+        for name, may_be_empty in organization_references(table.kind_declaration).items():
             for row in [row for row in table.rows.values() if getattr(row, name) == own]:
                 if may_be_empty:
                     table.put(evolve(row, **{name: None}, version=row.version + 1))

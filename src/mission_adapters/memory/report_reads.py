@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -36,18 +36,17 @@ from mission_core.tasks.runs import TaskResult
 from mission_core.values import MAX_INTEGER, micros, name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
     from mission_adapters.memory.counters import MemoryCounters
-    from mission_adapters.memory.kind_tables import KindTable
+    from mission_adapters.memory.kind_tables import KindTables
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.agents.model import Agent
-    from mission_core.kinds import Kind
     from mission_core.reports.queries import HourRange, MinuteRange, ReportScope
 
 SECOND: Final = timedelta(seconds=1)
@@ -63,7 +62,7 @@ class MemoryReportReads:
     agents: AgentTable
     tasks: TaskTable
     counters: MemoryCounters
-    kind_tables: Mapping[Kind[Any], KindTable[Any]]
+    kind_tables: KindTables
 
     async def counts(
         self, principal: Principal, scope: ReportScope, hours: HourRange, minutes: MinuteRange | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mission_adapters.memory.agents import AgentTable
-    from mission_adapters.memory.boards import MemoryBoardReads
+    from mission_adapters.memory.board_reads import MemoryBoardReads
     from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.task_reads import MemoryTaskReads
     from mission_core.accounts.model import Principal

@@ -4,44 +4,34 @@ The memory store. It keeps everything in dictionaries. A flush contains no await
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-from attrs import fields, frozen
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mission_adapters.clocks import SystemClock
-from mission_adapters.kind_registry import KIND_OF, KINDS, LOCK_ORDER, ROW_PARTS
-from mission_adapters.memory.agent_activity_reads import MemoryAgentActivityReads
-from mission_adapters.memory.agents import AgentTable, MemoryAgentReads
+from mission_adapters.memory.agents import AgentTable
 from mission_adapters.memory.api_keys import ApiKeyTable
-from mission_adapters.memory.approval_reads import MemoryApprovalReads
-from mission_adapters.memory.boards import BoardTable, MemoryBoardReads
+from mission_adapters.memory.boards import BoardTable
 from mission_adapters.memory.counters import MemoryCounters
 from mission_adapters.memory.credential_store import MemoryCredentialStore
 from mission_adapters.memory.decision_operations import OperationRunner
 from mission_adapters.memory.entity_loader import MemoryEntityLoader
 from mission_adapters.memory.event_log import MemoryEventLog
 from mission_adapters.memory.idempotency_keys import IdempotencyKeys
-from mission_adapters.memory.interleaving import Interleaving
-from mission_adapters.memory.kind_tables import KindTable, MemoryEntityReads
-from mission_adapters.memory.member_reads import MemoryMemberReads
+from mission_adapters.memory.kind_tables import EntityTables, KindTables
 from mission_adapters.memory.number_sequences import MemoryNumberSequences
-from mission_adapters.memory.report_reads import MemoryReportReads
+from mission_adapters.memory.reads import MemoryReads
 from mission_adapters.memory.runs import RunTable
-from mission_adapters.memory.snapshots import MemorySnapshotReads
-from mission_adapters.memory.tables import Table, UndoLog
-from mission_adapters.memory.task_reads import MemoryTaskReads
+from mission_adapters.memory.tables import UndoLog
 from mission_adapters.memory.tasks import TaskTable
+from mission_adapters.row_parts import ROW_PARTS
 from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import RowWrite, WriteBuffer
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
-from mission_core.agents.tool_connections import CONNECTIONS
-from mission_core.approvals.model import APPROVAL_LINKS
 from mission_core.boards.model import Board
 from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
 from mission_core.events.counters import CountedChanges
-from mission_core.tasks.comments import COMMENTS
+from mission_core.kinds import kind_of
 from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Assignee, Run
@@ -52,46 +42,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_adapters.entity_loader import EntityLoader
+    from mission_adapters.memory.interleaving import Interleaving
     from mission_core.accounts.model import Principal
-    from mission_core.accounts.organizations import Organization
     from mission_core.events.model import Event
     from mission_core.ports import Clock, IdempotencyKey
 
-
-@frozen
-class MemoryReads:
-    """
-    The read ports of the memory store.
-    """
-
-    boards: MemoryBoardReads
-    agents: MemoryAgentReads
-    tasks: MemoryTaskReads
-    idempotency_keys: IdempotencyKeys
-    members: MemoryMemberReads
-    entities: MemoryEntityReads
-    credentials: MemoryCredentialStore
-    reports: MemoryReportReads
-    agent_activity: MemoryAgentActivityReads
-    snapshots: MemorySnapshotReads
-    approvals: MemoryApprovalReads
-
-    async def organization(self, principal: Principal) -> Organization:
-        """
-        The principal's organization.
-        """
-        return self.credentials.by_id(principal.organization)
-
-    async def idempotent_result(self, principal: Principal, once: IdempotencyKey, *, since: datetime) -> UUID | None:
-        """
-        The result stored for this idempotency key of the principal after *since*, or None.
-        """
-        return self.idempotency_keys.find(principal, once, since=since)
-
-    async def ready(self) -> None:
-        """
-        Return at once: memory is always available.
-        """
+FIRST_WRITTEN: Final = (Board, Agent, ApiKey, Task, Run)
+"""The entities that a flush writes first, in this order. The entities of kinds follow."""
 
 
 class MemoryStore:
@@ -105,7 +62,7 @@ class MemoryStore:
 
     def __init__(self, clock: Clock | None = None, *, interleave: int | None = None) -> None:
         self.clock = clock or SystemClock()
-        self.interleaving = None if interleave is None else Interleaving(interleave)
+        self.interleaving = None if interleave is None else _new_interleaving(interleave)
         self.journal = journal = UndoLog()
         self.log = MemoryEventLog(journal)
         self.numbers = MemoryNumberSequences()
@@ -113,31 +70,16 @@ class MemoryStore:
         self.counters = MemoryCounters(journal)
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), ApiKeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
-        self.tables: dict[type, Table[Any]] = {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
-        self.kind_tables = {kind: KindTable(journal, kind, self.tables) for kind in KINDS}
-        self.tables |= {kind.entity: table for kind, table in self.kind_tables.items()}
+        self.tables = EntityTables(journal)
+        self.tables |= {Board: boards, Agent: agents, ApiKey: keys, Task: tasks, Run: runs}
+        self.kind_tables = KindTables(self.tables)
         self.boards, self.agents, self.keys, self.tasks, self.runs = boards, agents, keys, tasks, runs
         self.loader: EntityLoader = MemoryEntityLoader(boards, agents, keys, tasks, runs, self.kind_tables)
         self.credentials = MemoryCredentialStore(keys, agents, self.kind_tables, boards, journal)
-        board_reads = MemoryBoardReads(boards, tasks, agents, self.numbers)
-        task_reads = MemoryTaskReads(boards, agents, tasks, runs, self.kind_tables, self.counters)
-        self.reads = MemoryReads(
-            board_reads,
-            MemoryAgentReads(agents, keys, self.kind_tables[CONNECTIONS]),
-            task_reads,
-            self.idempotency_keys,
-            MemoryMemberReads(self.kind_tables),
-            MemoryEntityReads(self.kind_tables),
-            self.credentials,
-            MemoryReportReads(boards, agents, tasks, self.counters, self.kind_tables),
-            MemoryAgentActivityReads(self.log, agents, tasks, self.kind_tables[COMMENTS]),
-            MemorySnapshotReads(board_reads, agents, task_reads, self.kind_tables[APPROVAL_LINKS]),
-            MemoryApprovalReads(tasks, self.kind_tables[APPROVAL_LINKS]),
-        )
+        self.reads = MemoryReads(self)
         if self.interleaving is not None:
             over = self.interleaving.over
             self.loader, self.credentials, self.numbers = over(self.loader), over(self.credentials), over(self.numbers)
-            self.reads = MemoryReads(*(over(getattr(self.reads, each.name)) for each in fields(MemoryReads)))
 
     def unit(self, principal: Principal, *, once: IdempotencyKey | None = None) -> BufferedUnitOfWork:
         """
@@ -169,7 +111,7 @@ class MemoryStore:
         runner = OperationRunner(principal, self)
         answers = [runner.run(operation) for operation in buffer.operations]
         self._check(buffer)
-        for write in _in_lock_order(buffer):
+        for write in _in_order(buffer):
             self._write(write)
         for agent in buffer.presence.values():
             self.agents.save_presence(agent)
@@ -262,14 +204,15 @@ class MemoryStore:
         if isinstance(row, Task):
             for run in self.runs.of_task.of(row.id):
                 self.runs.drop(run)
-        for kind, table in self.kind_tables.items():
+        for table in self.kind_tables.used():
+            kind = table.kind_declaration
             for name in (name for name, entity in kind.cascades_from.items() if entity is type(row)):
                 for going in table.referring_to(name, row):
                     self.remove(going)
             for name in (name for name, entity in kind.nulled_on_removal_of.items() if entity is type(row)):
                 for left in table.referring_to(name, row):
                     table.put(evolve(left, **{name: None}, version=left.version + 1))
-        own = KIND_OF.get(type(row))
+        own = kind_of(type(row))
         if own is not None and own.in_use is not None and self.tasks.with_tag_or_field.count(row.id):
             raise own.in_use
         if row.id in self.tables[type(row)].rows:  # a cascade may reach it twice
@@ -280,13 +223,22 @@ class MemoryStore:
             raise StaleWrite("task", row.id)  # a dependency on it was added since it was read
 
 
-def _in_lock_order(buffer: WriteBuffer) -> list[RowWrite]:
+def _new_interleaving(seed: int) -> Interleaving:
+    from mission_adapters.memory.interleaving import Interleaving  # imports asyncio, which takes longer than the store
+
+    return Interleaving(seed)
+
+
+def _in_order(buffer: WriteBuffer) -> list[RowWrite]:
     """
-    The writes in lock order, deletions last: rows that refer to a deleted row are changed before it goes.
+    The writes in an order that does not depend on the unit, deletions last: rows that refer to a deleted row are
+    changed before it goes.
     """
 
     def place(write: RowWrite) -> tuple[bool, int, UUID]:
         row = write.after or write.before
-        return write.after is None, LOCK_ORDER.index(type(row)), cast("UUID", row.id)
+        entity = type(row)
+        position = FIRST_WRITTEN.index(entity) if entity in FIRST_WRITTEN else len(FIRST_WRITTEN)
+        return write.after is None, position, cast("UUID", row.id)
 
     return sorted((write for write in buffer.writes.values() if write.after or write.before), key=place)

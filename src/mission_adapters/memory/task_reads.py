@@ -5,7 +5,7 @@ Task and run reads in memory.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -30,11 +30,10 @@ if TYPE_CHECKING:
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.boards import BoardTable
     from mission_adapters.memory.counters import MemoryCounters
-    from mission_adapters.memory.kind_tables import KindTable
+    from mission_adapters.memory.kind_tables import KindTable, KindTables
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.ids import TagId, TaskId, TaskNumber
-    from mission_core.kinds import Kind
     from mission_core.tasks.ports import TaskInProgress
     from mission_core.values import PageRequest
 
@@ -52,7 +51,7 @@ class MemoryTaskReads:
     agents: AgentTable
     tasks: TaskTable
     run_table: RunTable
-    kind_tables: dict[Kind[Any], KindTable[Any]]
+    kind_tables: KindTables
     counters: MemoryCounters
 
     async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:

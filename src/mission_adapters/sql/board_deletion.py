@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Executable, Select, delete, func, select, union_all, update
 
+from mission_adapters.counter_registry import COUNTERS
 from mission_adapters.decision_operations import DeleteBoardOperation
-from mission_adapters.kind_registry import COUNTERS, kinds_cascading_from, nullable_references_to
+from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
 from mission_adapters.sql.approval_holds import approval_links
 from mission_adapters.sql.counters import insert_or_add
 from mission_adapters.sql.database_session import Steps

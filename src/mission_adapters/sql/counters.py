@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Select, Table, case, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mission_adapters.kind_registry import COUNTERS
+from mission_adapters.counter_registry import COUNTERS
 from mission_adapters.sql.columns import INTEGER, TYPES, metadata, required, table
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import parameter

@@ -17,13 +17,8 @@ from uuid import UUID
 from attrs import evolve
 from sqlalchemy import Executable, Table, delete, exists, insert, update
 
-from mission_adapters.kind_registry import (
-    KIND_OF,
-    LOCK_ORDER,
-    ROW_PARTS,
-    kinds_cascading_from,
-    nullable_references_to,
-)
+from mission_adapters.kind_registry import LOCK_ORDER, kinds_cascading_from, nullable_references_to
+from mission_adapters.row_parts import ROW_PARTS
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
 from mission_adapters.sql.counters import counter_statements
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
@@ -54,6 +49,7 @@ from mission_core.agents.rows import AGENT_ROWS, presence_columns
 from mission_core.boards.model import HandleTaken, TicketPrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.events.counters import CountedChanges
+from mission_core.kinds import kind_of
 from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task
 from mission_core.tasks.rows import TASK_ROWS
@@ -267,7 +263,7 @@ def _delete_row(dialect: str, row: Any) -> Steps[None]:
         if not (yield DELETE_TASK.count(dialect, key=row.id.bytes)):
             raise StaleWrite("task", row.id)
         return
-    plain, table = KIND_OF.get(type(row)), ENTITY_MAPPINGS[type(row)].table
+    plain, table = kind_of(type(row)), ENTITY_MAPPINGS[type(row)].table
     if plain is not None and plain.in_use is not None:
         # The row is locked here, too: every unit that put it on a task has committed.
         if not (yield delete_unused(table).count(dialect, key=row.id.bytes)):

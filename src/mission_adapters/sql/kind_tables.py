@@ -25,14 +25,14 @@ from sqlalchemy import (
     update,
 )
 
-from mission_adapters.board_scope import BOARD_REFERENCES, ENTITIES_WITH_BOARDS, has_board
-from mission_adapters.kind_registry import KIND_OF, KINDS, kinds_cascading_from
+from mission_adapters.board_scope import ENTITIES_WITH_BOARDS, board_reference_of, has_board
+from mission_adapters.kind_registry import KINDS, kinds_cascading_from
 from mission_adapters.sql.board_visibility import on_boards
 from mission_adapters.sql.columns import columns_of, metadata, table
 from mission_adapters.sql.conversions import ColumnValues
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_core.agents.model import Agent
-from mission_core.kinds import Kind
+from mission_core.kinds import Kind, kind_of
 from mission_core.row_mapping import RowMapping, row_mapping
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
@@ -204,10 +204,10 @@ def within_boards(rows: Table, entity: type, board_filters: Iterable[str]) -> It
         return [
             exists().where(boards.c[ENTITIES_WITH_BOARDS[entity]] == rows.c.id, *on_boards(boards.c.id, board_filters))
         ]
-    home = BOARD_REFERENCES.get(entity)
+    home = board_reference_of(entity)
     if home is None:
         return []
-    known = KIND_OF.get(home.entity)
+    known = kind_of(home.entity)
     there = MAPPINGS[known].table if known else metadata.tables[TABLES_OF_ENTITIES[home.entity]]
     return [exists().where(there.c.id == rows.c[home.reference], *within_boards(there, home.entity, board_filters))]
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Delete, Table, Update, delete, func, null, or_, select, update
 
 from mission_adapters.decision_operations import DeleteOrganizationOperation
-from mission_adapters.kind_registry import KIND_OF, LOCK_ORDER, ORGANIZATION_REFERENCES
+from mission_adapters.kind_registry import KINDS, LOCK_ORDER
+from mission_adapters.organization_references import organization_references
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.event_log import lock_head
 from mission_adapters.sql.row_writes import ENTITY_MAPPINGS, lock_row
@@ -31,6 +32,7 @@ from mission_adapters.sql.tables import (
 )
 from mission_core.accounts.organizations import Organization
 from mission_core.errors import StaleWrite
+from mission_core.kinds import kind_of
 
 # These parameter names occur nowhere else in a flush, because statements of a flush may be combined into one.
 _deleted: Final = parameter("ended")
@@ -43,10 +45,10 @@ def _rows_of_organization(kind: type) -> ColumnElement[bool] | None:
     """
     Return the condition for the rows of a class that the deletion changes, or None if it changes none.
     """
-    table, plain = ENTITY_MAPPINGS[kind].table, KIND_OF.get(kind)
+    table, plain = ENTITY_MAPPINGS[kind].table, kind_of(kind)
     if plain is None or not plain.shared:
         return table.c.organization == _deleted
-    names = ORGANIZATION_REFERENCES.get(plain)
+    names = organization_references(plain)
     return or_(*(table.c[name] == _deleted for name in names)) if names else None
 
 
@@ -68,7 +70,7 @@ def _reference_statements() -> list[Delete | Update]:
     may be empty, and are deleted otherwise.
     """
     found: list[Delete | Update] = []
-    for kind, names in ORGANIZATION_REFERENCES.items():
+    for kind, names in ((kind, organization_references(kind)) for kind in KINDS):
         table = MAPPINGS[kind].table
         for name, may_be_empty in names.items():
             left: dict[str, Any] = {name: null(), "version": table.c.version + 1}
