@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     )
     from mission_core.reports.workload import (
         AgentCapacity as AgentCapacity,
-        AgentLoad as AgentLoad,
         QueueState as QueueState,
         Throughput as Throughput,
         WorkloadAction as WorkloadAction,

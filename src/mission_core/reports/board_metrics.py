@@ -188,11 +188,14 @@ def median(values: Iterable[tuple[int, int]]) -> float | None:
     size = sum(amount for _, amount in line)
     if not size:
         return None
-    middle = [_value_at(line, (size - 1) // 2), _value_at(line, size // 2)]
+    middle = [value_at(line, (size - 1) // 2), value_at(line, size // 2)]
     return sum(middle) / 2
 
 
-def _value_at(line: list[tuple[int, int]], nth: int) -> int:
+def value_at(line: list[tuple[int, int]], nth: int) -> int:
+    """
+    The value at a position, counted from 0, among sorted values that are given with their frequencies.
+    """
     for value, amount in line:
         nth -= amount
         if nth < 0:

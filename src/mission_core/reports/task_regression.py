@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from mission_core.errors import Invalid
+from mission_core.reports.board_metrics import value_at
 from mission_core.reports.queries import DurationCount
 from mission_core.values import EPOCH
 
@@ -138,9 +139,4 @@ def percentile(line: list[tuple[int, int]], percent: int) -> int | None:
     The nearest-rank percentile of sorted values that are given with their frequencies.
     """
     size = sum(amount for _, amount in line)
-    rank = max(-(-size * percent // 100), 1)
-    for value, amount in line:
-        rank -= amount
-        if rank <= 0:
-            return value
-    return None
+    return value_at(line, max(-(-size * percent // 100), 1) - 1) if size else None

@@ -109,28 +109,17 @@ class QueueState:
 
 
 @frozen(kw_only=True)
-class AgentLoad:
-    """
-    The number of tasks assigned to an agent that is not offline.
-    """
-
-    agent: str
-    assigned: int
-    in_progress: int
-
-
-@frozen(kw_only=True)
 class AgentCapacity:
     """
-    The number of agents by status. Busy and idle agents are online. *agent_loads* lists the agents with the most tasks
-    first.
+    The number of agents by status. Busy and idle agents are online. *agent_loads* lists those that are not
+    offline, the ones with the most tasks first.
     """
 
     total: int
     busy: int
     idle: int
     offline: int
-    agent_loads: tuple[AgentLoad, ...]
+    agent_loads: tuple[AgentWorkload, ...]
 
     @property
     def online(self) -> int:
@@ -252,9 +241,7 @@ def agent_capacity_of(staff: Iterable[AgentWorkload], *, at: datetime) -> AgentC
         busy=statuses.count(BUSY),
         idle=statuses.count(IDLE),
         offline=statuses.count(OFFLINE),
-        agent_loads=tuple(
-            AgentLoad(agent=each.name, assigned=each.assigned, in_progress=each.in_progress) for each in there
-        ),
+        agent_loads=tuple(there),
     )
 
 

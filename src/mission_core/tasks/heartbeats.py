@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from attrs import frozen
 
@@ -100,12 +101,12 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
     return HeartbeatResult(run, run.next_order(), await late_results_of(ports, principal, seen[-1]))
 
 
-async def repeat_heartbeat(ports: Ports, principal: Principal, run: RunId) -> HeartbeatResult:
+async def repeat_heartbeat(ports: Ports, principal: Principal, run: UUID) -> HeartbeatResult:
     """
     Return the answer to a repeated heartbeat: the run as it is now.
     """
     async with ports.unit(principal) as unit:
-        found = await unit.runs.get(run)
+        found = await unit.runs.get(RunId(run))
         task = await unit.tasks.get(found.task)
     return HeartbeatResult(found, found.next_order(), await late_results_of(ports, principal, task))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from attrs import frozen
 
@@ -274,12 +275,12 @@ async def _claim_result(ports: Ports, principal: Principal, taken: TaskChange | 
     return ClaimResult(task, run, ports.secrets.lease(run.id, run.fence), late_results)
 
 
-async def repeat_claim(ports: Ports, principal: Principal, run: RunId) -> ClaimResult:
+async def repeat_claim(ports: Ports, principal: Principal, run: UUID) -> ClaimResult:
     """
     Return the answer to a repeated claim. The lease is an HMAC, so it can be computed again.
     """
     async with ports.unit(principal) as unit:
-        found = await unit.runs.get(run)
+        found = await unit.runs.get(RunId(run))
         task = await unit.tasks.get(found.task)
     late_results = await late_results_of(ports, principal, task)
     return ClaimResult(task, found, ports.secrets.lease(found.id, found.fence), late_results)

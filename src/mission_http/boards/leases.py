@@ -18,7 +18,7 @@ from mission_core.errors import VersionMismatch
 from mission_core.ids import BoardId, RunId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.explanations import explain_task
-from mission_core.tasks.heartbeats import HeartbeatResult, heartbeat, repeat_heartbeat
+from mission_core.tasks.heartbeats import heartbeat, repeat_heartbeat
 from mission_core.tasks.late_result_adoption import AdoptionNeedsLease, LateResultNotAdoptable, adopt_result
 from mission_core.tasks.late_results import LateResult, LateResultNotFound, late_results_by_run
 from mission_core.tasks.leases import (
@@ -73,7 +73,7 @@ async def claim_next_task(request: Request) -> Response:
     """
     async with BoardPath.of(request) as place:
         body = await body_of(request, TaskClaim)
-        claimed = await perform_once(request, claim_next, body.next_command(place.board), _claim_again)
+        claimed = await perform_once(request, claim_next, body.next_command(place.board), repeat_claim)
         return await _claim_response(request, claimed)
 
 
@@ -84,7 +84,7 @@ async def claim_this_task(request: Request) -> Response:
     async with BoardPath.of(request) as place:
         body = await body_of(request, TaskClaim)
         command = body.command(_task(place), on=place.board, expects=expected_version_of(request))
-        claimed = await perform_once(request, claim_task, command, _claim_again)
+        claimed = await perform_once(request, claim_task, command, repeat_claim)
         return await _claim_response(request, claimed)
 
 
@@ -97,7 +97,7 @@ async def heartbeat_lease(request: Request) -> Response:
     async with BoardPath.of(request) as place:
         body = await body_of(request, LeaseHeartbeat)
         command = body.command(_task(place), on=place.board, expects=expected_version_of(request))
-        beat = await perform_once(request, heartbeat, command, _heartbeat_again)
+        beat = await perform_once(request, heartbeat, command, repeat_heartbeat)
     return json_response(LeaseBeat.of(beat))
 
 
@@ -197,14 +197,6 @@ async def _run_on_task(
 
 def _task(place: BoardPath) -> TaskId:
     return cast(TaskId, place.task)
-
-
-async def _claim_again(ports: Ports, principal: Principal, run: UUID) -> ClaimResult | None:
-    return await repeat_claim(ports, principal, RunId(run))
-
-
-async def _heartbeat_again(ports: Ports, principal: Principal, run: UUID) -> HeartbeatResult:
-    return await repeat_heartbeat(ports, principal, RunId(run))
 
 
 async def _claim_response(request: Request, claimed: ClaimResult | None) -> Response:

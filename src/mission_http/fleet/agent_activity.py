@@ -26,6 +26,7 @@ from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import strict_agent_in
 from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Of, Payload
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class ActivityAccessDenied(Denied):
 @frozen
 class QueryErrorTexts:
     """
-    Error texts of an operation for an invalid query.
+    Error texts of an operation for a caller without access, and for an invalid query.
     """
 
+    denied: str
     hours_malformed: str
     hours_out_of_range: str
     section_missing: str
@@ -97,13 +99,31 @@ class TimeframePayload(FleetPayload[AgentTimeframe]):
     until: UnixSeconds
 
 
-async def agent_with_access(request: Request, *, privileged: bool, refusal: str) -> tuple[AgentRow, bool]:
+async def requested_timeframe(
+    request: Request, known: Sequence[str], errors: QueryErrorTexts
+) -> tuple[AgentTimeframe, frozenset[str]]:
+    """
+    Read the agent in the path, the timeframe of the query, and its sections.
+
+    Raises:
+        AgentNotFound: If there is no such agent.
+        ActivityAccessDenied: If the caller may not see the report.
+        InvalidRequest: If the hours or the sections are invalid.
+    """
+    query = query_of(request, AgentActivityQuery)
+    agent, privileged = await _agent_with_access(request, privileged=query.privileged == "1", refusal=errors.denied)
+    hours, sections = _hours_of(query.hours, errors), _sections_of(query.section, known, errors)
+    until = ports_of(request).clock.now()
+    return AgentTimeframe(agent=agent, privileged=privileged, hours=hours, until=until), sections
+
+
+async def _agent_with_access(request: Request, *, privileged: bool, refusal: str) -> tuple[AgentRow, bool]:
     """
     Read the agent in the path, and whether the caller needs the admin privilege to see its report.
 
     Raises:
         AgentNotFound: If there is none.
-        NotYourBusiness: If the caller may not see the report.
+        ActivityAccessDenied: If the caller may not see the report.
     """
     principal = principal_of(request)
     try:
@@ -123,29 +143,29 @@ async def agent_with_access(request: Request, *, privileged: bool, refusal: str)
     raise ActivityAccessDenied(refusal)
 
 
-def hours_of(text: str | None, mistakes: QueryErrorTexts) -> int:
+def _hours_of(text: str | None, errors: QueryErrorTexts) -> int:
     """
     Parse the hours of a query; 24 by default.
 
     Raises:
-        Unacceptable: If the text is no number from 1 to 720.
+        InvalidRequest: If the text is no number from 1 to 720.
     """
     if not text:
         return 24
     if not re.fullmatch(r"\d+", text, re.ASCII):
-        raise InvalidRequest(mistakes.hours_malformed)
+        raise InvalidRequest(errors.hours_malformed)
     hours = int(text[:9])
     if not 1 <= hours <= MAX_HOURS:
-        raise InvalidRequest(mistakes.hours_out_of_range)
+        raise InvalidRequest(errors.hours_out_of_range)
     return hours
 
 
-def sections_of(text: str | None, known: Sequence[str], mistakes: QueryErrorTexts) -> frozenset[str]:
+def _sections_of(text: str | None, known: Sequence[str], errors: QueryErrorTexts) -> frozenset[str]:
     """
     Parse the sections of a query; all of them by default.
 
     Raises:
-        Unacceptable: If the text names an unknown section, or none.
+        InvalidRequest: If the text names an unknown section, or none.
     """
     if not text:
         return frozenset(known)
@@ -154,7 +174,7 @@ def sections_of(text: str | None, known: Sequence[str], mistakes: QueryErrorText
     if unknown:
         raise InvalidRequest(f"Invalid section value(s): {', '.join(unknown)}")
     if not named:
-        raise InvalidRequest(mistakes.section_missing)
+        raise InvalidRequest(errors.section_missing)
     return frozenset(named)
 
 

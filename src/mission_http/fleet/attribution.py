@@ -32,23 +32,22 @@ from mission_http.fleet.agent_activity import (
     QueryErrorTexts,
     TimeframePayload,
     TokenTotalPayload,
-    agent_with_access,
     events_by_type,
-    hours_of,
-    sections_of,
+    requested_timeframe,
 )
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
-from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
 
 SECTIONS: Final = ("identity", "audit", "mutations", "cost")
-REFUSAL: Final = "Forbidden: attribution is self-scope by default. Admin can use ?privileged=1 override."
-BAD_HOURS: Final = "Invalid hours. Expected integer 1..720."
-QUERY_ERRORS: Final = QueryErrorTexts(
-    BAD_HOURS, BAD_HOURS, f"Invalid section. Expected one or more of {','.join(SECTIONS)}."
+INVALID_HOURS: Final = "Invalid hours. Expected integer 1..720."
+ERRORS: Final = QueryErrorTexts(
+    denied="Forbidden: attribution is self-scope by default. Admin can use ?privileged=1 override.",
+    hours_malformed=INVALID_HOURS,
+    hours_out_of_range=INVALID_HOURS,
+    section_missing=f"Invalid section. Expected one or more of {','.join(SECTIONS)}.",
 )
 MOST_ACTIVITIES, MOST_AUDITED, MOST_MUTATIONS, MOST_COMMENTS, MOST_CHANGES = 200, 100, 100, 50, 50
 ACTIVE: Final = (Status.ASSIGNED, Status.IN_PROGRESS)
@@ -156,16 +155,12 @@ async def attribute(request: Request) -> Response:
 
     Token costs are not recorded yet and always empty.
     """
-    query = query_of(request, AgentActivityQuery)
-    agent, privileged = await agent_with_access(request, privileged=query.privileged == "1", refusal=REFUSAL)
+    look, sections = await requested_timeframe(request, SECTIONS, ERRORS)
     ports, principal = ports_of(request), principal_of(request)
-    hours = hours_of(query.hours, QUERY_ERRORS)
-    sections = sections_of(query.section, SECTIONS, QUERY_ERRORS)
-    look = AgentTimeframe(agent=agent, privileged=privileged, hours=hours, until=ports.clock.now())
     told = AttributionPayload(
-        agent_name=agent.name,
+        agent_name=look.agent.name,
         timeframe=TimeframePayload.of(look),
-        access_scope="privileged" if privileged else "self",
+        access_scope="privileged" if look.privileged else "self",
     )
     if "identity" in sections:
         told.identity = await _identity(ports, principal, look)

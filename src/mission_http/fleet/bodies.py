@@ -16,7 +16,7 @@ from mission_core.boards.model import BoardStatus
 from mission_core.errors import InvalidField
 from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
 from mission_core.tasks.runs import TaskResult
-from mission_core.values import ABSENT, Absent, JsonText, PageRequest, canonical
+from mission_core.values import ABSENT, MAX_INTEGER, Absent, JsonText, PageRequest, canonical
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import MAX_UNIX_SECONDS, seconds_of
 from mission_http.platform.bodies import parsed_body_of
@@ -136,6 +136,24 @@ class PagedListQuery:
         Return the requested page, limited to 200 rows.
         """
         return PageRequest(limit=min(self.limit, 200), offset=self.offset, after=self.after)
+
+
+@frozen(kw_only=True)
+class UnlimitedListQuery:
+    """
+    Paging of a list, without a limit by default; *after* is the number of the last row of the page before.
+    """
+
+    limit: Annotated[int | None, NumberRange(0)] = None
+    offset: Annotated[int, NumberRange(0)] = 0
+    after: Annotated[int | None, NumberRange(0)] = None
+
+    def page(self) -> PageRequest:
+        """
+        Return the requested page.
+        """
+        limit = MAX_INTEGER if self.limit is None else self.limit
+        return PageRequest(limit=limit, offset=self.offset, after=self.after)
 
 
 @frozen(kw_only=True)

@@ -39,23 +39,20 @@ from mission_http.fleet.agent_activity import (
     QueryErrorTexts,
     TimeframePayload,
     TokenTotalPayload,
-    agent_with_access,
     events_by_type,
-    hours_of,
-    sections_of,
+    requested_timeframe,
 )
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, seconds_of, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
-from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Of, Payload
 
-REFUSAL: Final = "Diagnostics are self-scoped. Use privileged=1 with admin role for cross-agent access."
-QUERY_ERRORS: Final = QueryErrorTexts(
-    "hours must be an integer between 1 and 720",
-    "hours must be between 1 and 720",
-    "section must include at least one valid value",
+ERRORS: Final = QueryErrorTexts(
+    denied="Diagnostics are self-scoped. Use privileged=1 with admin role for cross-agent access.",
+    hours_malformed="hours must be an integer between 1 and 720",
+    hours_out_of_range="hours must be between 1 and 720",
+    section_missing="section must include at least one valid value",
 )
 MOST_RECENT, MOST_ERRORS = 10, 20
 HOUR: Final = timedelta(hours=1)
@@ -172,22 +169,18 @@ async def diagnose(request: Request) -> Response:
 
     Errors are the runs that the agent reported as failed. Token usage is not recorded yet and always empty.
     """
-    query = query_of(request, AgentActivityQuery)
-    agent, privileged = await agent_with_access(request, privileged=query.privileged == "1", refusal=REFUSAL)
-    hours = hours_of(query.hours, QUERY_ERRORS)
-    sections = sections_of(query.section, tuple(SECTIONS), QUERY_ERRORS)
+    look, sections = await requested_timeframe(request, tuple(SECTIONS), ERRORS)
     ports, principal = ports_of(request), principal_of(request)
-    look = AgentTimeframe(agent=agent, privileged=privileged, hours=hours, until=ports.clock.now())
-    reads, before = ports.reads.agent_activity, look.since - timedelta(hours=hours)
+    reads, before = ports.reads.agent_activity, look.since - timedelta(hours=look.hours)
     found = DiagnosticsData(
         look,
         await reads.event_counts(principal, look.id, since=before, split=look.since),
-        await reads.work(principal, agent.name, since=before, split=look.since, latest=MOST_RECENT),
+        await reads.work(principal, look.agent.name, since=before, split=look.since, latest=MOST_RECENT),
         await reads.entries_by(principal, look.id, since=look.since, kinds=AGENT_FAILURE_KINDS, limit=MOST_ERRORS),
     )
     return json_response(
         DiagnosticsPayload(
-            agent=DiagnosedAgentPayload.of(agent, at=look.until),
+            agent=DiagnosedAgentPayload.of(look.agent, at=look.until),
             timeframe=TimeframePayload.of(look),
             **{name: section(found) for name, section in SECTIONS.items() if name in sections},
         )

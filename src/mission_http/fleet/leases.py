@@ -4,9 +4,12 @@ Operations on leases: claim, heartbeat, complete, fail, release, adopt a late re
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from attrs import evolve
+from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,14 +17,24 @@ from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import KeyOfAnotherAgent, Principal
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
-from mission_core.ids import BoardId, BoardNumber, RunId, TaskId
+from mission_core.ids import BoardId, BoardNumber, OrderId, RunId, TaskId, TaskNumber
 from mission_core.ports import Ports
 from mission_core.tasks.explanations import explain_task
-from mission_core.tasks.heartbeats import HeartbeatResult, heartbeat, repeat_heartbeat
-from mission_core.tasks.late_result_adoption import AdoptionNeedsLease, LateResultNotAdoptable, adopt_result
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat, repeat_heartbeat
+from mission_core.tasks.late_result_adoption import (
+    AdoptionNeedsLease,
+    AdoptLateResult,
+    LateResultNotAdoptable,
+    adopt_result,
+)
 from mission_core.tasks.late_results import LateResultNotFound, late_results_by_run
 from mission_core.tasks.leases import (
+    ClaimNext,
     ClaimResult,
+    ClaimTask,
+    CompleteTask,
+    FailTask,
+    ReleaseTask,
     claim_next,
     claim_task,
     complete_task,
@@ -29,20 +42,23 @@ from mission_core.tasks.leases import (
     release_task,
     repeat_claim,
 )
-from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, NotYourTask, TaskNotFound
-from mission_core.tasks.operator_orders import give_order
-from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NoLiveLease
-from mission_core.tasks.task_access import check_own_task
-from mission_http.fleet.access import OPERATOR, VIEWER, agent_name_header_of
-from mission_http.fleet.lease_bodies import (
-    AdoptBody,
-    ClaimBody,
-    CompleteBody,
-    FailBody,
-    LeaseHeartbeatBody,
-    OrderBody,
-    ReleaseBody,
+from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, NotYourTask, Task, TaskNotFound
+from mission_core.tasks.operator_orders import GiveOrder, give_order
+from mission_core.tasks.runs import (
+    FAILURE_BY_CODE,
+    Failure,
+    LeaseLost,
+    LeaseTerms,
+    LeaseUnknown,
+    NoLiveLease,
+    OrderKind,
+    Outcome,
+    TaskResult,
 )
+from mission_core.tasks.task_access import check_own_task
+from mission_core.values import JsonText, json_text
+from mission_http.fleet.access import OPERATOR, VIEWER, agent_name_header_of
+from mission_http.fleet.bodies import EntityNumber, JsonObjectText, stripped_text
 from mission_http.fleet.path_parameters import task_in
 from mission_http.fleet.payloads import (
     BeatPayload,
@@ -60,8 +76,125 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
+
+LongText = Annotated[str, Length(0, 5000)]
+AgentName = Annotated[str, CustomCheck(stripped_text), Length(0, 100)]
+FailureReasonName = Literal[
+    "transient", "rate_limited", "timeout", "crashed", "tool_failed", "unclear", "access_missing", "impossible",
+    "refused",
+]  # fmt: skip
+
+
+@frozen(kw_only=True)
+class ClaimBody:
+    """
+    A claim: the agent, optionally the project, and the length of the lease.
+    """
+
+    agent: AgentName | None = None
+    project_id: EntityNumber | None = None
+    lease_seconds: Annotated[int, NumberRange(1, 86_400)] = 300
+
+    @property
+    def terms(self) -> LeaseTerms:
+        return LeaseTerms(term=timedelta(seconds=self.lease_seconds))
+
+    def next(self, *, board: BoardId | None, label: str | None) -> ClaimNext:
+        return ClaimNext(agent=self.agent or label, board=board, terms=self.terms)
+
+    def of(
+        self, task: TaskId | TaskNumber, *, board: BoardId | None, label: str | None, expects: int | None
+    ) -> ClaimTask:
+        return ClaimTask(task=task, on=board, agent=self.agent or label, terms=self.terms, expects=expects)
+
+
+@frozen(kw_only=True)
+class LeaseHeartbeatBody:
+    lease: str
+    progress: JsonObjectText | None = None
+    acknowledges: UUID | None = None
+    waiting_for: Annotated[str, Length(1, 5000)] | None = None
+    wait_seconds: Annotated[int, NumberRange(1, 2_592_000)] = 86_400
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> Heartbeat:
+        return Heartbeat(
+            task=task,
+            lease=self.lease,
+            progress=_text(self.progress),
+            acknowledges=OrderId(self.acknowledges) if self.acknowledges else None,
+            waiting_for=self.waiting_for,
+            wait=timedelta(seconds=self.wait_seconds),
+            expects=expects,
+        )
+
+
+@frozen(kw_only=True)
+class CompleteBody:
+    lease: str
+    outcome: TaskResult = TaskResult.SUCCESS
+    resolution: LongText | None = None
+    output: JsonObjectText | None = None
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> CompleteTask:
+        outcome = Outcome(result=self.outcome, resolution=self.resolution, output=_text(self.output))
+        return CompleteTask(task=task, lease=self.lease, outcome=outcome, expects=expects)
+
+
+@frozen(kw_only=True)
+class FailBody:
+    lease: str
+    reason: FailureReasonName
+    message: LongText | None = None
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> FailTask:
+        failure = Failure(reason=FAILURE_BY_CODE[self.reason], message=self.message)
+        return FailTask(task=task, lease=self.lease, failure=failure, expects=expects)
+
+
+@frozen(kw_only=True)
+class ReleaseBody:
+    lease: str
+    note: LongText | None = None
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> ReleaseTask:
+        return ReleaseTask(task=task, lease=self.lease, note=self.note, expects=expects)
+
+
+@frozen(kw_only=True)
+class AdoptBody:
+    """
+    The run whose late result completes the task, and the lease of the current holder; an operator sends no lease.
+    """
+
+    run_id: UUID
+    lease: str | None = None
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> AdoptLateResult:
+        return AdoptLateResult(task=task, run=RunId(self.run_id), lease=self.lease, expects=expects)
+
+
+@frozen(kw_only=True)
+class OrderBody:
+    kind: OrderKind
+    message: LongText | None = None
+    to: AgentName | None = None
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> GiveOrder:
+        return GiveOrder(task=task, kind=self.kind, message=self.message, to=self.to or None, expects=expects)
+
+
+C_co = TypeVar("C_co", covariant=True)
+
+
+class LeaseBody(Protocol[C_co]):
+    """
+    A body that makes a command on a task.
+    """
+
+    def command(self, task: TaskId | TaskNumber, *, expects: int | None) -> C_co: ...
 
 
 async def claim_any(request: Request) -> Response:
@@ -73,7 +206,7 @@ async def claim_any(request: Request) -> Response:
     """
     body = await body_of(request, ClaimBody)
     command = body.next(board=await _board(request, body), label=agent_name_header_of(request))
-    return await _claim_response(request, await perform_once(request, claim_next, command, _claimed_again))
+    return await _claim_response(request, await perform_once(request, claim_next, command, repeat_claim))
 
 
 async def claim_one(request: Request) -> Response:
@@ -83,17 +216,13 @@ async def claim_one(request: Request) -> Response:
     body = await body_of(request, ClaimBody)
     task, expects = task_in(request), expected_version_of(request)
     command = body.of(task, board=await _board(request, body), label=agent_name_header_of(request), expects=expects)
-    return await _claim_response(request, await perform_once(request, claim_task, command, _claimed_again))
+    return await _claim_response(request, await perform_once(request, claim_task, command, repeat_claim))
 
 
 async def _board(request: Request, body: ClaimBody) -> BoardId | None:
     if body.project_id is None:
         return None
     return await ports_of(request).reads.boards.check(principal_of(request), BoardNumber(body.project_id))
-
-
-async def _claimed_again(ports: Ports, principal: Principal, run: UUID) -> ClaimResult:
-    return await repeat_claim(ports, principal, RunId(run))
 
 
 async def _claim_response(request: Request, claimed: ClaimResult | None) -> Response:
@@ -112,14 +241,8 @@ async def keep_lease(request: Request) -> Response:
     An order is repeated until its id is acknowledged.
     """
     body = await body_of(request, LeaseHeartbeatBody)
-    beat = await perform_once(
-        request, heartbeat, body.of(task_in(request), expects=expected_version_of(request)), _heartbeat_again
-    )
-    return json_response(BeatPayload.of(beat))
-
-
-async def _heartbeat_again(ports: Ports, principal: Principal, run: UUID) -> HeartbeatResult:
-    return await repeat_heartbeat(ports, principal, RunId(run))
+    command = body.command(task_in(request), expects=expected_version_of(request))
+    return json_response(BeatPayload.of(await perform_once(request, heartbeat, command, repeat_heartbeat)))
 
 
 async def complete(request: Request) -> Response:
@@ -130,11 +253,7 @@ async def complete(request: Request) -> Response:
     content gets the same response. After the lease is lost, the request is refused and its content is stored with the
     run as a late result.
     """
-    body = await body_of(request, CompleteBody)
-    task = await perform_once_for_id(
-        request, complete_task, body.of(task_in(request), expects=expected_version_of(request))
-    )
-    return await task_response(request, TaskId(task))
+    return await _run_on_task(request, CompleteBody, complete_task)
 
 
 async def adopt(request: Request) -> Response:
@@ -144,11 +263,7 @@ async def adopt(request: Request) -> Response:
     All gates apply, and the agent that handed in the result counts as an author. The current holder sends its lease. An
     operator sends none and ends the current lease.
     """
-    body = await body_of(request, AdoptBody)
-    task = await perform_once_for_id(
-        request, adopt_result, body.of(task_in(request), expects=expected_version_of(request))
-    )
-    return await task_response(request, TaskId(task))
+    return await _run_on_task(request, AdoptBody, adopt_result)
 
 
 async def fail(request: Request) -> Response:
@@ -157,22 +272,14 @@ async def fail(request: Request) -> Response:
 
     The reason decides what follows: another attempt after a delay, a decision by a person, or nothing.
     """
-    body = await body_of(request, FailBody)
-    task = await perform_once_for_id(
-        request, fail_task, body.of(task_in(request), expects=expected_version_of(request))
-    )
-    return await task_response(request, TaskId(task))
+    return await _run_on_task(request, FailBody, fail_task)
 
 
 async def release(request: Request) -> Response:
     """
     Release the task unfinished, with a note for the next agent.
     """
-    body = await body_of(request, ReleaseBody)
-    task = await perform_once_for_id(
-        request, release_task, body.of(task_in(request), expects=expected_version_of(request))
-    )
-    return await task_response(request, TaskId(task))
+    return await _run_on_task(request, ReleaseBody, release_task)
 
 
 async def order(request: Request) -> Response:
@@ -181,11 +288,15 @@ async def order(request: Request) -> Response:
 
     `steal` takes effect at once. The holder receives other orders in the responses to its heartbeats.
     """
-    body = await body_of(request, OrderBody)
-    task = await perform_once_for_id(
-        request, give_order, body.of(task_in(request), expects=expected_version_of(request))
-    )
-    return await task_response(request, TaskId(task))
+    return await _run_on_task(request, OrderBody, give_order)
+
+
+async def _run_on_task(
+    request: Request, shape: type[LeaseBody[C_co]], use_case: Callable[[Ports, Principal, C_co], Awaitable[Task]]
+) -> Response:
+    body = await body_of(request, shape)
+    command = body.command(task_in(request), expects=expected_version_of(request))
+    return await task_response(request, TaskId(await perform_once_for_id(request, use_case, command)))
 
 
 async def explain(request: Request) -> Response:
@@ -212,6 +323,10 @@ async def list_runs(request: Request) -> Response:
         RunPayload.of(run, task_id=row.number, late_result=shown.get(RunId(UUID(bytes=run.id)))) for run in runs
     ]
     return json_response(RunListPayload(runs=rendered, total=len(runs)))
+
+
+def _text(value: dict[str, Any] | None) -> JsonText | None:
+    return None if value is None else json_text(value)
 
 
 LEASE_REFUSALS = (TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch, KeyReused)

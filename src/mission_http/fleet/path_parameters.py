@@ -28,12 +28,10 @@ def task_in(request: Request) -> TaskId | TaskNumber:
     Parse the task id in the path: a number or a UUID.
 
     Raises:
-        Unacceptable: If it is neither.
+        InvalidRequest: If it is neither.
     """
-    segment: str = request.path_params["id"]
-    if UUID_TEXT.fullmatch(segment):
-        return TaskId(UUID(segment))
-    return TaskNumber(_number(segment, "Invalid task ID"))
+    found = _id_or_number(request, "Invalid task ID")
+    return TaskId(found) if isinstance(found, UUID) else TaskNumber(found)
 
 
 def project_in(request: Request) -> BoardId | BoardNumber:
@@ -41,15 +39,16 @@ def project_in(request: Request) -> BoardId | BoardNumber:
     Parse the project id in the path: a number or a UUID.
 
     Raises:
-        Unacceptable: If it is neither.
+        InvalidRequest: If it is neither.
     """
+    found = _id_or_number(request, "Invalid project ID")
+    return BoardId(found) if isinstance(found, UUID) else BoardNumber(found)
+
+
+def _id_or_number(request: Request, otherwise: str) -> UUID | int:
     segment: str = request.path_params["id"]
     if UUID_TEXT.fullmatch(segment):
-        return BoardId(UUID(segment))
-    return BoardNumber(_number(segment, "Invalid project ID"))
-
-
-def _number(segment: str, otherwise: str) -> int:
+        return UUID(segment)
     found = _signed_number.match(segment)
     if found is None:
         raise InvalidRequest(otherwise)

@@ -26,8 +26,8 @@ from mission_core.boards.queries import BoardRow
 from mission_core.errors import KeyReused
 from mission_core.ids import BoardId
 from mission_core.tasks.queries import TaskFilter
-from mission_core.values import MAX_INTEGER, PageRequest
 from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_http.fleet.bodies import UnlimitedListQuery
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import project_in
 from mission_http.fleet.payloads import SuccessPayload, TaskPayload
@@ -36,7 +36,7 @@ from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, NumberRange, SchemaOverride
+from mission_http.platform.field_annotations import Length, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.projections import projection_of
@@ -53,17 +53,6 @@ class AssignAgentBody:
 @frozen(kw_only=True)
 class UnassignAgentQuery:
     agent_name: str = ""
-
-
-@frozen(kw_only=True)
-class ProjectTaskListQuery:
-    """
-    Paging of a project's tasks, without a limit by default; *after* is the number of the last row of the page before.
-    """
-
-    limit: Annotated[int | None, NumberRange(0)] = None
-    offset: Annotated[int, NumberRange(0)] = 0
-    after: Annotated[int | None, NumberRange(0)] = None
 
 
 class AssignmentPayload(FleetPayload[BoardAssignment]):
@@ -140,12 +129,10 @@ async def list_project_tasks(request: Request) -> Response:
     """
     List the tasks of a project, newest first.
     """
-    query, principal, reads = query_of(request, ProjectTaskListQuery), principal_of(request), ports_of(request).reads
+    query, principal, reads = query_of(request, UnlimitedListQuery), principal_of(request), ports_of(request).reads
     project = await reads.boards.get(principal, project_in(request))
-    limit = MAX_INTEGER if query.limit is None else query.limit
-    page = PageRequest(limit=limit, offset=query.offset, after=query.after)
     wanted = TaskFilter(board=BoardId(UUID(bytes=project.id)))
-    listed = await reads.tasks.page(principal, wanted, page, projection_of(TaskPayload))
+    listed = await reads.tasks.page(principal, wanted, query.page(), projection_of(TaskPayload))
     return json_response(
         ProjectTasksPayload(project=ProjectOfTasksPayload.of(project), tasks=listed.rows, total=listed.total)
     )
@@ -168,7 +155,7 @@ ENDPOINTS = [
         operation_id="fleet_unassignProjectAgent", tags=TAGS,
     ),
     Endpoint(
-        "GET", "/projects/{id}/tasks", list_project_tasks, query=ProjectTaskListQuery, gives=ProjectTasksPayload,
+        "GET", "/projects/{id}/tasks", list_project_tasks, query=UnlimitedListQuery, gives=ProjectTasksPayload,
         who=VIEWER, refuses=(BoardNotFound,), operation_id="fleet_listProjectTasks", tags=TAGS,
     ),
 ]  # fmt: skip

@@ -11,11 +11,11 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.reports.queries import AgentWorkload
 from mission_core.reports.task_outcomes import ResultCounts, TaskOutcomes, task_outcomes
 from mission_core.reports.task_regression import MomentInFuture, RegressionWindow, TaskRegression, task_regression
 from mission_core.reports.workload import (
     AgentCapacity,
-    AgentLoad,
     QueueState,
     Throughput,
     WorkloadRecommendation,
@@ -190,8 +190,8 @@ class QueuePayload(FleetPayload[QueueState]):
     estimated_wait_confidence: Annotated[Literal["calculated", "unknown"], Of("wait", wait_confidence)]
 
 
-class LoadPayload(FleetPayload[AgentLoad]):
-    agent: str
+class LoadPayload(FleetPayload[AgentWorkload]):
+    agent: Annotated[str, Of("name")]
     assigned: int
     in_progress: int
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import field, frozen
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from mission_http.fleet.payloads import HealthPayload
 from mission_http.fleet.system_info import MIB, ResourceUsage
 from mission_http.fleet.wire import iso_of
 from mission_http.platform.endpoints import PUBLIC, Endpoint
+from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.openapi_endpoints import own_document
@@ -61,10 +62,11 @@ async def health(request: Request) -> Response:
     Check whether the database answers.
     """
     ports = ports_of(request)
-    told = iso_of(ports.clock.now())
+    answer = HealthPayload(status="ok", db="ok", ts=iso_of(ports.clock.now()))
     if await _database_answers(ports):
-        return json_response({"status": "ok", "db": "ok", "ts": told})
-    return json_response({"status": "degraded", "db": "error", "ts": told, "code": StoreFailed.code}, 503)
+        return json_response(answer)
+    answer.status, answer.db, answer.code = "degraded", "error", cast(ErrorCode, StoreFailed.code)
+    return json_response(answer, 503)
 
 
 async def _database_answers(ports: Ports) -> bool:

@@ -19,15 +19,15 @@ from mission_core.agents.tool_connections import CONNECTIONS, ConnectionNotFound
 from mission_core.errors import KeyReused
 from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
-from mission_core.values import MAX_INTEGER, PageRequest, json_text
+from mission_core.values import json_text
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.bodies import JsonObjectText, required_object_of
+from mission_http.fleet.bodies import JsonObjectText, UnlimitedListQuery, required_object_of
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds, shown_status, unset_if_none, uuid_text
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, NumberRange
+from mission_http.platform.field_annotations import Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -53,17 +53,6 @@ class DisconnectBody:
     """
 
     connection_id: UUID
-
-
-@frozen(kw_only=True)
-class ToolConnectionListQuery:
-    """
-    Paging of connections, without a limit by default; *after* is the number of the last row of the page before.
-    """
-
-    limit: Annotated[int | None, NumberRange(0)] = None
-    offset: Annotated[int, NumberRange(0)] = 0
-    after: Annotated[int | None, NumberRange(0)] = None
 
 
 def heartbeat_path(agent: int) -> str:
@@ -143,10 +132,8 @@ async def list_connections(request: Request) -> Response:
     """
     List all connections, newest first, including those that ended.
     """
-    query, ports = query_of(request, ToolConnectionListQuery), ports_of(request)
-    limit = MAX_INTEGER if query.limit is None else query.limit
-    page = PageRequest(limit=limit, offset=query.offset, after=query.after)
-    listed = await ports.reads.agents.connections(principal_of(request), page)
+    query, ports = query_of(request, UnlimitedListQuery), ports_of(request)
+    listed = await ports.reads.agents.connections(principal_of(request), query.page())
     now = ports.clock.now()
     connections = [ConnectionPayload.of(row, at=now) for row in listed.rows]
     return json_response(ConnectionListPayload(connections=connections, total=listed.total))
@@ -177,7 +164,7 @@ ENDPOINTS = [
         tags=TAGS,
     ),
     Endpoint(
-        "GET", "/connect", list_connections, query=ToolConnectionListQuery, gives=ConnectionListPayload, who=VIEWER,
+        "GET", "/connect", list_connections, query=UnlimitedListQuery, gives=ConnectionListPayload, who=VIEWER,
         operation_id="fleet_listConnections", tags=TAGS,
     ),
     Endpoint(

@@ -78,13 +78,6 @@ def iso_of(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def seconds_or_none(micros: int | None) -> UnixSeconds | None:
-    """
-    Convert a row's microseconds to whole seconds.
-    """
-    return None if micros is None else UnixSeconds(micros // MICROSECONDS_PER_SECOND)
-
-
 def command_arguments(body: Any, names: Mapping[str, str], moments: frozenset[str]) -> dict[str, Any]:
     """
     Convert the fields that a body has to arguments of a command.
