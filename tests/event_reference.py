@@ -71,7 +71,7 @@ def _section(area: str, own: list[type[Event]]) -> str:
 def _entry(area: str, event: type[Event]) -> str:
     about = " ".join((inspect.getdoc(event) or "").split())
     rows = [
-        f"| `{each.name}` | {_type_name(each.type)} |{' the subject' if each.name == event.subject_field else ''} |"
+        f"| `{each.name}` | {_type_name(each.type)} |{' the subject' if each.name == event.subject_field() else ''} |"
         for each in fields(event)
         if each.name != "at"
     ]

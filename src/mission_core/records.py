@@ -39,7 +39,7 @@ def record_events(
     """
 
     def made(verb: str, names: tuple[str, ...]) -> type[Event]:
-        body = {"__doc__": f"A {noun} was {verb}.", "kind": f"{noun}.{verb}", "subject_field": subject}
+        body = {"__doc__": f"A {noun} was {verb}.", "kind": f"{noun}.{verb}"}
         return make_class(
             f"{noun}_{verb}".title().replace("_", ""), [subject, *names], (Event,), body,
             frozen=True, kw_only=True, slots=True,
@@ -209,5 +209,6 @@ class Records(Generic[EntityT]):
         return require_version(row, cmd.expects)
 
     def _record(self, unit: UnitOfWork, event: Any, row: EntityT, **more: Any) -> None:
-        names = {each.name for each in fields(event)} - {event.subject_field, *more}
-        unit.record(event(**{event.subject_field: row.id}, **{name: getattr(row, name) for name in names}, **more))
+        subject = event.subject_field()
+        names = {each.name for each in fields(event)} - {subject, *more}
+        unit.record(event(**{subject: row.id}, **{name: getattr(row, name) for name in names}, **more))

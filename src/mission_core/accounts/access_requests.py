@@ -144,7 +144,6 @@ class AccessRequestReceived(Event):
     """
 
     kind = "access.asked"
-    subject_field = "request"
 
     request: AccessRequestId
     provider: str
@@ -159,7 +158,6 @@ class AccessRequestApproved(Event):
     """
 
     kind = "access.given"
-    subject_field = "request"
 
     request: AccessRequestId
     user: UserId
@@ -174,7 +172,6 @@ class AccessRequestRejected(Event):
     """
 
     kind = "access.refused"
-    subject_field = "request"
 
     request: AccessRequestId
     email: str

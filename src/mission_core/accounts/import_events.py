@@ -17,7 +17,6 @@ class RowsImported(Event):
     """
 
     kind = "rows.imported"
-    subject_field = "organization"
 
     organization: OrganizationId
     source: str

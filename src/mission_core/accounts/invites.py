@@ -141,7 +141,6 @@ class InviteCreated(Event):
     """
 
     kind = "invite.made"
-    subject_field = "invite"
 
     invite: InviteId
     role: str
@@ -154,7 +153,6 @@ class InviteWithdrawn(Event):
     """
 
     kind = "invite.withdrawn"
-    subject_field = "invite"
 
     invite: InviteId
 
@@ -166,7 +164,6 @@ class InviteAccepted(Event):
     """
 
     kind = "invite.accepted"
-    subject_field = "invite"
 
     invite: InviteId
     member: MemberId

@@ -202,7 +202,6 @@ class MemberJoined(Event):
     """
 
     kind = "member.joined"
-    subject_field = "member"
 
     member: MemberId
     user: UserId
@@ -217,7 +216,6 @@ class MemberUpdated(Event):
     """
 
     kind = "member.changed"
-    subject_field = "member"
 
     member: MemberId
     user: UserId
@@ -232,7 +230,6 @@ class MemberLeft(Event):
     """
 
     kind = "member.left"
-    subject_field = "member"
 
     member: MemberId
     user: UserId

@@ -303,7 +303,6 @@ class ApiKeyCreated(Event):
     """
 
     kind = "key.made"
-    subject_field = "key"
 
     key: ApiKeyId
     agent: AgentId
@@ -318,7 +317,6 @@ class ApiKeyRevoked(Event):
     """
 
     kind = "key.revoked"
-    subject_field = "key"
 
     key: ApiKeyId
     agent: AgentId

@@ -70,7 +70,6 @@ class SettingsChanged(Event):
     """
 
     kind = "settings.changed"
-    subject_field = "organization"
 
     organization: OrganizationId
     keys: tuple[str, ...]
@@ -83,7 +82,6 @@ class SettingReset(Event):
     """
 
     kind = "settings.reset"
-    subject_field = "organization"
 
     organization: OrganizationId
     key: str

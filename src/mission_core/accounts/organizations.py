@@ -148,7 +148,6 @@ class OrganizationCreated(Event):
     """
 
     kind = "organization.founded"
-    subject_field = "organization"
 
     organization: OrganizationId
     number: int
@@ -163,7 +162,6 @@ class OrganizationUpdated(Event):
     """
 
     kind = "organization.updated"
-    subject_field = "organization"
 
     organization: OrganizationId
     changed: tuple[str, ...]
@@ -176,7 +174,6 @@ class OrganizationDeleted(Event):
     """
 
     kind = "organization.dissolved"
-    subject_field = "organization"
 
     organization: OrganizationId
     number: int

@@ -66,7 +66,6 @@ class ServerKeyRotated(Event):
     """
 
     kind = "server_key.rotated"
-    subject_field = "organization"
 
     organization: OrganizationId
     old: str | None

@@ -61,7 +61,6 @@ class SignedIn(Event):
     """
 
     kind = "user.signed_in"
-    subject_field = "user"
 
     user: UserId
     session: SessionId
@@ -75,7 +74,6 @@ class SignedOut(Event):
     """
 
     kind = "user.signed_out"
-    subject_field = "user"
 
     user: UserId
     session: SessionId
@@ -89,7 +87,6 @@ class SignInFailed(Event):
     """
 
     kind = "user.sign_in_failed"
-    subject_field = "organization"
 
     organization: OrganizationId
     username: str | None

@@ -134,7 +134,6 @@ class UserCreated(Event):
     """
 
     kind = "user.created"
-    subject_field = "user"
 
     user: UserId
     username: str
@@ -150,7 +149,6 @@ class UserUpdated(Event):
     """
 
     kind = "user.updated"
-    subject_field = "user"
 
     user: UserId
     changed: tuple[str, ...]
@@ -165,7 +163,6 @@ class UserDeleted(Event):
     """
 
     kind = "user.deleted"
-    subject_field = "user"
 
     user: UserId
     username: str
@@ -178,7 +175,6 @@ class PasswordChanged(Event):
     """
 
     kind = "user.password_changed"
-    subject_field = "user"
 
     user: UserId
     by_themselves: bool

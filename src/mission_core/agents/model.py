@@ -277,7 +277,6 @@ class AgentCreated(Event):
     """
 
     kind = "agent.created"
-    subject_field = "agent"
 
     agent: AgentId
     number: int
@@ -294,7 +293,6 @@ class AgentUpdated(Event):
     """
 
     kind = "agent.updated"
-    subject_field = "agent"
 
     agent: AgentId
     changed: tuple[str, ...]
@@ -307,7 +305,6 @@ class AgentStatusChanged(Event):
     """
 
     kind = "agent.status_changed"
-    subject_field = "agent"
 
     agent: AgentId
     name: str
@@ -322,7 +319,6 @@ class AgentRenamed(Event):
     """
 
     kind = "agent.renamed"
-    subject_field = "agent"
 
     agent: AgentId
     was: str
@@ -336,7 +332,6 @@ class AgentDeleted(Event):
     """
 
     kind = "agent.deleted"
-    subject_field = "agent"
 
     agent: AgentId
     number: int

@@ -149,7 +149,6 @@ class OnboardingStageChanged(Event):
     """
 
     kind = "board.onboarding"
-    subject_field = "board"
 
     board: BoardId
     onboarding: OnboardingId

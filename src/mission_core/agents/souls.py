@@ -46,7 +46,6 @@ class SoulWritten(Event):
     """
 
     kind = "agent.soul_written"
-    subject_field = "agent"
 
     agent: AgentId
     name: str

@@ -84,7 +84,6 @@ class ToolConnected(Event):
     """
 
     kind = "connection.created"
-    subject_field = "connection"
 
     connection: ConnectionId
     agent: AgentId
@@ -99,7 +98,6 @@ class ToolDisconnected(Event):
     """
 
     kind = "connection.disconnected"
-    subject_field = "connection"
 
     connection: ConnectionId
     agent: AgentId

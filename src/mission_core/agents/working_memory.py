@@ -52,7 +52,6 @@ class WorkingMemoryWritten(Event):
     """
 
     kind = "agent.memory_written"
-    subject_field = "agent"
 
     agent: AgentId
     name: str
@@ -67,7 +66,6 @@ class WorkingMemoryCleared(Event):
     """
 
     kind = "agent.memory_cleared"
-    subject_field = "agent"
 
     agent: AgentId
     name: str

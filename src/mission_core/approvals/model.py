@@ -300,7 +300,6 @@ class ApprovalRequested(Event):
     """
 
     kind = "approval.requested"
-    subject_field = "approval"
 
     approval: ApprovalId
     number: int
@@ -318,7 +317,6 @@ class ApprovalDecided(Event):
     """
 
     kind = "approval.decided"
-    subject_field = "approval"
 
     approval: ApprovalId
     number: int
@@ -337,7 +335,6 @@ class ApprovalReopened(Event):
     """
 
     kind = "approval.reopened"
-    subject_field = "approval"
 
     approval: ApprovalId
     number: int
@@ -353,7 +350,6 @@ class ApprovalUsed(Event):
     """
 
     kind = "approval.used"
-    subject_field = "approval"
 
     approval: ApprovalId
     board: BoardId

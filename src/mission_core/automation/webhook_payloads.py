@@ -81,7 +81,6 @@ class PayloadReceived(Event):
     """
 
     kind = "webhook.payload_received"
-    subject_field = "webhook"
 
     webhook: WebhookId
     board: BoardId

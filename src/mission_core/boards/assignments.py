@@ -88,7 +88,6 @@ class AgentAssigned(Event):
     """
 
     kind = "board.agent_assigned"
-    subject_field = "board"
 
     board: BoardId
     agent_name: str
@@ -102,7 +101,6 @@ class AgentUnassigned(Event):
     """
 
     kind = "board.agent_unassigned"
-    subject_field = "board"
 
     board: BoardId
     agent_name: str

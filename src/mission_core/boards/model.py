@@ -289,7 +289,6 @@ class BoardCreated(Event):
     """
 
     kind = "board.created"
-    subject_field = "board"
 
     board: BoardId
     number: int
@@ -303,7 +302,6 @@ class BoardUpdated(Event):
     """
 
     kind = "board.updated"
-    subject_field = "board"
 
     board: BoardId
     changed: tuple[str, ...]
@@ -316,7 +314,6 @@ class BoardDeleted(Event):
     """
 
     kind = "board.deleted"
-    subject_field = "board"
 
     board: BoardId
     number: int

@@ -134,7 +134,6 @@ class BoardMemoryWritten(Event):
     """
 
     kind = "board.memory_written"
-    subject_field = "entry"
 
     entry: MemoryId
     board: BoardId
@@ -151,7 +150,6 @@ class GroupMemoryWritten(Event):
     """
 
     kind = "group.memory_written"
-    subject_field = "entry"
 
     entry: MemoryId
     group: GroupId

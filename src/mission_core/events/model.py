@@ -41,20 +41,27 @@ class Actor:
 @frozen(kw_only=True)
 class Event:
     """
-    A domain event. Subclasses set `kind`, and in `subject_field` the name of the field that holds the subject.
+    A domain event. Subclasses set `kind`, and their first field holds the id of the subject.
     """
 
     kind: ClassVar[str]
-    subject_field: ClassVar[str]
 
     at: datetime = field(validator=utc_moment)
+
+    @classmethod
+    def subject_field(cls) -> str:
+        """
+        Return the name of the first field.
+        """
+        name: str = fields(cls)[1].name  # the time, which all events have, is before it
+        return name
 
     @property
     def subject(self) -> UUID:
         """
         The id of the entity that the event is about.
         """
-        return cast(UUID, getattr(self, self.subject_field))
+        return cast(UUID, getattr(self, self.subject_field()))
 
     def payload(self) -> JsonText:
         """

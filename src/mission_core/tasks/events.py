@@ -26,7 +26,6 @@ class TaskCreated(Event):
     """
 
     kind = "task.created"
-    subject_field = "task"
 
     task: TaskId
     number: int
@@ -47,7 +46,6 @@ class TaskUpdated(Event):
     """
 
     kind = "task.updated"
-    subject_field = "task"
 
     task: TaskId
     board: BoardId
@@ -64,7 +62,6 @@ class TaskMoved(Event):
     """
 
     kind = "task.moved"
-    subject_field = "task"
 
     task: TaskId
     board: BoardId
@@ -81,7 +78,6 @@ class TaskSelfReviewed(Event):
     """
 
     kind = "task.self_reviewed"
-    subject_field = "task"
 
     task: TaskId
     board: BoardId
@@ -95,7 +91,6 @@ class DependencyToggled(Event):
     """
 
     kind = "task.dependency_toggled"
-    subject_field = "task"
 
     task: TaskId
     board: BoardId
@@ -111,7 +106,6 @@ class TaskCommented(Event):
     """
 
     kind = "task.commented"
-    subject_field = "task"
 
     task: TaskId
     comment: CommentId
@@ -129,7 +123,6 @@ class TaskBroadcast(Event):
     """
 
     kind = "task.broadcast"
-    subject_field = "task"
 
     task: TaskId
     author: str
@@ -145,7 +138,6 @@ class TaskAssigned(Event):
     """
 
     kind = "task.assigned"
-    subject_field = "task"
 
     task: TaskId
     was: str | None
@@ -161,7 +153,6 @@ class TaskClaimed(Event):
     """
 
     kind = "task.claimed"
-    subject_field = "task"
 
     task: TaskId
     board: BoardId
@@ -180,7 +171,6 @@ class TaskDeleted(Event):
     """
 
     kind = "task.deleted"
-    subject_field = "task"
 
     task: TaskId
     number: int
@@ -194,7 +184,6 @@ class RunCompleted(Event):
     """
 
     kind = "run.completed"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -209,7 +198,6 @@ class RunFailed(Event):
     """
 
     kind = "run.failed"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -225,7 +213,6 @@ class RunReleased(Event):
     """
 
     kind = "run.released"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -240,7 +227,6 @@ class RunExpired(Event):
     """
 
     kind = "run.expired"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -255,7 +241,6 @@ class RunRevoked(Event):
     """
 
     kind = "run.revoked"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -271,7 +256,6 @@ class RunResultLate(Event):
     """
 
     kind = "run.result_late"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -289,7 +273,6 @@ class RunResultAdopted(Event):
     """
 
     kind = "run.result_adopted"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -304,7 +287,6 @@ class RunSuspended(Event):
     """
 
     kind = "run.suspended"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -319,7 +301,6 @@ class RunResumed(Event):
     """
 
     kind = "run.resumed"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -332,7 +313,6 @@ class OrderGiven(Event):
     """
 
     kind = "run.ordered"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
@@ -348,7 +328,6 @@ class OrderAcknowledged(Event):
     """
 
     kind = "run.acknowledged"
-    subject_field = "task"
 
     task: TaskId
     run: RunId
