@@ -2,6 +2,7 @@
 The shell samples of the documentation, run as they stand against a new server.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation import samples
+from mission_http.settings import settings_from
+from tests.contract.test_secret_fingerprint import GIVEN, executed, made, opened
+from tests.documentation import sample, samples
 
 HERE = "127.0.0.1:8000"
 TOOLS = Path(sys.executable).parent
@@ -57,6 +60,32 @@ def test_a_backup_is_restored_into_another_directory(tmp_path: Path) -> None:
     assert told
     assert restored.with_name("mission-control.db").exists()
     assert kept.read_text() == restored.read_text()
+
+
+@pytest.mark.skipif(not (shutil.which("pg_dump") and shutil.which("pg_restore")), reason="the tools of PostgreSQL")
+def test_a_postgresql_is_restored_from_a_dump(fresh_postgres: str, tmp_path: Path) -> None:
+    """
+    With what was kept, which opens under the same secret, and without what was written later.
+    """
+    settings = asyncio.run(made(settings_from({"DATABASE_URL": fresh_postgres}, data_dir=tmp_path)))
+    dump, restore = sample("docs/operations.md", "## Backup and restore on PostgreSQL", "sh").splitlines()
+    run_on_database(dump, fresh_postgres, tmp_path)
+    asyncio.run(executed(fresh_postgres, "DELETE FROM board_webhooks"))
+    asyncio.run(executed(fresh_postgres, "UPDATE secret_fingerprints SET digest = 'another'"))
+    run_on_database(restore, fresh_postgres, tmp_path)
+
+    assert [GIVEN] == asyncio.run(opened(settings))
+
+
+def run_on_database(command: str, url: str, directory: Path) -> None:
+    """
+    Run a line of a shell with the URL of the database.
+    """
+    environment = {**os.environ, "DATABASE_URL": url}
+    ran = subprocess.run(["sh", "-ec", command], cwd=directory, env=environment, capture_output=True, text=True)
+    if "server version mismatch" in ran.stderr:
+        pytest.skip("the tools are older than the server")
+    assert (0, "") == (ran.returncode, ran.stderr)
 
 
 def pasted(scripts: list[str], directory: Path) -> list[str]:
