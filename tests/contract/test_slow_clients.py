@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mission_http.connection_limits import ConnectionLimits
 from tests.contract.short_timeout_server import FLOOD, PIECES
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +147,13 @@ def test_a_server_that_is_told_to_stop_waits_for_nobody_for_long(tmp_path: Path)
         status, seconds = stopped(server)
 
     assert (0, True) == (status, 0.5 < seconds < 4), seconds
+
+
+def test_the_usual_deadline_of_a_stop_leaves_room_within_ten_seconds() -> None:
+    """
+    For the requests that it ends, and for closing the store.
+    """
+    assert ConnectionLimits().stop <= 7
 
 
 def test_beyond_the_limit_an_idle_client_makes_room(tmp_path: Path) -> None:

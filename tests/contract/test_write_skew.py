@@ -33,6 +33,7 @@ from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.bulk_update import MoveTasks, move_tasks
 from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
 from mission_core.tasks.late_result_adoption import AdoptLateResult, adopt_result
 from mission_core.tasks.leases import (
     ClaimNext,
@@ -757,6 +758,19 @@ async def test_the_end_of_a_run_is_not_refused_for_edits_of_other_fields(world, 
     assert fresh == (ended.tasks[0] if how == "review of many" else ended)
     assert fresh.status is not Status.IN_PROGRESS
     assert (2 + was.version, 1 + was.edits) == (fresh.version, fresh.edits)
+
+
+async def test_a_heartbeat_is_not_refused_for_edits_of_other_fields(world):
+    """
+    Nor is its progress lost.
+    """
+    team = await team_of(world)
+    held = await claim_task(world.ports, team.worker, ClaimTask(task=team.task.id))
+    beat = Heartbeat(task=team.task.id, lease=held.lease, progress='{"percent":50}')
+    *edited, beaten = await in_turn(world, *team.edits(), as_worker(team.worker, heartbeat, beat))
+
+    assert [] == [each for each in edited if isinstance(each, Exception)]
+    assert '{"percent":50}' == beaten.run.progress
 
 
 @pytest.mark.parametrize("how", ["complete", "fail", "release"])

@@ -1,9 +1,10 @@
 """
 The decision whether the gates of a board allow a write of a task.
 
-Every write asks it: create, update, bulk update, move between boards, claim, queue poll and completion. Writes that
-only take work back are not checked (a failure, a release, an expired lease, an operator's order, a suspension). Nor is
-a change of assignee in the queue.
+Every write asks it: create, update, bulk update, move between boards, claim, queue poll, completion and adoption of a
+late result. Writes that only take work back are not checked (a failure, a release, an expired lease, an operator's
+order, a suspension), nor is the end of a suspension, which returns the task to the status it had before. Nor is a
+change of assignee in the queue.
 """
 
 from __future__ import annotations
