@@ -32,7 +32,7 @@ assert not too_many, too_many
 """
 
 nox.needs_version = ">=2026.10"
-nox.options.sessions = ["lint", "types", "unit", "contract"]
+nox.options.sessions = ["lint", "types", "unit", "contract", "real_time"]
 
 
 @nox.session
@@ -66,10 +66,19 @@ def unit(session: nox.Session) -> None:
 @nox.session
 def contract(session: nox.Session) -> None:
     """
-    Do all stores, dialects and processes keep their promises? Starts a PostgreSQL.
+    Do all stores and dialects keep their promises? Starts a PostgreSQL.
     """
     session.install("-e", ".[postgres,redis,testing]", *TESTS)
-    session.run("pytest", "tests", "--ignore=tests/unit", *session.posargs)
+    session.run("pytest", "tests", "--ignore=tests/unit", "-m", "not real_time", *session.posargs)
+
+
+@nox.session
+def real_time(session: nox.Session) -> None:
+    """
+    Do server processes keep them, when they are killed or frozen, and with slow clients? Starts a PostgreSQL.
+    """
+    session.install("-e", ".[postgres,redis,testing]", *TESTS)
+    session.run("pytest", "tests", "-m", "real_time", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

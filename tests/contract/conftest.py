@@ -36,7 +36,26 @@ INTERLEAVED = "interleaved"
 """The memory store with pauses, for suites that race; they ask for it themselves."""
 
 
-@pytest.fixture(scope="session", params=STORES)
+API_DRIVERS = {"boards", "fleet"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """
+    Choose the stores of a test. A test of an API, which is one with a driver, runs in memory; any other runs on every
+    store. The markers `every_store` and `one_store` say otherwise.
+    """
+    marks = list(metafunc.definition.iter_markers())  # a function's own come before those of its module
+    if "store_url" not in metafunc.fixturenames or any(
+        mark.name == "parametrize" and mark.args[0] == "store_url" for mark in marks
+    ):
+        return
+    default = "one_store" if API_DRIVERS.intersection(metafunc.fixturenames) else "every_store"
+    chosen = next((mark.name for mark in marks if mark.name in ("one_store", "every_store")), default)
+    stores = STORES if chosen == "every_store" else STORES[:1]
+    metafunc.parametrize("store_url", stores, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     Where a store keeps its rows: nowhere, in a file, or on a server.

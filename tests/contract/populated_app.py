@@ -6,7 +6,7 @@ What may be called is read off the endpoint tables, so whatever is added joins t
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -157,13 +157,25 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         yield PopulatedApp(app, world, token, known)
 
 
+async def nothing_more(made: PopulatedApp) -> None:
+    """
+    Plant nothing beside the one of everything.
+    """
+
+
 @define
 class SharedApp:
     """
     One of everything for many tests: it is made anew after a test that changed something, and not before.
+
+    Args:
+        plant: Adds to what was made.
+        planted: What it returned.
     """
 
     ports: Ports
+    plant: Callable[[PopulatedApp], Awaitable[Any]] = nothing_more
+    planted: Any = None
     open: AsyncExitStack = field(factory=AsyncExitStack)
     made: PopulatedApp | None = None
     position: int = 0
@@ -176,6 +188,7 @@ class SharedApp:
         if made is None or self.position != await made.head():
             await self.open.aclose()
             made = self.made = await self.open.enter_async_context(populated_app(await make_world(self.ports)))
+            self.planted = await self.plant(made)
             self.position = await made.head()
         return made
 

@@ -26,6 +26,8 @@ from tests.contract.server_commands import run, serving, tree
 from tests.contract.visitor import Visitor
 from tests.contract.webhook_secrets import GIVEN, made, opened
 
+pytestmark = pytest.mark.real_time
+
 WORDS = "correct horse battery staple"
 OFF = {"MC_DISABLE_RATE_LIMIT": "1"}
 

@@ -4,6 +4,8 @@ One agent, its signs of life, and the roster that agents see, through the Boards
 
 from uuid import uuid4
 
+import pytest
+
 from tests.contract.boards_driver import refusal
 
 AGENTS = "/api/v1/agents"
@@ -58,6 +60,7 @@ async def test_a_person_makes_who_is_new(boards):
     assert (422, "board_id is required") == refusal(await boards.call("POST", f"{AGENTS}/heartbeat", {"name": "new"}))
 
 
+@pytest.mark.every_store
 async def test_a_name_of_another_board_is_taken(boards, world):
     """
     Nobody is moved by a sign of life.
@@ -152,6 +155,7 @@ async def test_an_agent_moves_between_a_board_and_all(boards, world):
     assert [False, True, True, False] == [each["is_gateway_main"] for each in (moved, main, still, back)]
 
 
+@pytest.mark.every_store
 async def test_a_removed_agent_leaves_its_work_behind(boards):
     """
     What it had in hand is nobody's; removing it again is fine.

@@ -90,6 +90,7 @@ async def test_an_agent_needs_a_board_that_there_is(boards):
     assert (404, "Board not found") == refusal(unknown)
 
 
+@pytest.mark.every_store
 async def test_a_name_is_taken_whatever_its_case(boards, world):
     await boards.agent("Ada")
     other = await world.another_board()
@@ -135,6 +136,7 @@ async def test_a_token_is_shown_once(boards):
     assert 2 == (await boards.got("GET", "/api/v1/agents"))["total"]
 
 
+@pytest.mark.every_store
 async def test_agents_come_newest_first_and_are_filtered(boards, world):
     other = await world.another_board()
     ada = await boards.agent()
@@ -213,6 +215,7 @@ async def test_a_heartbeat_is_one_write(boards, world):
     assert 1 == (await world.facts()).count("agent.status_changed")
 
 
+@pytest.mark.every_store
 async def test_a_repeated_heartbeat_counts_once(boards, clock):
     token, key = (await boards.agent())["agent_token"], {"idempotency-key": "k"}
     first = await boards.got("POST", "/api/v1/agent/heartbeat", agent=token, **key)

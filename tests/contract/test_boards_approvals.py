@@ -242,6 +242,7 @@ async def test_only_people_decide(boards: BoardsDriver, team: Team) -> None:
     assert "pending" == (await boards.got("PATCH", one, {}))["status"]
 
 
+@pytest.mark.every_store
 async def test_an_approval_is_found_on_its_board_only(boards: BoardsDriver, world: World) -> None:
     """
     Whatever else is wrong.
@@ -260,6 +261,7 @@ async def test_an_approval_is_found_on_its_board_only(boards: BoardsDriver, worl
             assert (403, "Forbidden") == refusal(answer)
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("half", [True, False])
 async def test_lists_go_from_the_newest_by_status(boards: BoardsDriver, half: bool) -> None:
     """
@@ -339,6 +341,7 @@ async def test_a_lead_accepts_what_was_approved(boards: BoardsDriver, team: Team
     assert (409, "done", "done") == (refused[0], done["status"], (await task_in_list(boards, task))["status"])
 
 
+@pytest.mark.every_store
 async def test_a_removed_task_leaves_its_approvals_to_others(boards: BoardsDriver) -> None:
     """
     The next one is the first then; an approval of that task alone goes with it.
@@ -355,6 +358,7 @@ async def test_a_removed_task_leaves_its_approvals_to_others(boards: BoardsDrive
     )  # fmt: skip
 
 
+@pytest.mark.every_store
 async def test_a_snapshot_shows_approvals_and_counts_them(boards: BoardsDriver) -> None:
     """
     On the board and on every task, also when they were shown before.
@@ -376,6 +380,7 @@ async def test_a_snapshot_shows_approvals_and_counts_them(boards: BoardsDriver) 
     assert 2 == (await boards.got("GET", path(boards)))["total"]
 
 
+@pytest.mark.every_store
 async def test_a_snapshot_counts_what_it_does_not_show(boards: BoardsDriver) -> None:
     """
     It shows the newest two hundred.

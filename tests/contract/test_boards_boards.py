@@ -151,6 +151,7 @@ async def test_names_may_be_empty_and_slugs_may_repeat(boards):
     assert first["id"] != second["id"]
 
 
+@pytest.mark.every_store
 async def test_boards_come_by_name_and_then_newest_first(boards):
     made = [await boards.got("POST", "/api/v1/boards", NEW | {"name": name}) for name in ("beta", "Alpha", "BETA")]
     listed = await boards.got("GET", "/api/v1/boards?limit=3&offset=0")
@@ -161,6 +162,7 @@ async def test_boards_come_by_name_and_then_newest_first(boards):
     assert [] == (await boards.got("GET", "/api/v1/boards?offset=50"))["items"]
 
 
+@pytest.mark.every_store
 async def test_boards_are_filtered_by_gateway_and_group(boards, world):
     own = built_in_gateway(world.me.organization)
     totals = [
@@ -202,6 +204,7 @@ async def test_an_update_changes_what_it_names(boards, clock):
     assert made | expected == changed == await boards.got("GET", path)
 
 
+@pytest.mark.every_store
 async def test_a_board_goes_with_its_tasks_and_agents(boards):
     made = await boards.got("POST", "/api/v1/boards", NEW)
     path = f"/api/v1/boards/{made['id']}"

@@ -24,6 +24,8 @@ from tests.contract.conftest import World
 from tests.contract.issuer_app import IssuerApp, issuer_app
 from tests.local_clerk import SECRET, LocalClerk, clerk_user, local_clerk
 
+pytestmark = pytest.mark.one_store
+
 ME, MINE = "/api/v1/users/me", "/api/v1/organizations/me"
 
 

@@ -46,6 +46,7 @@ async def test_an_agent_comments_on_any_task_of_its_board_under_its_own_name(boa
     assert ada["id"] == (await said(boards, task, agent=ada["agent_token"]))["agent_id"]
 
 
+@pytest.mark.every_store
 async def test_comments_come_oldest_first_in_pages(boards: BoardsDriver) -> None:
     task, other = await boards.task(), await boards.task()
     made = [await said(boards, task, str(n)) for n in range(4)]

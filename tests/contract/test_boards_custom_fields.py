@@ -115,6 +115,7 @@ async def test_a_key_belongs_to_one_field(boards):
     assert (409, "Field key already exists in this organization.") == refusal(await refused(boards))
 
 
+@pytest.mark.every_store
 async def test_fields_are_listed_by_label(boards, world):
     """
     Whatever its case, with their boards in order.
@@ -159,6 +160,7 @@ async def test_what_cannot_change_is_refused(boards, body, place, said):
     assert ("value_error", place, f"Value error, {said}") == field_refusal(answer)
 
 
+@pytest.mark.every_store
 async def test_a_task_shows_every_field_of_its_board(boards, fleet, world):
     """
     The value it has, else the default; whoever made it, and wherever it is shown.
@@ -221,6 +223,7 @@ async def test_required_values_are_missed_by_name(boards):
     await patched(boards, task, {"custom_field_values": {"b": "1", "z": "2"}})
 
 
+@pytest.mark.every_store
 async def test_a_field_goes_when_no_task_has_a_value_of_it(boards):
     field = await a_field(boards)
     task = await boards.task(custom_field_values={"size": "S"})

@@ -50,6 +50,7 @@ async def test_a_wrong_field_is_named(boards, body, loc):
     assert loc == field_refusal(await boards.call("POST", GROUPS, body))[1]
 
 
+@pytest.mark.every_store
 async def test_boards_join_and_leave_groups(boards):
     group = await made(boards)
     board = await boards.got("POST", "/api/v1/boards", NEW | {"board_group_id": group["id"]})
@@ -76,6 +77,7 @@ async def grouped(boards):
     return group, token, lead["agent_id"], worker
 
 
+@pytest.mark.every_store
 async def test_a_groups_agents_are_woken_as_often_as_is_said(boards):
     group, _, lead, worker = await grouped(boards)
     path, body = f"{GROUPS}/{group['id']}/heartbeat", {"every": "5m"}

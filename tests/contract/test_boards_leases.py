@@ -202,6 +202,7 @@ async def test_a_cancelled_run_ends_when_it_is_acknowledged(boards, ada):
     assert 409 == refusal(late)[0]
 
 
+@pytest.mark.every_store
 async def test_stolen_work_is_lost_at_once_and_goes_to_whom_it_was_given(boards, ada):
     task = await boards.task()
     lease = {"lease": (await ada.claim())["lease"]["lease"]}
@@ -377,6 +378,7 @@ async def test_a_lapsed_lease_is_lost_and_the_work_comes_back(boards, ada, clock
     assert names_of(RunRead) == runs["items"][0].keys()
 
 
+@pytest.mark.every_store
 async def test_runs_come_in_pages(boards, ada):
     task = await boards.task()
     for _ in range(3):

@@ -68,6 +68,7 @@ async def test_chat_of_a_person_has_the_name_it_prefers(boards: BoardsDriver) ->
     ]  # fmt: skip
 
 
+@pytest.mark.every_store
 async def test_memory_comes_newest_first_in_pages(boards: BoardsDriver) -> None:
     made = [await told(boards, str(n), tags=["chat"] if n % 2 else None) for n in range(5)]
     page, after, chat, rest = [

@@ -17,6 +17,8 @@ from mission_core.values import micros
 from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
 
+pytestmark = pytest.mark.every_store
+
 PATH = "/api/v1/metrics/dashboard"
 SERIES = ("throughput", "cycle_time", "error_rate", "wip")
 

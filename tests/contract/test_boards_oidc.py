@@ -27,6 +27,8 @@ from tests.contract.conftest import World
 from tests.contract.issuer_app import AUDIENCE, DOTTED, KEY, SHAPED, IssuerApp, issuer_app
 from tests.local_issuer import OTHER, local_issuer
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture
 async def office(world: World) -> AsyncIterator[IssuerApp]:

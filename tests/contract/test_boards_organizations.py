@@ -59,6 +59,7 @@ async def test_who_founds_an_organization_owns_it_and_acts_in_it(boards):
     assert {"organization.founded", "member.joined", "board.created", "agent.created"} == set(kinds)
 
 
+@pytest.mark.every_store
 async def test_no_two_organizations_are_called_alike(boards):
     """
     Whatever the case of letters; and none is called nothing.
@@ -99,6 +100,7 @@ async def test_one_acts_in_the_organization_one_chose(boards):
     assert (403, "No org access") == refusal(await boards.call("PATCH", active, {"organization_id": made["id"]}))
 
 
+@pytest.mark.every_store
 async def test_members_are_listed_by_address_and_name(boards):
     """
     Without their boards, which are told of one at a time.
@@ -262,6 +264,7 @@ async def test_a_board_of_another_organization_is_not_granted(boards, elsewhere)
     assert 0 == (await boards.got("GET", INVITES))["total"]
 
 
+@pytest.mark.every_store
 async def test_invites_wait_newest_first_until_they_are_taken_back(boards, clock):
     """
     Each with a token of its own, also for one address.
@@ -400,6 +403,7 @@ async def test_an_organization_ends_for_its_owner_alone(boards):
     assert made not in {each.id for each in found}
 
 
+@pytest.mark.every_store
 async def test_who_deletes_their_account_is_gone(boards):
     """
     With the organizations they are alone in, and from those of others.

@@ -5,6 +5,8 @@ The caller as a person and a member, through the Boards API.
 import asyncio
 from uuid import uuid4
 
+import pytest
+
 from mission_core.accounts.profiles import UpdateProfile, update_profile
 from tests.contract.boards_driver import refusal
 
@@ -51,6 +53,7 @@ async def test_a_profile_that_changed_meanwhile_is_left_alone(boards):
     assert "One" == (await boards.got("GET", ME))["notes"]
 
 
+@pytest.mark.every_store
 async def test_two_first_changes_at_once_are_both_kept(boards):
     """
     Whoever is slower finds the other's there.

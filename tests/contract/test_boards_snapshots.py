@@ -14,6 +14,8 @@ from mission_core.tasks.use_cases import update_task as change_task
 from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.boards_examples import OTHER
 
+pytestmark = pytest.mark.every_store
+
 
 async def snapshot(boards, **more):
     return await boards.got("GET", f"/api/v1/boards/{boards.board}/snapshot", **more)

@@ -2,6 +2,8 @@
 Tags in the Boards API, and what the Fleet API shows of them.
 """
 
+import pytest
+
 from mission_http.boards.tags import TagRead
 from tests.contract.boards_driver import field_refusal, refusal
 from tests.contract.boards_examples import NOWHERE, names_of, patched
@@ -82,6 +84,7 @@ async def test_a_change_must_change_something_and_null_only_what_can_be_null(boa
         assert ("string_type", ["body", name]) == answer[:2]
 
 
+@pytest.mark.every_store
 async def test_tags_are_listed_by_name_with_their_tasks_counted(boards):
     """
     Whatever the case of the name, in pages with an exact total.
@@ -117,6 +120,7 @@ async def test_a_task_shows_its_tags_everywhere(boards):
     assert [ref(a)] == taken["task"]["tags"]
 
 
+@pytest.mark.every_store
 async def test_a_removed_tag_is_on_no_task(boards):
     tag = await a_tag(boards)
     task = await boards.task(tag_ids=[tag["id"]])
@@ -142,6 +146,7 @@ async def test_an_agent_sees_the_tags_its_tasks_may_have(boards, world):
     assert 401 == (await boards.call("GET", place.format(boards.board))).status
 
 
+@pytest.mark.every_store
 async def test_a_tag_shows_its_name_through_the_other_api(boards, fleet):
     """
     Before the task's own words; renamed, under its new name, and removed, not at all.

@@ -178,6 +178,7 @@ async def test_an_unfit_idempotency_key_is_named(boards):
     assert ["header", "Idempotency-Key"] == field_refusal(answer)[1]
 
 
+@pytest.mark.every_store
 async def test_tasks_come_newest_first_in_pages(boards):
     made = [(await boards.task(f"{n}"))["id"] for n in range(5)]
     page = await boards.got("GET", f"{boards.tasks}?limit=2&offset=1")
@@ -187,6 +188,7 @@ async def test_tasks_come_newest_first_in_pages(boards):
     assert 200 == (await boards.got("GET", boards.tasks))["limit"]
 
 
+@pytest.mark.every_store
 async def test_a_list_goes_on_after_the_last_one_seen(boards):
     """
     By its number; the total is that of all.
@@ -203,6 +205,7 @@ async def test_a_list_shows_the_tasks_of_its_board_only(boards, world):
     assert 0 == (await boards.got("GET", boards.tasks))["total"]
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("status", Status)
 async def test_every_core_status_shows_as_one_of_four_and_is_found_by_it(boards, world, status):
     """
@@ -234,6 +237,7 @@ async def test_an_unknown_status_is_refused(boards, status):
     assert (422, "Unsupported task status filter.") == refusal(answer)
 
 
+@pytest.mark.every_store
 async def test_tasks_are_filtered_by_assignee(boards):
     agent, other = await boards.agent(), await boards.agent("bob")
     mine = await boards.task(assigned_agent_id=agent["id"])
@@ -273,6 +277,7 @@ async def test_what_was_made_elsewhere_names_no_user(boards, world):
     assert shown["created_by_user_id"] is None
 
 
+@pytest.mark.every_store
 async def test_a_task_is_removed(boards):
     first = await boards.task("First")
     second = await boards.task("Second", depends_on_task_ids=[first["id"]])

@@ -85,6 +85,7 @@ async def test_a_webhook_has_the_address_that_people_use(world: World) -> None:
     assert f"https://mission.example.com{webhook['endpoint_path']}" == webhook["endpoint_url"]
 
 
+@pytest.mark.every_store
 async def test_webhooks_come_newest_first_in_pages(boards: BoardsDriver) -> None:
     hooks_made = [await made(boards, description=str(n)) for n in range(4)]
     page = await boards.got("GET", f"{hooks(boards)}?limit=2&offset=1")
@@ -156,6 +157,7 @@ async def test_what_comes_in_is_for_an_agent_of_the_board(boards: BoardsDriver, 
         assert (422, ELSEWHERE) == refusal(await boards.call("PATCH", webhook["endpoint_path"], body))
 
 
+@pytest.mark.every_store
 async def test_a_webhook_forgets_an_agent_that_is_removed(boards: BoardsDriver) -> None:
     ada = await boards.agent("ada")
     webhook = await made(boards, agent_id=ada["id"])
@@ -256,6 +258,7 @@ async def test_an_agent_reads_payloads_of_its_own_board(boards: BoardsDriver, wo
     assert came == main
 
 
+@pytest.mark.every_store
 async def test_payloads_come_newest_first_in_pages(boards: BoardsDriver) -> None:
     webhook, another = await made(boards), await made(boards)
     came = [await taken(boards, webhook, str(n).encode()) for n in range(4)]

@@ -287,6 +287,7 @@ async def test_a_worker_says_something_about_a_review(boards, team, clock):
     assert "review" == (await team.ada.does(task, status="review", comment="Look"))["status"]
 
 
+@pytest.mark.every_store
 async def test_what_a_worker_said_since_it_started_counts_in_a_review(boards, team, clock):
     await set_rules(boards, comment_required_for_review=True)
     task = await boards.task()

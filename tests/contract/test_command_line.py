@@ -20,6 +20,8 @@ from mission_adapters.sql.migrations import HEAD
 from tests.contract.database_relay import relay_to
 from tests.contract.postgres_faults import read_only
 
+pytestmark = pytest.mark.real_time
+
 NOBODY = 65534
 
 

@@ -17,9 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import define, field
 
 from tests.contract.server_process import Server, served
+
+pytestmark = pytest.mark.real_time
 
 HOLDERS, EDITORS, COMPLETIONS = 4, 4, 100
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.documentation import ROOT, section
 
+pytestmark = pytest.mark.real_time
+
 DIFF = re.compile(r"```diff\n--- (\S+)\n(.*?)```", re.DOTALL)
 NEW_FILE = re.compile(r"^`(\S+\.py)`(?: is new)?:\n\n```python\n(.*?)```", re.DOTALL | re.MULTILINE)
 PYTEST = re.compile(r"^pytest (.+)$", re.MULTILINE)

@@ -21,6 +21,8 @@ from tests.contract.nginx import CERTIFICATES, NAME, PROGRAM, Nginx, around, cer
 from tests.contract.server_commands import run, serving
 from tests.documentation import ROOT, environment, sample, samples
 
+pytestmark = pytest.mark.real_time
+
 PAGE = "docs/deployment.md"
 KEY = "an-api-key-of-the-deployment"
 CLIENT = "127.0.0.2"

@@ -13,6 +13,8 @@ from tests.contract.chromium import Tab, opened, with_chromium
 from tests.contract.populated_app import DIALECTS
 from tests.contract.server_commands import serving
 
+pytestmark = pytest.mark.real_time
+
 PATHS = "[...document.querySelectorAll('.opblock-summary-path')].map(path => path.dataset.path)"
 HEALTH = "#operations-health-healthz_healthz_get"
 

@@ -39,6 +39,7 @@ def free() -> str:
         return str(probe.getsockname()[1])
 
 
+@pytest.mark.real_time
 def test_before_the_first_start_all_is_well_and_nothing_is_made(tmp_path: Path, free: str) -> None:
     """
     With nothing set, which is enough.
@@ -50,6 +51,7 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(tmp_path: Path, 
     assert {} == tree(tmp_path)
 
 
+@pytest.mark.real_time
 def test_after_a_first_start_all_is_well_and_nothing_is_changed(tmp_path: Path, free: str) -> None:
     """
     Looking leaves no trace beside the database or in it.
@@ -66,6 +68,7 @@ def test_after_a_first_start_all_is_well_and_nothing_is_changed(tmp_path: Path, 
     assert before == tree(tmp_path)
 
 
+@pytest.mark.real_time
 def test_a_problem_is_told_to_whoever_called(tmp_path: Path, free: str) -> None:
     """
     By the exit code, to a person and to a program.
@@ -78,6 +81,7 @@ def test_a_problem_is_told_to_whoever_called(tmp_path: Path, free: str) -> None:
     assert not json.loads(told.stdout)["ok"]
 
 
+@pytest.mark.real_time
 def test_beside_a_server_that_is_up_all_is_well(tmp_path: Path) -> None:
     """
     Its own port is not taken from it.
@@ -89,6 +93,7 @@ def test_beside_a_server_that_is_up_all_is_well(tmp_path: Path) -> None:
     assert "listens there already" in findings["port", f"127.0.0.1:{port}"].found
 
 
+@pytest.mark.real_time
 def test_beside_a_server_over_another_database_it_is_told(tmp_path: Path) -> None:
     """
     Whether this one has none yet, or one that nobody has open.
@@ -261,6 +266,7 @@ def test_of_settings_of_an_issuer_that_are_refused_it_is_told_what_to_set(
     assert [] == [each.found for each in findings.values() if "LOCAL_AUTH_TOKEN" in each.found]
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("environment", "check"),
     [
@@ -351,6 +357,7 @@ def test_a_database_of_an_unknown_revision_is_a_problem(revision: str, advice: s
     assert advice in found.advice
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(("overlap", "words"), [(0, "and is refused"), (3600, "and works until")])
 def test_a_key_that_was_replaced_is_told(overlap: int, words: str, tmp_path: Path) -> None:
     """
@@ -409,6 +416,7 @@ def test_no_secret_is_shown(url: str, tmp_path: Path) -> None:
     assert [] == [secret for secret in (*kept, *given.values(), "sesame", "same@", "se/", "me:") if secret in shown]
 
 
+@pytest.mark.real_time
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     """
     There is nothing to look at then, which is no finding.
@@ -419,6 +427,7 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     assert done.stderr.startswith("mission-control: --url: ")
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("host", "environment", "warns"),
     [

@@ -17,6 +17,8 @@ from mission_http.settings import settings_from
 from tests.contract.test_secret_fingerprint import GIVEN, executed, made, opened
 from tests.documentation import sample, samples
 
+pytestmark = pytest.mark.real_time
+
 HERE = "127.0.0.1:8000"
 TOOLS = Path(sys.executable).parent
 

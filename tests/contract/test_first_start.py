@@ -15,6 +15,8 @@ from tests.contract.browser import PASSWORD
 from tests.contract.server_commands import NOWHERE, run, serving
 from tests.contract.visitor import Visitor
 
+pytestmark = pytest.mark.real_time
+
 ADMIN = {"username": "ada", "password": PASSWORD}
 PROXIED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Host": "mission.example.com"}
 

@@ -12,6 +12,8 @@ from mission_core.tasks.comment_creation import AddComment, add_comment
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal, without
 
+pytestmark = pytest.mark.every_store
+
 NOT_YOURS = {
     "attribution": (403, "Forbidden: attribution is self-scope by default. Admin can use ?privileged=1 override."),
     "diagnostics": (403, "Diagnostics are self-scoped. Use privileged=1 with admin role for cross-agent access."),

@@ -171,6 +171,7 @@ async def test_who_expects_another_version_is_told_so(fleet: FleetDriver, method
     assert 200 == (await fleet.call(method, path, body, if_match=f'"{before["version"]}"')).status
 
 
+@pytest.mark.every_store
 async def test_a_hidden_agent_is_found_and_not_listed(fleet: FleetDriver) -> None:
     """
     Until it is shown again.
@@ -187,6 +188,7 @@ async def test_a_hidden_agent_is_found_and_not_listed(fleet: FleetDriver) -> Non
     assert [NOBODY] * 2 == [refusal(await fleet.call(method, "/agents/no/hide")) for method in ("POST", "DELETE")]
 
 
+@pytest.mark.every_store
 async def test_a_deleted_agent_is_gone_and_its_tasks_are_open_to_everybody(fleet: FleetDriver) -> None:
     """
     What waited for it, and what it worked on; its key is nobody's.

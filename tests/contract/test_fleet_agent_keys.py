@@ -10,6 +10,7 @@ from mission_adapters.testing import ManualClock
 from tests.contract.fleet_driver import FleetDriver, refusal, without
 
 
+@pytest.mark.every_store
 async def test_a_key_is_shown_once_and_listed_without_its_secret(fleet: FleetDriver) -> None:
     ada, _ = await fleet.agent("ada")
     made = await fleet.got("POST", "/agents/ada/keys", {"name": " ci ", "scopes": ["operator", "x", "operator"]}, 201)

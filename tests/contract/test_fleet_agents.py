@@ -119,6 +119,7 @@ async def test_a_wrong_value_of_an_agent_is_refused_by_the_name_of_its_field(
     assert [field] == wrong_fields(await fleet.call("POST", "/agents", {"name": "ada", "role": "x", field: value}))
 
 
+@pytest.mark.every_store
 async def test_agents_are_listed_newest_first_with_their_work(fleet: FleetDriver) -> None:
     await fleet.agent("ada")
     await fleet.agent("Bob")
@@ -133,6 +134,7 @@ async def test_agents_are_listed_newest_first_with_their_work(fleet: FleetDriver
     ]
 
 
+@pytest.mark.every_store
 async def test_agents_can_be_filtered_by_what_they_show(fleet: FleetDriver, clock: ManualClock) -> None:
     await fleet.agent("made", status="busy")
     await fleet.agent("unseen")
@@ -160,6 +162,7 @@ async def test_the_built_in_agent_is_hidden(fleet: FleetDriver) -> None:
     assert [1] == [agent["hidden"] for agent in shown["agents"]]
 
 
+@pytest.mark.every_store
 async def test_an_agent_is_found_by_number_or_name(fleet: FleetDriver) -> None:
     made, _ = await fleet.agent("Ada")
     paths = ("Ada", "ada", str(made["id"]), f"{made['id']}e0", hex(made["id"]), f"{made['id']}.0")

@@ -80,6 +80,7 @@ async def test_a_comment_reads_back_as_it_was_answered(fleet: FleetDriver, clock
     assert {"comments": [made], "total": 1} == await fleet.got("GET", f"/tasks/{task['id']}/comments")
 
 
+@pytest.mark.every_store
 async def test_replies_stand_below_what_they_answer_oldest_first(fleet: FleetDriver) -> None:
     task, other = await fleet.task(), await fleet.task()
     first = await said(fleet, task, "1")
@@ -198,6 +199,7 @@ async def test_whom_nobody_knows_cannot_be_called(fleet: FleetDriver) -> None:
     assert "ask me@example.com" == (await fleet.task(description="ask me@example.com"))["description"]
 
 
+@pytest.mark.every_store
 async def test_a_task_of_nobody_goes_to_the_first_agent_that_is_called(fleet: FleetDriver, world: World) -> None:
     await a_person(world, "carl")
     for name in ("ada", "bob"):
@@ -246,6 +248,7 @@ async def test_what_a_runtime_prints_must_be_keepable_too(fleet: FleetDriver) ->
         assert ["content"] == wrong_fields(await fleet.call("POST", f"/tasks/{task['id']}/comments", body))
 
 
+@pytest.mark.every_store
 async def test_who_can_be_called_is_listed_people_first(fleet: FleetDriver, world: World) -> None:
     for login, name in (("zoe", "Zoe Z"), ("Carl", None)):
         await a_person(world, login, name)

@@ -12,6 +12,8 @@ from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over
 from tests.unit.http.platform.sample_app import Answer
 
+pytestmark = pytest.mark.one_store
+
 HOST, ALLOWED, PROXY = "mission.example.com", "https://app.example.com", "10.0.0.1"
 FOREIGN = [
     "https://evil.example",

@@ -4,6 +4,7 @@ Branches of tasks in the Fleet API.
 
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from mission_core.tasks.github_links import GitHubLinks
@@ -69,6 +70,7 @@ async def test_making_a_branch_needs_github(fleet: FleetDriver, world: World) ->
     assert before == len(await world.facts())
 
 
+@pytest.mark.every_store
 async def test_a_branch_is_found_by_its_task(fleet: FleetDriver) -> None:
     _, token = await fleet.agent("ada")
     own, other = await fleet.task(assigned_to="ada"), await fleet.task()

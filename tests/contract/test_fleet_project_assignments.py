@@ -85,6 +85,7 @@ async def test_a_repeated_assignment_is_answered_alike(fleet: FleetDriver) -> No
     assert [201, 201, 422] == [answer.status for answer in (*answers, other)]
 
 
+@pytest.mark.every_store
 async def test_a_projects_tasks_are_all_listed_newest_first(fleet: FleetDriver) -> None:
     """
     Unless a part is asked for.
@@ -104,6 +105,7 @@ async def test_a_projects_tasks_are_all_listed_newest_first(fleet: FleetDriver) 
     assert ["limit"] == wrong_fields(await fleet.call("GET", f"{place}?limit=x"))
 
 
+@pytest.mark.every_store
 async def test_a_deleted_project_is_archived(fleet: FleetDriver) -> None:
     """
     It is there, and takes no new work; unless its version is another than was expected.
@@ -119,6 +121,7 @@ async def test_a_deleted_project_is_archived(fleet: FleetDriver) -> None:
     assert {"success": True, "mode": "archive"} == await fleet.got("DELETE", place)
 
 
+@pytest.mark.every_store
 async def test_a_project_that_is_deleted_for_good_leaves_its_tasks_to_the_general_one(fleet: FleetDriver) -> None:
     """
     With the numbers they have, and the leases on them.

@@ -33,6 +33,7 @@ async def test_a_project_has_defaults_for_all_that_is_not_said(fleet: FleetDrive
     } == without(project, "id", "created_at", "updated_at", "version")  # fmt: skip
 
 
+@pytest.mark.every_store
 async def test_a_project_reads_back_with_its_counts(fleet: FleetDriver) -> None:
     project = await made(
         fleet, description="d", ticketPrefix="a-b 1", github_repo="x/y", deadline=5, color="red",
@@ -75,6 +76,7 @@ async def test_a_repeat_makes_one_project(fleet: FleetDriver) -> None:
     assert (201, first.json) == (second.status, second.json)
 
 
+@pytest.mark.every_store
 async def test_projects_are_listed_by_name(fleet: FleetDriver) -> None:
     for name in ("beta", "Alpha"):
         await made(fleet, name)
@@ -151,6 +153,7 @@ async def test_the_general_project_stays(fleet: FleetDriver) -> None:
     assert (400, "Default project cannot be archived") == refusal(answer)
 
 
+@pytest.mark.every_store
 async def test_a_prefix_that_is_taken_or_empty_is_refused(fleet: FleetDriver) -> None:
     place = f"/projects/{(await made(fleet))['id']}"
 

@@ -14,6 +14,8 @@ from mission_core.values import micros
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, fleet_over, refusal, wrong_fields
 
+pytestmark = pytest.mark.every_store
+
 HOUR = 3600
 
 

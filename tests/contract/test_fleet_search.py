@@ -12,6 +12,8 @@ from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wor
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
+pytestmark = pytest.mark.every_store
+
 
 async def test_what_is_found_is_told_with_where_it_stands(fleet: FleetDriver) -> None:
     agent, _ = await fleet.agent("shipper")

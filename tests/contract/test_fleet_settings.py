@@ -32,6 +32,7 @@ async def test_what_clients_know_is_listed_with_its_default(fleet: FleetDriver) 
         group]] + answer["grouped"]["general"] + answer["grouped"]["onboarding"]  # fmt: skip
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 async def test_what_is_set_is_listed_as_text(fleet: FleetDriver, clock: Any, method: str) -> None:
     """

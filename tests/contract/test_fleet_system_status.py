@@ -80,6 +80,7 @@ async def test_other_actions_need_a_key(fleet: FleetDriver, action: str, fields:
     assert (401, "Unauthorized") == refusal(answer)
 
 
+@pytest.mark.every_store
 async def test_the_dashboard_counts_what_the_store_keeps(fleet: FleetDriver, store_url: str) -> None:
     await fleet.agent("ada")
     await fleet.agent("bob")

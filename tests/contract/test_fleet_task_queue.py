@@ -27,6 +27,7 @@ async def run_states(fleet: FleetDriver, task: int) -> list[str]:
     return [run["state"] for run in (await fleet.got("GET", f"/tasks/{task}/runs"))["runs"]]
 
 
+@pytest.mark.every_store
 async def test_a_poll_hands_out_the_next_task_and_then_goes_on_with_it(fleet: FleetDriver, clock: ManualClock) -> None:
     made = await fleet.task(priority="low", tags=["a"], metadata={"b": 1})
     first, second = [await fleet.got("GET", "/tasks/queue?agent=ada") for _ in range(2)]
@@ -48,6 +49,7 @@ async def test_with_nothing_to_do_a_poll_is_empty(fleet: FleetDriver) -> None:
     assert ("no_tasks_available", None) == await poll(fleet)
 
 
+@pytest.mark.every_store
 async def test_the_queue_spans_all_projects_in_its_order(fleet: FleetDriver) -> None:
     made = [
         await fleet.task(priority="medium"),
@@ -149,6 +151,7 @@ async def test_a_head_request_takes_nothing(fleet: FleetDriver) -> None:
     assert 400 == (await fleet.call("HEAD", "/tasks/queue")).status
 
 
+@pytest.mark.every_store
 async def test_polls_at_once_hand_out_each_task_once(fleet: FleetDriver) -> None:
     made = {(await fleet.task())["id"] for _ in range(5)}
     polled = await asyncio.gather(*(poll(fleet, f"agent=a{i % 7}") for i in range(14)))

@@ -189,6 +189,7 @@ async def test_an_idempotency_key_is_checked(fleet: FleetDriver) -> None:
     assert ["Idempotency-Key"] == wrong_fields(await fleet.call("POST", "/tasks", {"title": "x"}, idempotency_key=" "))
 
 
+@pytest.mark.every_store
 async def test_tasks_are_listed_newest_first_in_pages(fleet: FleetDriver) -> None:
     ids = [(await fleet.task(str(n)))["id"] for n in range(5)]
     page = await fleet.got("GET", "/tasks?limit=2&offset=2")
@@ -240,6 +241,7 @@ async def test_a_number_that_is_none_is_refused_by_name(fleet: FleetDriver, name
     assert [name] == wrong_fields(await fleet.call("GET", f"/tasks?{name}={value}"))
 
 
+@pytest.mark.every_store
 async def test_a_list_can_be_filtered(fleet: FleetDriver) -> None:
     one = await fleet.task("one", assigned_to="bob", priority="low")
     two = await fleet.task("two", project_id=999_999)
@@ -260,6 +262,7 @@ async def test_a_task_is_found_by_the_number_its_path_begins_with(fleet: FleetDr
     assert made == (await fleet.got("GET", f"/tasks/{made['id']}abc"))["task"]
 
 
+@pytest.mark.every_store
 async def test_a_task_is_found_by_its_uuid_too(fleet: FleetDriver, world: World) -> None:
     task = await world.task()
 
@@ -354,6 +357,7 @@ async def test_other_rules_say_what_they_want(fleet: FleetDriver) -> None:
     assert "done" == (await fleet.got("PUT", place, {"status": "done"}))["task"]["status"]
 
 
+@pytest.mark.every_store
 async def test_many_tasks_move_at_once(fleet: FleetDriver) -> None:
     one, two = [(await fleet.task())["id"] for _ in range(2)]
     moves = [{"id": one, "status": "done"}, {"id": 999_999, "status": "done"}, {"id": two, "status": "inbox"}]
@@ -433,6 +437,7 @@ async def test_a_change_that_expects_another_version_is_refused(fleet: FleetDriv
     assert 200 == (await fleet.call("PUT", place, {"title": "x"}, if_match=f'"{made["version"]}"')).status
 
 
+@pytest.mark.every_store
 async def test_a_deleted_task_is_gone(fleet: FleetDriver) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
 

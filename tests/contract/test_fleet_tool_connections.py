@@ -34,6 +34,7 @@ async def test_a_connected_agent_is_told_where_to_go_on(fleet: FleetDriver) -> N
     assert 200 == (await fleet.call("GET", f"/agents/{number}/heartbeat", key=first["agent_token"])).status
 
 
+@pytest.mark.every_store
 async def test_connections_are_all_listed(fleet: FleetDriver, clock: Any) -> None:
     """
     Newest first, unless a part is asked for; a heartbeat is noted with the one it came through.

@@ -73,6 +73,7 @@ async def test_a_new_workspace_is_whole_and_the_local_users(owned: FleetDriver, 
     assert ("owner", True, True) == (owner.role, owner.all_boards_read, owner.all_boards_write)
 
 
+@pytest.mark.every_store
 async def test_the_callers_workspaces_are_listed_by_name(owned: FleetDriver, world: World, elsewhere: World) -> None:
     """
     And no others, nor are they found.
@@ -126,6 +127,7 @@ async def test_a_workspace_changes_by_field(owned: FleetDriver) -> None:
     assert 400 == (await owned.call("PUT", path, {"brand": "x"})).status
 
 
+@pytest.mark.every_store
 async def test_an_empty_workspace_goes_and_its_end_is_told(owned: FleetDriver, world: World) -> None:
     """
     In the log of whoever ended it.

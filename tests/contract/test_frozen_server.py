@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import pytest
 from attrs import define, field, frozen
 
 from tests.contract.server_process import Server, served
+
+pytestmark = pytest.mark.real_time
 
 FROZEN: Final = float(os.environ.get("MISSION_FROZEN_SECONDS", "0"))
 RECOVERY: Final = 15.0

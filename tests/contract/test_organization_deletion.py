@@ -31,6 +31,8 @@ from tests.contract.conftest import World
 from tests.contract.planted_rows import planted_in
 from tests.contract.populated_app import populated_app
 
+pytestmark = pytest.mark.every_store
+
 Rows = dict[str, list[str]]
 CALLED = re.compile(r"\b(?:local|one)-[0-9a-f-]{36}")
 """What tests call users: it names their organization."""

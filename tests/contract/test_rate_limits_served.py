@@ -13,6 +13,8 @@ import pytest
 from tests import redis_server
 from tests.contract.server_commands import run, serving
 
+pytestmark = pytest.mark.real_time
+
 
 def statuses(port: int, count: int, path: str = "/api/health") -> Counter[int]:
     """

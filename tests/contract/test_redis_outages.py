@@ -16,6 +16,8 @@ from mission_adapters.testing import ManualClock
 from mission_core.rate_limits import LimiterFailed, Quota, RateLimitDecision
 from tests import redis_server
 
+pytestmark = pytest.mark.real_time
+
 THREE = Quota(name="three", amount=3, seconds=60)
 SLIDING = evolve(THREE, name="three that slide", sliding=True)
 WENT, CAME = "redis_unreachable", "redis_reachable"

@@ -30,6 +30,8 @@ from tests.contract.boards_driver import BoardsDriver, boards_over, field_refusa
 from tests.contract.boards_examples import NOWHERE, names_of
 from tests.contract.conftest import World
 
+pytestmark = pytest.mark.every_store
+
 PREFIX = "/api/v1"
 FREE_TEXTS = ("name", "title", "label", "description")
 KEPT_BY_STORES = {"id", "version", "created_at", "updated_at"}

@@ -14,6 +14,8 @@ import pytest
 from tests.contract.server_process import Server, served
 from tests.example_counts import max_examples
 
+pytestmark = pytest.mark.real_time
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from attrs import define, field
 
 from tests.contract.server_commands import ended, run, serving
 from tests.local_clerk import SECRET, LocalClerk, clerk_user, local_clerk
+
+pytestmark = pytest.mark.real_time
 
 API_KEY = "an-api-key-that-only-the-environment-has-0123456789"
 LOCAL = "a-local-token-that-only-the-environment-has-0123456789-0123456789"

@@ -14,6 +14,8 @@ from attrs import frozen
 
 from tests.contract.server_commands import ended, serving
 
+pytestmark = pytest.mark.real_time
+
 KEY = "mca_" + "0123456789abcdef" * 3
 FORGED = {
     "X-Forwarded-For": "6.6.6.6",

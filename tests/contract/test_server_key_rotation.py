@@ -114,6 +114,7 @@ async def test_a_later_rotation_never_makes_a_key_live_longer(there: World, give
     assert [False, False, True] == await lives(there, first.secret, second.secret, third.secret)
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("overlap", [timedelta(0), HOUR])
 @pytest.mark.parametrize("known", [0, 1])
 @pytest.mark.parametrize("environment", [True, False])

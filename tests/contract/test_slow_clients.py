@@ -18,6 +18,8 @@ import pytest
 from mission_http.connection_limits import ConnectionLimits
 from tests.contract.short_timeout_server import FLOOD, PIECES
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 HURRIED = {"headers": 1.0, "window": 1.0, "rate": 1000, "unread": 1.0, "stop": 1.0}
 HOST = b"Host: localhost\r\nX-Api-Key: sesame\r\n"

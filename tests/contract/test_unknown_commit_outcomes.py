@@ -13,6 +13,8 @@ from attrs import define, field
 from tests.contract.database_relay import relay_to
 from tests.contract.server_process import Server, served
 
+pytestmark = pytest.mark.real_time
+
 UNKNOWN, NOTHING = "not known whether the change was kept", "nothing was changed"
 
 

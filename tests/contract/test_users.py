@@ -111,6 +111,7 @@ async def test_what_a_role_stands_for(world: World, role: Role, expected: Any) -
         assert expected == (member.role, member.all_boards_read, member.all_boards_write)
 
 
+@pytest.mark.every_store
 async def test_a_user_name_is_taken_once(world: World, elsewhere: World, fleet: FleetDriver) -> None:
     """
     In the whole deployment, and in any case of letters.
@@ -194,6 +195,7 @@ async def test_no_agent_keeps_users(world: World, fleet: FleetDriver) -> None:
             await use_case(world.ports, principal, command)
 
 
+@pytest.mark.every_store
 async def test_the_users_of_an_organization_are_listed_in_their_order(
     world: World, elsewhere: World, fleet: FleetDriver
 ) -> None:
@@ -282,6 +284,7 @@ async def test_another_password_by_an_admin_ends_all_sessions(world: World, flee
     assert "user.password_changed" in await world.facts()
 
 
+@pytest.mark.every_store
 async def test_a_deleted_user_is_gone(world: World, fleet: FleetDriver) -> None:
     """
     With their sessions; their user name is free.
@@ -439,6 +442,7 @@ async def test_an_owner_who_cannot_sign_in_does_not_count(world: World) -> None:
     assert [themselves.member] == [each.id for each in await owners_left(world)]
 
 
+@pytest.mark.every_store
 @BOTH_ORDERS
 @pytest.mark.parametrize("going", ["demoted", "deleted", "shut out"])
 async def test_two_owners_do_not_remove_each_other(world: World, last: bool, going: str) -> None:

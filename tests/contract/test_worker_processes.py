@@ -21,10 +21,13 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from attrs import define, field
 
 from tests.contract.server_process import Server, served
 from tests.contract.worker_process.worker import counts_of
+
+pytestmark = pytest.mark.real_time
 
 ROOT = Path(__file__).parents[2]
 AGENTS, KILLED, RESTARTS = 20, 7, 2
