@@ -85,7 +85,7 @@ class ClerkDirectory:
         Delete the user's account at Clerk.
 
         Raises:
-            AccountRemains: If Clerk did not delete it.
+            ProviderAccountNotDeleted: If Clerk did not delete it.
         """
         if not self._is_user_here(subject):
             return

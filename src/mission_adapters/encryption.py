@@ -53,7 +53,7 @@ class AesSecretEncryption:
         Decrypt a secret.
 
         Raises:
-            SealBroken: If it was encrypted under another key or for another row, or is damaged.
+            DecryptionFailed: If it was encrypted under another key or for another row, or is damaged.
         """
         form, nonce, text = sealed[:1], sealed[1 : 1 + NONCE_LENGTH], sealed[1 + NONCE_LENGTH :]
         if form != FORMAT_VERSION or len(nonce) != NONCE_LENGTH:

@@ -103,7 +103,7 @@ class IssuerKeys:
         The matching keys after a refresh; empty if the issuer has no such key.
 
         Raises:
-            KeysUnavailable: If the issuer does not answer, or was asked a moment ago.
+            SigningKeysUnavailable: If the issuer does not answer, or was asked a moment ago.
         """
         if kid in self._absent and not self._may_ask(self.min_interval_for_unknown_key):
             return []
@@ -135,7 +135,7 @@ class IssuerKeys:
             The number of keys.
 
         Raises:
-            OutboundFailed: If they cannot be read.
+            OutboundRequestFailed: If they cannot be read.
         """
         url = self.url or await self._discover_url()
         keys = _keys_of_set(await self.outbound.get_json(url, headers=self.headers))
@@ -148,7 +148,7 @@ class IssuerKeys:
         The OpenID Connect configuration that the issuer publishes.
 
         Raises:
-            OutboundFailed: If it cannot be read, or names no issuer.
+            OutboundRequestFailed: If it cannot be read, or names no issuer.
         """
         told = await self.outbound.get_json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         if not isinstance(told, dict) or not isinstance(told.get("issuer"), str):
@@ -245,7 +245,7 @@ def _keys_of_set(told: Any) -> tuple[PublicKey, ...]:
     be published.
 
     Raises:
-        OutboundFailed: If this is no JWK set, or it has no usable key, or too many keys.
+        OutboundRequestFailed: If this is no JWK set, or it has no usable key, or too many keys.
     """
     listed = told.get("keys") if isinstance(told, dict) else None
     if not isinstance(listed, list):

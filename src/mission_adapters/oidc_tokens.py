@@ -80,7 +80,7 @@ class OidcTokenVerifier:
 
         Raises:
             TokenRefused: If the token is not valid.
-            KeysUnavailable: If the issuer's keys cannot be read now.
+            SigningKeysUnavailable: If the issuer's keys cannot be read now.
         """
         kid, alg = self._header_of(token)
         for key in await self.keys.known_keys_for(kid, alg) or await self._keys_after_refresh(kid, alg, token):
@@ -196,7 +196,7 @@ class TokenEndpoint:
 
         Raises:
             TokenRefused: If the code is not accepted.
-            KeysUnavailable: If the endpoint does not answer.
+            SigningKeysUnavailable: If the endpoint does not answer.
         """
         form = {
             "grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier,

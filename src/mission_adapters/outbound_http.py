@@ -90,7 +90,7 @@ class OutboundClient:
         The JSON that a server answers to a GET, or to a POST if a form is given.
 
         Raises:
-            OutboundFailed: If the request fails, or the answer is not JSON.
+            OutboundRequestFailed: If the request fails, or the answer is not JSON.
         """
         status, body = await self._request("GET" if form is None else "POST", url, dict(headers or {}), form)
         if status != 200:
@@ -105,7 +105,7 @@ class OutboundClient:
         Delete the resource at a URL.
 
         Raises:
-            OutboundFailed: If the server refused, or it is unknown whether the resource was deleted.
+            OutboundRequestFailed: If the server refused, or it is unknown whether the resource was deleted.
         """
         status, _ = await self._request("DELETE", url, dict(headers or {}))
         if not 200 <= status < 300:
@@ -171,7 +171,7 @@ async def _public_address(host: str, port: int | None) -> IPv4Address | IPv6Addr
     An address of a host whose addresses are all public.
 
     Raises:
-        OutboundFailed: If one of them is private.
+        OutboundRequestFailed: If one of them is private.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]

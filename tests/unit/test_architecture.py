@@ -3,6 +3,7 @@ Rules about the source that import-linter (`pyproject.toml`) cannot state.
 """
 
 import ast
+import builtins
 import re
 import sys
 import tomllib
@@ -47,6 +48,19 @@ def test_what_the_extras_install_is_used():
     imported |= set(re.findall(r"import_module\(\"(\w+)", source))
 
     assert set() == {CALLED.get(each, each) for each in packages} - imported
+
+
+def test_what_a_docstring_says_is_raised_exists():
+    """
+    An error class that gets another name gets it in the docstrings, too.
+    """
+    source = "\n".join(file.read_text() for file in SRC.rglob("*.py"))
+    known = {*dir(builtins), *re.findall(r"^class (\w+)", source, re.MULTILINE), "ROW_ERRORS"}
+    sections = re.findall(r"^( +)Raises:\n((?:\1    .*\n)+)", source, re.MULTILINE)
+    raised = {name for indent, text in sections for name in re.findall(rf"^{indent}    (\w+): ", text, re.MULTILINE)}
+
+    assert len(raised) > 100
+    assert set() == raised - known
 
 
 def test_whatever_commits_in_the_core_runs_again_after_a_lost_race():

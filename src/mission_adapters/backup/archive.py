@@ -85,7 +85,7 @@ class Manifest:
         Parse a manifest.
 
         Raises:
-            ArchiveRefused: If it is not a valid manifest of this version.
+            InvalidArchive: If it is not a valid manifest of this version.
         """
         try:
             plain = json.loads(text)
@@ -132,7 +132,7 @@ class ExtractedArchive:
         The decrypted secrets of the archive.
 
         Raises:
-            PassphraseWrong: If this passphrase does not decrypt them.
+            WrongPassphrase: If this passphrase does not decrypt them.
         """
         return decrypt_secrets((self.folder / SECRETS).read_bytes(), passphrase, about=self.manifest.fingerprint)
 
@@ -159,7 +159,7 @@ def decrypt_secrets(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
     Decrypt a secret.
 
     Raises:
-        PassphraseWrong: If this passphrase does not decrypt it.
+        WrongPassphrase: If this passphrase does not decrypt it.
     """
     salt, nonce, text = sealed[1 : 1 + SALT], sealed[1 + SALT : 1 + SALT + NONCE], sealed[1 + SALT + NONCE :]
     try:
@@ -237,7 +237,7 @@ def extract_archive(archive: Path, folder: Path) -> ExtractedArchive:
     Extract an archive into an empty folder, and verify it on the way.
 
     Raises:
-        ArchiveRefused: If any member is not as it was written.
+        InvalidArchive: If any member is not as it was written.
         OSError: If the archive cannot be read or the folder cannot be written to.
     """
     try:

@@ -28,7 +28,7 @@ def json_of(value: Any) -> Any:
     The JSON value of a column, which the driver gives as text or decoded, depending on the column's type.
 
     Raises:
-        Unfit: If it is not JSON.
+        InvalidRow: If it is not JSON.
     """
     try:
         return json.loads(value) if isinstance(value, str) else value
@@ -41,7 +41,7 @@ def object_of(value: Any) -> JsonText | None:
     The JSON object of a column, or None.
 
     Raises:
-        Unfit: If it is another JSON value.
+        InvalidRow: If it is another JSON value.
     """
     found = json_of(value)
     if found is not None and not isinstance(found, dict):

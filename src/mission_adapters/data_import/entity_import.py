@@ -99,7 +99,7 @@ class EntityImporter:
         Require that the referenced row was imported.
 
         Raises:
-            Unfit: If it was not.
+            InvalidRow: If it was not.
         """
         if id not in self.imported_ids:
             raise InvalidRow(f"its {what} was not imported")

@@ -382,7 +382,7 @@ def _ticket_of(row: Row) -> int | None:
     The ticket number of a task, or None.
 
     Raises:
-        Unfit: If it is no positive integer below `MAX_TICKET`.
+        InvalidRow: If it is no positive integer below `MAX_TICKET`.
     """
     found = optional_integer_of(row, "project_ticket_no")
     if found is not None and not 0 < found < MAX_TICKET:

@@ -133,7 +133,7 @@ def datetime_of(row: Row, name: str) -> datetime:
     The datetime of a column.
 
     Raises:
-        Unfit: If it has none.
+        InvalidRow: If it has none.
     """
     found = optional_datetime_of(row, name)
     if found is None:
@@ -154,7 +154,7 @@ def optional_integer_of(row: Row, name: str) -> int | None:
     The integer of a column, or None. SQLite stores any type in any column.
 
     Raises:
-        Unfit: If it is no integer.
+        InvalidRow: If it is no integer.
     """
     value = row.get(name)
     try:
@@ -168,7 +168,7 @@ def json_object_of(row: Row, name: str) -> JsonText:
     The JSON object of a column; an empty one if the column is empty.
 
     Raises:
-        Unfit: If it is another JSON value.
+        InvalidRow: If it is another JSON value.
     """
     return canonical(_json_of(row, name, dict)) if row.get(name) else EMPTY_OBJECT
 
@@ -178,7 +178,7 @@ def json_list_of(row: Row, name: str) -> list[Any]:
     The JSON list of a column; an empty one if the column is empty.
 
     Raises:
-        Unfit: If it is another JSON value.
+        InvalidRow: If it is another JSON value.
     """
     found: list[Any] = _json_of(row, name, list) if row.get(name) else []
     return found

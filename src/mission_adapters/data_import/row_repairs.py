@@ -112,7 +112,7 @@ def utc_datetime_from(value: Any) -> datetime:
     A datetime in UTC, from a datetime or from seconds.
 
     Raises:
-        Unfit: If the value is out of range.
+        InvalidRow: If the value is out of range.
     """
     try:
         if isinstance(value, datetime):

@@ -37,7 +37,7 @@ class MemorySecretEncryption:
         The secret for a reference.
 
         Raises:
-            SealBroken: If the reference is unknown, or was given out for another row.
+            DecryptionFailed: If the reference is unknown, or was given out for another row.
         """
         try:
             return self.secrets[sealed, about]

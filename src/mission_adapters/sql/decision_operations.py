@@ -129,7 +129,7 @@ def run_operation(dialect: str, principal: Principal, operation: Operation, resu
         TaskNotFound: If the organization does not have the task.
         RunNotFound: If the organization does not have the run.
         BoardDenied: If the principal may not write on the task's board.
-        MoreInHand: If an agent to be deleted has more unfinished tasks than one unit reassigns.
+        TooManyUnfinishedTasks: If an agent to be deleted has more unfinished tasks than one unit reassigns.
         StaleWrite: If the version of a row has changed.
     """
     match operation:

@@ -158,7 +158,7 @@ async def rotate_secret(session: DatabaseSession, old: DerivedKeys | None, new: 
 
     Raises:
         SecretMismatch: If the database has another secret than the old one.
-        OthersConnected: If other clients are connected to PostgreSQL.
+        OtherClientsConnected: If other clients are connected to PostgreSQL.
     """
     return await session.write(lambda: _rotate(session.dialect, old, new))
 

@@ -128,7 +128,7 @@ def is_same_person(user: User, person: ProviderIdentity) -> bool:
 
     The e-mail address decides only for a user without a subject, which an admin created and which is still unused.
     Otherwise a new owner of an e-mail address would also get the account. The caller checks which admins may create
-    such users (`signing_in.is_at_home()`).
+    such users (`is_member_of_default_organization`).
     """
     if user.provider is not person.provider:
         return False

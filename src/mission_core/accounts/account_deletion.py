@@ -32,7 +32,7 @@ async def delete_own_organization(ports: Ports, principal: Principal, cmd: Organ
         NotAPerson: If the caller is not a user.
         RoleTooLow: If the caller is neither owner nor admin.
         OwnersOnly: If the caller is an admin.
-        LocalUserStays: If the local user is a member, or if it is the default organization.
+        LocalUserProtected: If the local user is a member, or if it is the default organization.
     """
     user = user_id_of(principal)
     async with ports.unit(principal) as unit:
@@ -60,9 +60,9 @@ async def delete_account(ports: Ports, principal: Principal) -> None:
 
     Raises:
         NotAPerson: If the caller is not a user.
-        LocalUserStays: If it is the local user.
-        LastOwnerStays: If an organization with other members would have no owner; nothing was changed.
-        AccountRemains: If the provider could not delete its account; nothing was changed here.
+        LocalUserProtected: If it is the local user.
+        LastOwnerRequired: If an organization with other members would have no owner; nothing was changed.
+        ProviderAccountNotDeleted: If the provider could not delete its account; nothing was changed here.
     """
     id = user_id_of(principal)
     user = await ports.reads.entities.get(principal, USERS, id)

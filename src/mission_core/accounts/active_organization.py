@@ -116,7 +116,7 @@ async def set_active_organization(ports: Ports, principal: Principal, cmd: SetAc
     Choose the caller's active organization.
 
     Raises:
-        NoPlaceThere: If the caller is not a member.
+        NotAMember: If the caller is not a member.
     """
     try:
         organization, _ = await resolve_organization(ports, principal, cmd.organization)
@@ -141,7 +141,7 @@ async def update_organization(ports: Ports, principal: Principal, cmd: UpdateOrg
 
     Raises:
         RoleTooLow: If the caller is no admin there.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
         VersionMismatch: If the caller expected another version.
     """
     require_organization_admin(principal)

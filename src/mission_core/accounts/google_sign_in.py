@@ -108,7 +108,7 @@ async def sign_in_with_google(ports: Ports, person: ProviderIdentity, *, state: 
 
     Raises:
         AccessPending: If no admin has approved the person yet.
-        StateUsed: If the state was used before.
+        SignInStateUsed: If the state was used before.
     """
     user = await _find_user(ports, person)
     if user is None or not user.approved:
@@ -189,8 +189,8 @@ async def list_access_requests(ports: Ports, principal: Principal, status: str |
 
     Raises:
         RoleTooLow: If the caller is no admin.
-        OneBoardAlone: If the caller is an agent of one board.
-        RequestsElsewhere: If the caller acts in another organization than the default one.
+        BoardAgentConfined: If the caller is an agent of one board.
+        NotDefaultOrganizationAdmin: If the caller acts in another organization than the default one.
     """
     await _require_default_organization_admin(ports, principal)
     found = await ports.reads.entities.every(principal, ACCESS_REQUESTS)
@@ -211,11 +211,11 @@ Member] | None:
 
     Raises:
         RoleTooLow: If the caller is no admin.
-        OneBoardAlone: If the caller is an agent of one board.
-        RequestsElsewhere: If the caller acts in another organization than the default one.
+        BoardAgentConfined: If the caller is an agent of one board.
+        NotDefaultOrganizationAdmin: If the caller acts in another organization than the default one.
         AccessRequestNotFound: If there is no such request.
         OwnerAboveAdmin: If the person has a higher role than the caller.
-        LastOwnerStays: If the organization would have no owner.
+        LastOwnerRequired: If the organization would have no owner.
     """
     await _require_default_organization_admin(ports, principal)
     now = ports.clock.now()
@@ -287,7 +287,7 @@ async def disconnect_google(ports: Ports, principal: Principal) -> User:
     Switch the caller from Google sign-in to password sign-in.
 
     Raises:
-        NotConnected: If the account is not connected to Google.
+        NotConnectedToGoogle: If the account is not connected to Google.
         NoPasswordYet: If the caller has no password.
     """
     if not isinstance(principal, MemberPrincipal):

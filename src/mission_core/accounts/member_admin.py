@@ -100,7 +100,7 @@ async def rank_of_caller(unit: UnitOfWork, principal: Principal, *, bump: bool =
 
     Raises:
         RoleTooLow: If the caller is neither owner nor admin.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
     """
     require_organization_admin(principal)
     if not isinstance(principal, MemberPrincipal):
@@ -121,8 +121,8 @@ async def set_member_role(ports: Ports, principal: Principal, cmd: SetMemberRole
         VersionMismatch: If the caller expected another version.
         RoleTooLow: If the caller is neither owner nor admin.
         OwnersOnly: If it would make or change an owner, and the caller is none.
-        LastOwnerStays: If no owner who can sign in would remain.
-        LocalUserStays: If it is the local user, who owns the organization.
+        LastOwnerRequired: If no owner who can sign in would remain.
+        LocalUserProtected: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -152,10 +152,10 @@ async def remove_member(ports: Ports, principal: Principal, cmd: RemoveMember) -
         MemberNotFound: If there is no such member.
         VersionMismatch: If the caller expected another version.
         RoleTooLow: If the caller is neither owner nor admin.
-        RemovesThemselves: If it is the caller.
+        CannotRemoveOwnMembership: If it is the caller.
         OwnersOnly: If it is an owner, and the caller is none.
-        LastOwnerStays: If no owner who can sign in would remain.
-        LocalUserStays: If it is the local user, who owns the organization.
+        LastOwnerRequired: If no owner who can sign in would remain.
+        LocalUserProtected: If it is the local user, who owns the organization.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
@@ -178,7 +178,7 @@ async def end_membership(ports: Ports, unit: UnitOfWork, member: Member, *, at: 
     becomes the oldest other one, or none.
 
     Raises:
-        LastOwnerStays: If no owner who can sign in would remain.
+        LastOwnerRequired: If no owner who can sign in would remain.
     """
     users, sessions = unit.repository(USERS), unit.repository(SESSIONS)
     user = await users.get(member.user)

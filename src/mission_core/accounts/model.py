@@ -222,7 +222,7 @@ def require_organization_admin(principal: Principal) -> None:
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        OneBoardAlone: If it is an agent of one board.
+        BoardAgentConfined: If it is an agent of one board.
     """
     require_role(principal, Role.ADMIN)
     if board_of(principal) is not None:

@@ -112,7 +112,7 @@ async def settings_of(ports: Ports, principal: Principal) -> list[Setting]:
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        OneBoardAlone: If the principal is an agent of one board.
+        BoardAgentConfined: If the principal is an agent of one board.
     """
     require_organization_admin(principal)
     return await ports.reads.entities.every(principal, SETTINGS)
@@ -128,7 +128,7 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        OneBoardAlone: If the principal is an agent of one board.
+        BoardAgentConfined: If the principal is an agent of one board.
         InvalidField: If a key or value is too long or cannot be stored.
     """
     require_organization_admin(principal)
@@ -168,7 +168,7 @@ async def reset_setting(ports: Ports, principal: Principal, cmd: ResetSetting) -
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        OneBoardAlone: If the principal is an agent of one board.
+        BoardAgentConfined: If the principal is an agent of one board.
         SettingNotFound: If the setting has no value.
         VersionMismatch: If the caller expected another version.
     """

@@ -77,7 +77,7 @@ async def require_another_owner(unit: UnitOfWork, target: Member) -> None:
     owner, so that two owners cannot resign at once.
 
     Raises:
-        LastOwnerStays: If there is no other owner who can sign in.
+        LastOwnerRequired: If there is no other owner who can sign in.
     """
     if target.role != OWNER:
         return

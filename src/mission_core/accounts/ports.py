@@ -174,7 +174,7 @@ class TokenVerifier(Protocol):
 
         Raises:
             TokenRefused: If the token is malformed, from another issuer, for another audience, or not valid now.
-            KeysUnavailable: If the issuer's keys are not available.
+            SigningKeysUnavailable: If the issuer's keys are not available.
         """
 
 
@@ -207,7 +207,7 @@ class ProviderDirectory(Protocol):
         Delete the person's account at the provider. A missing account, or one of another provider, is no error.
 
         Raises:
-            AccountRemains: If the deletion failed, or its outcome is unknown.
+            ProviderAccountNotDeleted: If the deletion failed, or its outcome is unknown.
         """
 
 
@@ -223,7 +223,7 @@ class CodeExchange(Protocol):
 
         Raises:
             TokenRefused: If the code is invalid or was used before.
-            KeysUnavailable: If the provider cannot be reached.
+            SigningKeysUnavailable: If the provider cannot be reached.
         """
 
 
@@ -293,5 +293,5 @@ class SecretEncryption(Protocol):
         Decrypt a secret of the row *about*.
 
         Raises:
-            SealBroken: If it cannot be decrypted, or belongs to another row.
+            DecryptionFailed: If it cannot be decrypted, or belongs to another row.
         """

@@ -58,7 +58,7 @@ async def authenticate_proxy_user(ports: Ports, cmd: ProxyUser) -> MemberPrincip
     The principal of the user whom a proxy names. The caller checks that the proxy is trusted.
 
     Raises:
-        NamedInVain: If the user has no access.
+        ProxyUserRefused: If the user has no access.
     """
     try:
         username = checked_username(checked_text("username", cmd.username, most=MAX_USERNAME))

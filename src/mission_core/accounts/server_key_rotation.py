@@ -103,7 +103,7 @@ async def rotate_server_key(ports: Ports, principal: Principal, cmd: RotateServe
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        KeyTooWide: If it is neither an owner nor the server's key.
+        ServerKeyRotationDenied: If it is neither an owner nor the server's key.
         InvalidField: If the overlap is longer than a day.
     """
     require_role(principal, Role.ADMIN)
@@ -186,7 +186,7 @@ async def server_key_state(ports: Ports, principal: Principal, given: str | None
 
     Raises:
         RoleTooLow: If the principal is no admin.
-        OneBoardAlone: If the principal is an agent of one board.
+        BoardAgentConfined: If the principal is an agent of one board.
     """
     require_organization_admin(principal)
     now = ports.clock.now()

@@ -133,7 +133,7 @@ async def users_of_organization(ports: Ports, principal: Principal) -> list[Memb
 
     Raises:
         RoleTooLow: If the caller is no admin.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
     """
     require_organization_admin(principal)
     return await ports.reads.members.every(principal)
@@ -147,7 +147,7 @@ async def create_user(ports: Ports, principal: Principal, cmd: CreateUser) -> Me
 
     Raises:
         RoleTooLow: If the caller is no admin.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
         UsernameTaken: If another user of the deployment has the user name.
         PasswordRefused: If the password is too weak.
     """
@@ -203,13 +203,13 @@ async def update_user(ports: Ports, principal: Principal, cmd: UpdateUser) -> Me
 
     Raises:
         RoleTooLow: If the caller is no admin.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
-        OwnRole: If the caller would change their own role or approval.
+        CannotChangeOwnRole: If the caller would change their own role or approval.
         OwnerAboveAdmin: If the user ranks above the caller.
-        LastOwnerStays: If the organization would have no owner.
-        LocalUserStays: If it is the local user, and its role, approval or password would change.
-        MemberElsewhere: If personal fields would change, and the user is a member of another organization too.
+        LastOwnerRequired: If the organization would have no owner.
+        LocalUserProtected: If it is the local user, and its role, approval or password would change.
+        MemberOfAnotherOrganization: If personal fields would change, and the user is a member elsewhere too.
         PasswordRefused: If the password is too weak.
     """
     require_organization_admin(principal)
@@ -305,12 +305,12 @@ async def delete_user(ports: Ports, principal: Principal, cmd: DeleteUser) -> Us
 
     Raises:
         RoleTooLow: If the caller is no admin.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
         UserNotFound: If no member of the organization is this user.
-        OwnAccount: If it is the caller.
+        CannotDeleteOwnUser: If it is the caller.
         OwnerAboveAdmin: If the user ranks above the caller.
-        LastOwnerStays: If the organization would have no owner.
-        LocalUserStays: If it is the local user.
+        LastOwnerRequired: If the organization would have no owner.
+        LocalUserProtected: If it is the local user.
     """
     require_organization_admin(principal)
     now = ports.clock.now()

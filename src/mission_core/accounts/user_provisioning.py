@@ -84,7 +84,7 @@ async def provision_user(ports: Ports, person: ProviderIdentity, *, clients: boo
         clients: Whether a client of the issuer (client credentials) becomes a user too.
 
     Raises:
-        ClientNotLetIn: If the identity is a client without a user, and *clients* is false.
+        ClientCredentialsRefused: If the identity is a client without a user, and *clients* is false.
     """
     user, directory = await _find_user(ports, person), ports.directories.get(person.provider)
     if user is None and person.client and not clients:

@@ -67,7 +67,7 @@ async def connect_tool(ports: Ports, principal: Principal, cmd: ConnectTool) -> 
     Connect a tool to an agent. The agent is online from now on, and its earlier connection ends.
 
     Raises:
-        NotYourAgent: If an agent key below admin names another agent.
+        KeyOfAnotherAgent: If an agent key below admin names another agent.
         StaleWrite: If a concurrent request connected or created the agent; the repetition comes after it.
     """
     require_role(principal, Role.OPERATOR)
@@ -139,7 +139,7 @@ async def disconnect_tool(ports: Ports, principal: Principal, cmd: DisconnectToo
 
     Raises:
         ConnectionNotFound: If this organization has none.
-        NotYourAgent: If an agent key below admin names a connection of another agent.
+        KeyOfAnotherAgent: If an agent key below admin names a connection of another agent.
     """
     require_role(principal, Role.OPERATOR)
     now = ports.clock.now()

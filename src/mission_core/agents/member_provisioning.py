@@ -40,8 +40,8 @@ async def provisioned_member(ports: Ports, person: ProviderIdentity, *, clients:
         clients: Whether an OAuth client that authenticates as itself becomes a user like a person.
 
     Raises:
-        NotLetIn: If the user is not approved or is blocked.
-        ClientNotLetIn: If it is a client, and *clients* is false.
+        UserNotApproved: If the user is not approved or is blocked.
+        ClientCredentialsRefused: If it is a client, and *clients* is false.
     """
     user = await provision_user(ports, person, clients=clients)
     found = await ports.credentials.member(user.id) or await ensure_active_organization(

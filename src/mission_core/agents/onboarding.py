@@ -205,7 +205,7 @@ async def latest_onboarding(ports: Ports, principal: Principal, board: BoardId) 
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        NoOnboarding: If the board has no onboarding.
+        OnboardingNotFound: If the board has no onboarding.
     """
     await ports.reads.boards.check(principal, board)
     return _latest(await ports.reads.entities.every(principal, ONBOARDINGS, board=board))
@@ -251,7 +251,7 @@ async def answer_onboarding(ports: Ports, principal: Principal, cmd: AnswerOnboa
     Store a person's answer.
 
     Raises:
-        NoOnboarding: If the board has no onboarding.
+        OnboardingNotFound: If the board has no onboarding.
         OnboardingConfirmed: If it is confirmed already.
     """
     require_role(principal, Role.OPERATOR)
@@ -273,7 +273,7 @@ async def submit_onboarding_message(ports: Ports, principal: Principal, cmd: Sub
 
     Raises:
         NotTheMainAgent: If the caller is not the main agent.
-        NoOnboarding: If the board has no onboarding.
+        OnboardingNotFound: If the board has no onboarding.
         OnboardingConfirmed: If it is confirmed already.
     """
     checked_text("content", cmd.content, most=MAX_MESSAGE_LENGTH)
@@ -297,7 +297,7 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
     All of it is one change.
 
     Raises:
-        NoOnboarding: If the board has no onboarding.
+        OnboardingNotFound: If the board has no onboarding.
         OnboardingConfirmed: If it is confirmed already.
         GoalIncomplete: If a goal board lacks objective or metrics.
     """

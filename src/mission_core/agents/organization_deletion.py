@@ -75,9 +75,9 @@ async def delete_empty_organization(ports: Ports, principal: Principal, cmd: Del
     Raises:
         OrganizationNotFound: If the caller is not a member of it.
         RoleTooLow: If the caller is not an admin.
-        OneBoardAlone: If the caller is an agent of one board.
+        BoardAgentConfined: If the caller is an agent of one board.
         OwnersOnly: If the caller does not own it.
-        HomeStays: If it is the server's own organization, or the local user's.
+        DefaultOrganizationUndeletable: If it is the server's own organization, or the local user's.
         VersionMismatch: If the caller expected another version.
         OrganizationInUse: If it is not empty.
     """

@@ -64,7 +64,7 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
     Raises:
         AgentNotFound: If there is no such agent (on that board) for this principal.
         InvalidField: If the soul is too long or cannot be stored.
-        NotYourAgent: If *own* is set and an agent key below admin names another agent.
+        KeyOfAnotherAgent: If *own* is set and an agent key below admin names another agent.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)

@@ -68,7 +68,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
         AgentNameTaken: If another agent has the new name.
         BoardNotFound: If it moves to a board that does not exist for this principal.
         BoardDenied: If the principal may not write on the new board, or may not have agents without a board.
-        NotYourAgent: If *own* is set and an agent key below admin names another agent.
+        KeyOfAnotherAgent: If *own* is set and an agent key below admin names another agent.
         RoleTooLow: If an agent makes an agent a lead, or renames one.
         SessionKeyTaken: If another agent has the session key.
         VersionMismatch: If the caller expected another version.
@@ -121,7 +121,7 @@ async def _check_change(unit: UnitOfWork, principal: Principal, before: Agent, a
     Raises:
         AgentNameTaken: If another agent has its new name.
         BoardDenied: If the principal may not have agents on its new board.
-        MainAgentStays: If the built-in main agent would move to a board.
+        MainAgentProtected: If the built-in main agent would move to a board.
         RoleTooLow: If an agent makes an agent a lead, or renames one.
     """
     require_agent_board(principal, after.board)

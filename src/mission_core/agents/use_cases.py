@@ -158,7 +158,7 @@ def require_own_agent(principal: Principal, agent: AgentId) -> None:
     Refuse an agent key below admin that names another agent than its own.
 
     Raises:
-        NotYourAgent: If the principal's key belongs to another agent.
+        KeyOfAnotherAgent: If the principal's key belongs to another agent.
     """
     foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent
     if foreign and principal.role is not Role.ADMIN:
@@ -211,7 +211,7 @@ async def register_agent(ports: Ports, principal: Principal, cmd: RegisterAgent)
     Create the agent if its name is new; otherwise record a heartbeat.
 
     Raises:
-        NotYourAgent: If an agent key below admin names another agent.
+        KeyOfAnotherAgent: If an agent key below admin names another agent.
         AgentNameTaken: If the agent of that name is on another board than the one given.
         BoardNotFound: If there is no such board for this principal.
         BoardDenied: If the principal may not write on that board, or may not have agents without a board.
@@ -293,7 +293,7 @@ async def issue_token(ports: Ports, principal: Principal, cmd: IssueToken) -> Ag
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        TokenMinted: If it has, or had, a key.
+        TokenAlreadyIssued: If it has, or had, a key.
     """
     require_role(principal, Role.ADMIN)
     now = ports.clock.now()
@@ -342,7 +342,7 @@ async def record_agent_heartbeat(ports: Ports, principal: Principal, cmd: Record
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        NotYourAgent: If an agent key below admin names another agent.
+        KeyOfAnotherAgent: If an agent key below admin names another agent.
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:

@@ -77,8 +77,8 @@ async def write_working_memory(ports: Ports, principal: Principal, cmd: WriteWor
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        MemoryFull: If it would exceed the maximum length.
-        NotYourAgent: If an agent writes another's.
+        WorkingMemoryFull: If it would exceed the maximum length.
+        KeyOfAnotherAgent: If an agent writes another's.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)
@@ -101,7 +101,7 @@ async def clear_working_memory(ports: Ports, principal: Principal, cmd: ClearWor
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        NotYourAgent: If an agent clears another's.
+        KeyOfAnotherAgent: If an agent clears another's.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)

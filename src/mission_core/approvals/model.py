@@ -165,8 +165,8 @@ class Approval:
         Return the approval with a decision.
 
         Raises:
-            AgentsDoNotDecide: If an agent decides.
-            DecidedAlready: If it is already decided.
+            AgentsCannotDecide: If an agent decides.
+            ApprovalAlreadyDecided: If it is already decided.
         """
         if by.kind == "agent":
             raise AgentsCannotDecide
@@ -186,7 +186,7 @@ class Approval:
         Return the approval as pending again.
 
         Raises:
-            AgentsDoNotDecide: If an agent reopens it.
+            AgentsCannotDecide: If an agent reopens it.
         """
         if by.kind == "agent":
             raise AgentsCannotDecide

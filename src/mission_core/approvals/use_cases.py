@@ -82,9 +82,9 @@ async def request_approval(ports: Ports, principal: Principal, cmd: RequestAppro
     Raises:
         BoardNotFound: If there is no such board for this principal.
         BoardReadOnly: If the principal may only read the board.
-        TasksMissing: If the board lacks a named task.
+        ApprovalTasksNotFound: If the board lacks a named task.
         AgentNotFound: If there is no such agent.
-        PendingAlready: If an approval is pending for one of the tasks.
+        ApprovalAlreadyPending: If an approval is pending for one of the tasks.
         InvalidField: If a field is invalid.
     """
     require_role(principal, Role.OPERATOR)
@@ -120,12 +120,12 @@ async def decide_approval(ports: Ports, principal: Principal, cmd: DecideApprova
     Decide about an approval. Repeating the same decision changes nothing.
 
     Raises:
-        AgentsDoNotDecide: If the principal is an agent.
+        AgentsCannotDecide: If the principal is an agent.
         ApprovalNotFound: If there is no such approval (on that board) for this principal.
         BoardReadOnly: If the principal may only read the board.
         VersionMismatch: If the caller expected another version.
-        DecidedAlready: If it was decided differently before, and not taken back.
-        PendingAlready: If it would be pending again, and another approval is pending for one of its tasks.
+        ApprovalAlreadyDecided: If it was decided differently before, and not taken back.
+        ApprovalAlreadyPending: If it would be pending again, and another approval is pending for one of its tasks.
     """
     require_role(principal, Role.OPERATOR)
     if isinstance(principal, AgentPrincipal):
@@ -221,7 +221,7 @@ async def _tasks_on(unit: UnitOfWork, board: Board, named: tuple[TaskId, ...]) -
     Return the tasks with these ids, each once.
 
     Raises:
-        TasksMissing: If the board lacks one of them.
+        ApprovalTasksNotFound: If the board lacks one of them.
         InvalidField: If there are too many.
     """
     wanted = tuple(dict.fromkeys(named))
@@ -254,7 +254,7 @@ async def _check_none_pending(unit: UnitOfWork, approval: Approval, tasks: Itera
     Check that none of these tasks has another pending approval.
 
     Raises:
-        PendingAlready: If another approval of the board is pending for one of these tasks.
+        ApprovalAlreadyPending: If another approval of the board is pending for one of these tasks.
     """
     conflicts = []
     for task in tasks:

@@ -86,9 +86,9 @@ async def receive_payload(ports: Ports, principal: Principal, cmd: ReceivePayloa
     Store a payload, and announce it with an entry in the board's memory. Both are one change.
 
     Raises:
-        SealBroken: If the webhook's secret cannot be decrypted.
+        DecryptionFailed: If the webhook's secret cannot be decrypted.
         SignatureMissing: If it is not signed and the webhook has a secret.
-        SignatureWrong: If the signature is not made with the webhook's secret.
+        SignatureInvalid: If the signature is not made with the webhook's secret.
         WebhookDisabled: If the webhook is disabled.
         WebhookNotFound: If the board has no such webhook.
     """

@@ -51,7 +51,7 @@ def check_signature(secret: str, body: bytes, signature: str) -> None:
     Verify a signature in constant time, so that the duration reveals nothing about the right one.
 
     Raises:
-        SignatureWrong: If it is not the signature of this body.
+        SignatureInvalid: If it is not the signature of this body.
     """
     given = signature.strip().lower().removeprefix(PREFIX)
     right = hmac.digest(secret.encode(), body, "sha256").hex()

@@ -159,7 +159,7 @@ async def set_board_access(ports: Ports, principal: Principal, cmd: SetBoardAcce
         VersionMismatch: If the caller expected another version.
         RoleTooLow: If the caller is neither an owner nor an admin.
         OwnersOnly: If the member is an owner and the caller is not.
-        GrantedElsewhere: If the organization does not have one of the boards.
+        GrantedBoardNotFound: If the organization does not have one of the boards.
     """
     now, access = ports.clock.now(), cmd.access
     async with ports.unit(with_all_boards(principal)) as unit:
@@ -194,7 +194,7 @@ async def invite_person(ports: Ports, principal: Principal, cmd: InvitePerson) -
         RoleTooLow: If the caller is neither an owner nor an admin.
         OwnersOnly: If the invite is for an owner and the caller is not one.
         InvitedAlready: If a member has the e-mail address.
-        GrantedElsewhere: If the organization does not have one of the boards.
+        GrantedBoardNotFound: If the organization does not have one of the boards.
     """
     now, email = ports.clock.now(), cmd.email.strip().lower()
     if not email:
@@ -364,7 +364,7 @@ def _grant(ports: Ports, member: Member, granted: BoardPermission, *, at: dateti
 async def _rely_on_boards(unit: UnitOfWork, granted: Iterable[BoardPermission]) -> None:
     """
     Raises:
-        GrantedElsewhere: If the organization does not have one of the boards.
+        GrantedBoardNotFound: If the organization does not have one of the boards.
     """
     boards: list[Board] = []
     for each in granted:

@@ -77,7 +77,7 @@ class BoundedRegex:
         Whether the whole text matches.
 
         Raises:
-            OutOfSteps: If matching takes too many steps.
+            StepLimitExceeded: If matching takes too many steps.
         """
         steps = 0
         ahead = {self.start}

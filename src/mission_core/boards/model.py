@@ -238,7 +238,7 @@ class Board:
         The board with these fields changed, and the event that names them.
 
         Raises:
-            GeneralStays: If it is the general board and would be archived.
+            GeneralBoardProtected: If it is the general board and would be archived.
             InvalidField: If a value is invalid.
         """
         if self.handle == GENERAL_HANDLE and changes.get("status") is BoardStatus.ARCHIVED:

@@ -183,7 +183,7 @@ async def update_board(ports: Ports, principal: Principal, cmd: UpdateBoard) -> 
     Raises:
         BoardNotFound: If there is no such board for this principal.
         RoleTooLow: If an agent changes gates.
-        PrefixTaken: If another board has the ticket prefix.
+        TicketPrefixTaken: If another board has the ticket prefix.
         GroupNotFound: If there is no such group to join.
         BoardDenied: If the principal may not write on it, or on no board of the group that it joins.
         AgentsUnknown: If agents are assigned that do not exist.

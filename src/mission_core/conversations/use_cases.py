@@ -118,7 +118,7 @@ async def write_group_memory(ports: Ports, principal: Principal, cmd: WriteGroup
 
     Raises:
         BoardNotFound: If there is no such board for this principal.
-        BoardStandsAlone: If the board is in no group.
+        BoardNotInGroup: If the board is in no group.
         GroupNotFound: If this organization has no such group.
         RoleTooLow: If the principal is a viewer.
     """

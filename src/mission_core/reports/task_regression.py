@@ -90,7 +90,7 @@ async def task_regression(ports: Ports, principal: Principal, since: datetime, l
     The comparison of the tasks completed since then with those completed before.
 
     Raises:
-        StillToCome: If the moment is in the future.
+        MomentInFuture: If the moment is in the future.
     """
     now = ports.clock.now()
     if since > now:

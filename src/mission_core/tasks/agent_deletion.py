@@ -47,7 +47,7 @@ async def delete_agent(ports: Ports, principal: Principal, cmd: DeleteAgent) -> 
 
     Raises:
         AgentNotFound: If there is no such agent for this principal.
-        MainAgentStays: If it is the built-in one.
+        MainAgentProtected: If it is the built-in one.
         RoleTooLow: If the principal is neither an admin nor the lead of the worker's board.
         VersionMismatch: If the caller expected another version.
     """

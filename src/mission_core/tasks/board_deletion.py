@@ -53,7 +53,7 @@ async def delete_board(ports: Ports, principal: Principal, cmd: DeleteBoard) -> 
     Raises:
         BoardNotFound: If there is no such board for this principal.
         BoardDenied: If the principal may not write to it, or not to the general board that takes over.
-        GeneralNotDeleted: If it is the general board.
+        GeneralBoardNotDeletable: If it is the general board.
         RoleTooLow: If the principal may not write, is an agent below admin, or is no admin while the general board has
             gates that this board lacks.
         GateClosed: If its tasks would leave it while an approval of one is pending, and it blocks status changes

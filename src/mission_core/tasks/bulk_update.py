@@ -53,8 +53,8 @@ async def move_tasks(ports: Ports, principal: Principal, cmd: MoveTasks) -> Move
     Raises:
         NotYourTask: If the agent may only write to its own tasks, and one is not.
         GateClosed: If a gate refuses one of the moves.
-        HeldByAnother: If somebody else holds one of them, and the caller may not end the lease.
-        UseTheLease: If the caller holds one under an explicit lease.
+        LeaseHeldByAnother: If somebody else holds one of them, and the caller may not end the lease.
+        LeaseRequired: If the caller holds one under an explicit lease.
         NotClaimable: If an agent begins a task that is blocked or delayed.
     """
     require_role(principal, Role.OPERATOR)

@@ -76,7 +76,7 @@ async def add_comment(ports: Ports, principal: Principal, cmd: AddComment) -> Co
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
         NotYourTask: If the agent may only write to its own tasks, and this is not one of them.
-        LeadHoldsBack: If the board's lead may not comment on the task.
+        LeadCommentDenied: If the board's lead may not comment on the task.
         CommentNotFound: If the task has no comment *parent*.
         UnknownMentions: If it mentions a handle that nobody has.
     """

@@ -31,7 +31,7 @@ async def with_dependencies(unit: UnitOfWork, task: Task, named: tuple[TaskId | 
     Return the task with these dependencies. The unit relies on every task that the check for cycles visited.
 
     Raises:
-        DependsOnItself: If the task names itself.
+        SelfDependency: If the task names itself.
         DependencyNotFound: If a named task is not on its board.
         DependencyCycle: If the dependencies would close a cycle.
     """

@@ -82,7 +82,7 @@ def decide_move(was: Task | None, to: Task, passage: GateContext, *, asker: Prin
     the board of *to*.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker moves it, and the board lets only its lead move tasks.
         GateClosed: If a gate refuses the move.
     """
     arrives, moves = was is None or was.board != to.board, was is None or was.status is not to.status
@@ -126,7 +126,7 @@ def decide_claim(candidate: Candidate, *, asker: Principal) -> None:
     Decide whether the asker may claim a candidate, which is locked.
 
     Raises:
-        OnlyLeadsMove: If a worker claims it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker claims it, and the board lets only its lead move tasks.
         GateClosed: If an approval of the task is pending, and its board blocks status changes meanwhile.
     """
     rules = GateSet(
@@ -180,7 +180,7 @@ async def pass_gates(
         The task as the write keeps it, and the events to record.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker moves it, and the board lets only its lead move tasks.
         GateClosed: If a gate refuses the move.
         WeakerGates: If an agent below admin moves it to a board with weaker gates.
     """

@@ -80,7 +80,7 @@ def lease_caller_of(principal: Principal, agent: str | None = None, instance: st
     under any, and other principals under the name they send; None without a name.
 
     Raises:
-        NotYourAgent: If an agent below admin names another agent.
+        KeyOfAnotherAgent: If an agent below admin names another agent.
         InvalidField: If the name or the instance is invalid.
     """
     if not isinstance(principal, AgentPrincipal):

@@ -73,13 +73,13 @@ async def adopt_result(ports: Ports, principal: Principal, cmd: AdoptLateResult)
     Raises:
         TaskNotFound: If there is no such task for this principal.
         LateResultNotFound: If the task has no late result of this run.
-        LeaseNeeded: If a worker sends no lease.
+        AdoptionNeedsLease: If a worker sends no lease.
         LeaseUnknown: If the lease was not issued for this task.
         LeaseLost: If the lease has ended. A repeat returns the first result.
-        NotAdoptable: If it is a failure, was adopted before, or the task is done or in review.
-        Blocked: If an operator adopts it for a task with open dependencies.
+        LateResultNotAdoptable: If it is a failure, was adopted before, or the task is done or in review.
+        BlockedByDependencies: If an operator adopts it for a task with open dependencies.
         GateClosed: If a gate of the board refuses the move.
-        OnlyLeadsMove: If a worker adopts it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker adopts it, and the board lets only its lead move tasks.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)
@@ -125,7 +125,7 @@ async def _current_run(
     Return the run of the lease that was sent; for an operator without one, the task's current run.
 
     Raises:
-        LeaseNeeded: If a worker sends no lease.
+        AdoptionNeedsLease: If a worker sends no lease.
         LeaseUnknown: If the lease was not issued for this task.
     """
     if lease is None:
@@ -149,7 +149,7 @@ def _adoptable_outcome(task: Task, late: LateResult) -> Outcome:
     Return the outcome of a late result.
 
     Raises:
-        NotAdoptable: If it cannot complete the task.
+        LateResultNotAdoptable: If it cannot complete the task.
     """
     why = None
     if late.adopted_at is not None:
@@ -168,7 +168,7 @@ async def _end_current_run(
     Return the task with its current run ended, for an operator.
 
     Raises:
-        Blocked: If the task has no live run, and has open dependencies.
+        BlockedByDependencies: If the task has no live run, and has open dependencies.
     """
     worker = task.assignee or Assignee(late.by, late.by_agent)
     taken = evolve(task, fence=task.fence + 1, assignee=worker)

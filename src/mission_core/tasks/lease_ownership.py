@@ -120,7 +120,7 @@ def task_writer_of(principal: Principal, agent: str | None = None, instance: str
     others, and so may leads and admin keys under their own name.
 
     Raises:
-        NotYourAgent: If an agent below admin names another agent.
+        KeyOfAnotherAgent: If an agent below admin names another agent.
         InvalidField: If the name or the instance is invalid.
     """
     worker = lease_caller_of(principal, agent, instance)
@@ -169,9 +169,9 @@ class LeaseOwnership:
         again.
 
         Raises:
-            HeldByAnother: If a former holder comes back, and somebody else has the task.
+            LeaseHeldByAnother: If a former holder comes back, and somebody else has the task.
             NotClaimable: If a former holder comes back, and the task has open dependencies.
-            OnlyLeadsMove: If a former holder comes back, and the board lets only its lead move tasks.
+            OnlyLeadMovesTasks: If a former holder comes back, and the board lets only its lead move tasks.
             GateClosed: If a former holder comes back, and a gate of the board refuses the move.
         """
         task, run, worker = self.task, self.run, self.writer.caller
@@ -225,8 +225,8 @@ class LeaseOwnership:
         Return the task after the write, and the events of its lease: a new one, a continued one, or its end.
 
         Raises:
-            HeldByAnother: If somebody else holds the lease, and the writer may not end it.
-            UseTheLease: If the writer holds the task under an explicit lease.
+            LeaseHeldByAnother: If somebody else holds the lease, and the writer may not end it.
+            LeaseRequired: If the writer holds the task under an explicit lease.
             NotClaimable: If an agent begins a task that is blocked or delayed.
         """
         if before.run is None:

@@ -131,7 +131,7 @@ def claiming_assignee(principal: Principal, agent: str | None) -> Assignee:
     Return the assignee that the principal claims for.
 
     Raises:
-        NotYourAgent: If an agent names another agent.
+        KeyOfAnotherAgent: If an agent names another agent.
         InvalidField: If an operator names no agent.
     """
     if isinstance(principal, AgentPrincipal):
@@ -186,7 +186,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
     Raises:
         TaskNotFound: If there is no such task for this principal.
         NotClaimable: If it is blocked, delayed, claimed, or not in the queue.
-        OnlyLeadsMove: If a worker claims it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker claims it, and the board lets only its lead move tasks.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)
@@ -359,7 +359,7 @@ async def complete_task(ports: Ports, principal: Principal, cmd: CompleteTask) -
         TaskNotFound: If there is no such task for this principal.
         LeaseUnknown: If the lease was not issued for this task.
         LeaseLost: If the lease has ended. A repeat with the same lease and content returns the first result.
-        OnlyLeadsMove: If a worker completes it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker completes it, and the board lets only its lead move tasks.
         GateClosed: If an approval of the task is pending, and its board blocks status changes meanwhile.
         CommentRequired: If the board requires a comment for review, and there is neither one nor a resolution.
         VersionMismatch: If the caller expected another version.
@@ -386,7 +386,7 @@ async def accept_result(
     A resolution counts as the comment that a review requires.
 
     Raises:
-        OnlyLeadsMove: If a worker hands it in, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker hands it in, and the board lets only its lead move tasks.
         GateClosed: If a gate of its board refuses the move.
     """
     status = status_after_work(await unit.gates.context_of(task, Status.DONE))

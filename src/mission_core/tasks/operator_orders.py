@@ -45,8 +45,8 @@ async def give_order(ports: Ports, principal: Principal, cmd: GiveOrder) -> Task
 
     Raises:
         TaskNotFound: If there is no such task for this principal.
-        NotRunning: If the task has no live lease.
-        OutOfReach: If the lease is implicit, so the worker sends no heartbeats.
+        NoLiveLease: If the task has no live lease.
+        OrderNotDeliverable: If the lease is implicit, so the worker sends no heartbeats.
         NotYourTask: If an agent that is no lead gives an order to another agent.
         VersionMismatch: If the caller expected another version.
     """

@@ -292,7 +292,7 @@ class TaskRepository(Protocol):
 
         Raises (from `commit`):
             StaleWrite: If the agent has changed.
-            MoreInHand: If there are more than *limit* with *last*.
+            TooManyUnfinishedTasks: If there are more than *limit* with *last*.
         """
 
 

@@ -77,7 +77,7 @@ async def poll_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Poll
     instance.
 
     Raises:
-        NotYourAgent: If an agent below admin asks for another agent.
+        KeyOfAnotherAgent: If an agent below admin asks for another agent.
         InvalidField: If an operator names no agent.
         StaleWrite: If another request of the same caller came in between. The next attempt returns its task.
     """
@@ -104,7 +104,7 @@ async def peek_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Poll
     Return the answer to a poll that claims nothing, or None if a poll would try to claim the next task.
 
     Raises:
-        NotYourAgent: If an agent below admin asks for another agent.
+        KeyOfAnotherAgent: If an agent below admin asks for another agent.
         InvalidField: If an operator names no agent.
     """
     worker = _caller_of(principal, cmd)
@@ -150,7 +150,7 @@ async def renew_implicit_leases(ports: Ports, principal: Principal, cmd: RenewIm
         The number of leases extended.
 
     Raises:
-        NotYourAgent: If an agent below admin names another agent.
+        KeyOfAnotherAgent: If an agent below admin names another agent.
     """
     worker = lease_caller_of(principal, cmd.agent, cmd.instance)
     if worker is None:

@@ -400,8 +400,8 @@ class Run:
         Return the run with another order waiting for its worker.
 
         Raises:
-            NotRunning: If the run has ended.
-            OutOfReach: If its lease is implicit.
+            NoLiveLease: If the run has ended.
+            OrderNotDeliverable: If its lease is implicit.
             TooManyOrders: If too many orders are waiting.
         """
         if self.state not in LIVE_STATES:

@@ -87,10 +87,10 @@ async def with_tags_and_values(
     Return the task with the tags and custom field values that the command names.
 
     Raises:
-        TagsMissing: If the organization lacks a named tag.
-        FieldsUnknown: If the task's board has no such custom field.
-        FieldValueInvalid: If a custom field does not accept the value.
-        FieldsRequired: If a required custom field has no value.
+        TagsNotFound: If the organization lacks a named tag.
+        CustomFieldsUnknown: If the task's board has no such custom field.
+        CustomFieldValueInvalid: If a custom field does not accept the value.
+        CustomFieldsRequired: If a required custom field has no value.
     """
     words, ids = (cmd.tags or ABSENT, cmd.tag_ids or ABSENT) if new else (cmd.tags, cmd.tag_ids)
     if not isinstance(words, Absent) or not isinstance(ids, Absent):

@@ -60,11 +60,11 @@ async def resolve_team_update(
     If the task has open dependencies, a person's write puts it in the inbox, and an agent's is refused.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
-        Blocked: If an agent moves or assigns a blocked task.
+        OnlyLeadMovesTasks: If a worker moves it, and the board lets only its lead move tasks.
+        BlockedByDependencies: If an agent moves or assigns a blocked task.
         AgentNotFound: If there is no such assignee.
-        AssigneeElsewhere: If the assignee belongs to another board.
-        LeadsWorkForNobody: If a lead assigns it to a lead.
+        AssigneeOnAnotherBoard: If the assignee belongs to another board.
+        LeadNotAssignable: If a lead assigns it to a lead.
         LeadCannotMove: If a lead may not move the task from its present status.
         LeadCannotMoveTo: If a lead may not move the task to that status.
     """
@@ -98,8 +98,8 @@ async def _check_agent(
     Check that an agent may move or assign the task.
 
     Raises:
-        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
-        Blocked: If the task is blocked, unless a worker only puts it back in the inbox.
+        OnlyLeadMovesTasks: If a worker moves it, and the board lets only its lead move tasks.
+        BlockedByDependencies: If the task is blocked, unless a worker only puts it back in the inbox.
     """
     if to is not None:
         await check_may_move(unit, principal, before)
@@ -115,7 +115,7 @@ async def check_may_move(unit: UnitOfWork, principal: Principal, task: Task) -> 
     Check that the principal may move tasks on the task's board.
 
     Raises:
-        OnlyLeadsMove: If the board lets only its lead move tasks, and the principal is another agent.
+        OnlyLeadMovesTasks: If the board lets only its lead move tasks, and the principal is another agent.
     """
     if board_role_of(principal) is not BoardRole.WORKER:
         return
@@ -132,8 +132,8 @@ async def resolve_assignee(
 
     Raises:
         AgentNotFound: If there is no agent with this id.
-        AssigneeElsewhere: If the agent belongs to another board.
-        LeadsWorkForNobody: If a lead names a lead.
+        AssigneeOnAnotherBoard: If the agent belongs to another board.
+        LeadNotAssignable: If a lead names a lead.
     """
     if not named:
         return None

@@ -178,15 +178,15 @@ async def create_task(ports: Ports, principal: Principal, cmd: CreateTask) -> Ta
     Raises:
         BoardNotFound: If there is no such active board for this principal.
         BoardDenied: If the principal may not write to the board, or to any board.
-        RecordingDenied: If it is created as done or failed by anybody but an admin.
-        OnlyLeadsMove: If a worker creates it in progress or later, and the board lets only its lead move tasks.
+        FinishedTaskDenied: If it is created as done or failed by anybody but an admin.
+        OnlyLeadMovesTasks: If a worker creates it in progress or later, and the board lets only its lead move tasks.
         GateClosed: If a gate of the board refuses its status.
         DependencyNotFound: If a named dependency is not on its board.
-        TagsMissing: If the organization lacks a named tag.
-        FieldsUnknown: If its board has no such custom field.
-        FieldValueInvalid: If a custom field does not accept the value.
-        FieldsRequired: If a required custom field has no value.
-        Blocked: If it has open dependencies, and is assigned or in progress.
+        TagsNotFound: If the organization lacks a named tag.
+        CustomFieldsUnknown: If its board has no such custom field.
+        CustomFieldValueInvalid: If a custom field does not accept the value.
+        CustomFieldsRequired: If a required custom field has no value.
+        BlockedByDependencies: If it has open dependencies, and is assigned or in progress.
         UnknownMentions: If its description mentions a handle that nobody has.
     """
     require_role(principal, Role.OPERATOR)
@@ -290,19 +290,19 @@ async def update_task(ports: Ports, principal: Principal, cmd: UpdateTask) -> Ta
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
         NotYourTask: If the agent may only write to its own tasks, and this is not one of them.
-        NotYourAgent: If an agent below admin names another agent.
+        KeyOfAnotherAgent: If an agent below admin names another agent.
         VersionMismatch: If the caller expected another version.
-        HeldByAnother: If somebody else holds the task, and the caller may not end the lease.
-        UseTheLease: If the caller holds it under an explicit lease.
+        LeaseHeldByAnother: If somebody else holds the task, and the caller may not end the lease.
+        LeaseRequired: If the caller holds it under an explicit lease.
         NotClaimable: If an agent begins a task that is blocked or delayed.
-        OnlyLeadsMove: If a worker moves it, and the board lets only its lead move tasks.
+        OnlyLeadMovesTasks: If a worker moves it, and the board lets only its lead move tasks.
         GateClosed: If a gate of its board, or of the board it moves to, refuses the move.
         WeakerGates: If an agent below admin moves it to a board with weaker gates.
         DependencyCycle: If the dependencies would close a cycle.
-        TagsMissing: If the organization lacks a named tag.
-        FieldsUnknown: If its board has no such custom field.
-        FieldValueInvalid: If a custom field does not accept the value.
-        FieldsRequired: If a required custom field has no value.
+        TagsNotFound: If the organization lacks a named tag.
+        CustomFieldsUnknown: If its board has no such custom field.
+        CustomFieldValueInvalid: If a custom field does not accept the value.
+        CustomFieldsRequired: If a required custom field has no value.
         BoardNotFound: If it moves to a board that does not exist or is archived.
         BoardDenied: If the principal may not write to its board, or to the board it moves to.
         UnknownMentions: If the comment or description mentions a handle that nobody has.

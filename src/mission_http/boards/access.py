@@ -65,10 +65,10 @@ async def authenticate(request: Request, access: EndpointAccess) -> Principal:
     A user's request never does.
 
     Raises:
-        Unauthorized: If the caller has no credential for this operation.
+        CredentialRefused: If the caller has no credential for this operation.
         TokenRefused: If the token is not a valid one of the identity provider.
-        NotLetIn: If the user of the identity provider is not approved or is blocked.
-        KeysUnavailable: If the identity provider's keys cannot be fetched.
+        UserNotApproved: If the user of the identity provider is not approved or is blocked.
+        SigningKeysUnavailable: If the identity provider's keys cannot be fetched.
         TooManyRequests: If too many requests came as agents from the same address.
         ScopeMissing: If the agent's key has neither a role nor the operation's scope.
     """
@@ -129,7 +129,7 @@ def require_lead(request: Request) -> None:
     Refuse an agent that is not the lead of its board. Users pass.
 
     Raises:
-        Refused: If another agent calls.
+        ForbiddenWithReason: If another agent calls.
     """
     principal = principal_of(request)
     if isinstance(principal, AgentPrincipal):

@@ -164,7 +164,7 @@ def _board_after(row: AgentRow, body: AgentUpdate) -> BoardId | Absent | None:
     The agent's board after the update. An agent without a board gets one only if `is_gateway_main` is false.
 
     Raises:
-        Unacceptable: If `is_gateway_main` is false and no board is given.
+        PayloadRuleBroken: If `is_gateway_main` is false and no board is given.
     """
     if body.is_gateway_main is True:
         return None

@@ -83,9 +83,9 @@ def _board_for(principal: Principal, body: AgentCreate) -> BoardId:
     The board of the new agent: the named one, or a lead's own.
 
     Raises:
-        Refused: If an agent may not create it there.
+        ForbiddenWithReason: If an agent may not create it there.
         RoleTooLow: If a user is not an admin.
-        Unacceptable: If no board is named.
+        PayloadRuleBroken: If no board is named.
     """
     if isinstance(principal, AgentPrincipal):
         if not principal.lead or principal.board is None:

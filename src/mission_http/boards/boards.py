@@ -113,7 +113,7 @@ async def delete_board(request: Request) -> Response:
 def _check_gateway(principal: Principal, gateway: UUID | Absent | None) -> None:
     """
     Raises:
-        Unacceptable: If the organization has no such gateway.
+        PayloadRuleBroken: If the organization has no such gateway.
     """
     if isinstance(gateway, UUID) and gateway != built_in_gateway(principal.organization):
         raise PayloadRuleBroken("gateway_id is invalid")

@@ -131,8 +131,8 @@ async def require_main_agent(request: Request) -> None:
     Require that the caller is the organization's main agent.
 
     Raises:
-        Forbidden: If an agent of a board calls.
-        Refused: If another agent calls.
+        ForbiddenSilently: If an agent of a board calls.
+        ForbiddenWithReason: If another agent calls.
     """
     agent = principal_of(request)
     assert isinstance(agent, AgentPrincipal)

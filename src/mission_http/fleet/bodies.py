@@ -175,7 +175,7 @@ class QueueQuery:
         The most tasks in progress at once, if given.
 
         Raises:
-            Unacceptable: If it is no number from 1 to 20.
+            InvalidRequest: If it is no number from 1 to 20.
         """
         if self.max_capacity is None:
             return None

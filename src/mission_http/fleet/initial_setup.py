@@ -78,7 +78,7 @@ def _first_admin_command(body: dict[str, Any]) -> CreateFirstAdmin:
     Create the command from the request body.
 
     Raises:
-        Unacceptable: If a name or the password is invalid.
+        InvalidRequest: If a name or the password is invalid.
     """
     username, password = body.get("username"), body.get("password")
     name = body.get("displayName", body.get("display_name"))  # the response has the second spelling

@@ -43,7 +43,7 @@ async def readable_agent_row(request: Request) -> AgentRow:
 
     Raises:
         AgentNotFound: If there is no such agent.
-        NotYourAgent: If the key has no role and belongs to another agent.
+        KeyOfAnotherAgent: If the key has no role and belongs to another agent.
     """
     principal = principal_of(request)
     if isinstance(principal, AgentPrincipal) and principal.confined:
@@ -57,7 +57,7 @@ async def own_agent_row(request: Request) -> AgentRow:
 
     Raises:
         AgentNotFound: If there is no such agent.
-        NotYourAgent: If the key belongs to another agent.
+        KeyOfAnotherAgent: If the key belongs to another agent.
     """
     principal = principal_of(request)
     with own_agent_only(principal):

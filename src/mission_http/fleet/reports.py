@@ -264,7 +264,7 @@ def _start(text: str | None) -> datetime:
     Parse the moment.
 
     Raises:
-        Unacceptable: If it is missing or malformed.
+        InvalidRequest: If it is missing or malformed.
     """
     try:
         return LAX.moment(text).replace(microsecond=0)

@@ -145,7 +145,7 @@ def _account_changes(body: dict[str, Any]) -> UpdateAccount:
     Create the command from the request body.
 
     Raises:
-        Unacceptable: If nothing changes, or the name or the password is invalid.
+        InvalidRequest: If nothing changes, or the name or the password is invalid.
     """
     name, password, current = (body.get(each) for each in ("display_name", "new_password", "current_password"))
     for field, value in (("display_name", name), ("new_password", password), ("current_password", current)):

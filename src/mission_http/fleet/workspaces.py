@@ -104,7 +104,7 @@ class CreateWorkspaceBody:
         Create the command.
 
         Raises:
-            Unacceptable: If the slug is invalid, or none can be derived from the name.
+            InvalidRequest: If the slug is invalid, or none can be derived from the name.
         """
         try:
             slug = handle_from(self.slug or self.name, most=200)

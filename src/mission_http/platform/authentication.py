@@ -52,9 +52,9 @@ async def principal_of_bearer_token(request: Request, secret: str, *, touch: boo
 
     Raises:
         TokenRefused: If the JWT is not valid.
-        NotLetIn: If the JWT is valid, but its user may not act here.
-        ClientNotLetIn: If the JWT belongs to a client instead of a user, and clients are not admitted.
-        KeysUnavailable: If the keys of the issuer cannot be fetched.
+        UserNotApproved: If the JWT is valid, but its user may not act here.
+        ClientCredentialsRefused: If the JWT belongs to a client instead of a user, and clients are not admitted.
+        SigningKeysUnavailable: If the keys of the issuer cannot be fetched.
     """
     ports = ports_of(request)
     verifier = ports.verifiers.get(IdentityProvider.OIDC)
