@@ -18,6 +18,7 @@ from mission_core.accounts.user_provisioning import UNKNOWN_CALLER, free_usernam
 from mission_core.accounts.users import USERS, IdentityProvider
 from mission_core.agents.member_provisioning import provisioned_member
 from mission_core.agents.use_cases import secret_digest
+from mission_core.errors import StoreFailed
 from mission_core.ids import AgentId, ApiKeyId, ApiKeyNumber
 from mission_http.identity_provider_settings import AuthMode, IdentityProviderSettings, OidcIssuerSettings
 from mission_http.settings import settings_from
@@ -116,6 +117,27 @@ async def test_an_older_token_takes_no_address_back(office: IssuerApp) -> None:
     assert [two] * 4 == told
     assert [before] == await office.users(email=two)
     assert one == (await office.me(email=one, iat=now))["email"]
+
+
+async def test_somebody_known_comes_in_although_a_new_address_cannot_be_kept(world: World) -> None:
+    """
+    So that they can read; who is not known yet is told.
+    """
+
+    def unit(*_: Any, **__: Any) -> Any:
+        raise StoreFailed("as asked")
+
+    ada, bob = uuid4().hex, uuid4().hex
+    old, new, unknown = (
+        identity_from_claims({"iss": "https://x.example", "sub": sub, "email": email}, IdentityProvider.OIDC)
+        for sub, email in ((ada, f"{ada}@x.io"), (ada, f"{bob}@x.io"), (bob, f"{bob}@x.io"))
+    )
+    known = await provisioned_member(world.ports, old)
+    broken = evolve(world.ports, unit=unit)
+
+    assert known.user == (await provisioned_member(broken, new)).user
+    with pytest.raises(StoreFailed):
+        await provisioned_member(broken, unknown)
 
 
 async def test_a_client_by_itself_becomes_no_person(office: IssuerApp, world: World) -> None:

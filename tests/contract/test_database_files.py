@@ -92,6 +92,22 @@ async def test_nothing_is_acknowledged_that_a_restart_would_not_find(
     assert str(database) in told.message
 
 
+async def test_an_agent_reads_on_although_its_presence_cannot_be_kept(
+    boards: BoardsDriver, database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    What a read writes beside it costs the read nothing.
+    """
+    made = await boards.got("POST", "/api/v1/agents", {"name": "ada", "board_id": str(boards.board)})
+    boards.ports.clock.advance(hours=1)  # type: ignore[attr-defined]
+    moved(database)
+    reads = ("/api/v1/agent/boards", "/api/v1/agent/agents", boards.tasks)
+    answers = [await boards.call("GET", path, agent=made["agent_token"]) for path in reads]
+
+    assert [200, 200, 200] == [each.status for each in answers]
+    assert [each.message for each in caplog.records if each.message.startswith("presence_not_recorded agent=ada ")]
+
+
 async def test_a_database_that_is_put_back_needs_a_restart(boards: BoardsDriver, database: Path) -> None:
     """
     Since what was written meanwhile may be in either.

@@ -14,7 +14,7 @@ from attrs import evolve
 from mission_core.accounts.identity_claims import ProviderIdentity, email_changes, with_profile
 from mission_core.accounts.model import Principal, SystemPrincipal
 from mission_core.accounts.users import USERS, SubjectTaken, User, UsernameTaken
-from mission_core.errors import Denied, StaleWrite
+from mission_core.errors import Denied, StaleWrite, StoreFailed
 from mission_core.ids import UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 from mission_core.use_case import use_case
@@ -94,7 +94,12 @@ async def provision_user(ports: Ports, person: ProviderIdentity, *, clients: boo
         person = person if profile is None else with_profile(person, profile)
     if user is not None and not _changes_from_claims(user, person):
         return user
-    return await _create_or_update_user(ports, UNKNOWN_CALLER, person)
+    try:
+        return await _create_or_update_user(ports, UNKNOWN_CALLER, person)
+    except StoreFailed:
+        if user is None:
+            raise
+        return user  # a later request changes the address; this one may only read
 
 
 async def _find_user(ports: Ports, person: ProviderIdentity) -> User | None:

@@ -18,6 +18,7 @@ from mission_core.agents.use_cases import (
     record_agent_heartbeat,
     secret_digest,
 )
+from mission_core.errors import StaleWrite, StoreFailed
 from mission_http.platform.exchange import exchange_of, ports_of
 
 if TYPE_CHECKING:
@@ -33,13 +34,20 @@ async def principal_of_credential(request: Request, secret: str, *, touch: bool 
     """
     Find the principal of a credential of this server; None if the credential is unknown or no longer valid.
 
-    With *touch*, a request of an agent also records that the agent is alive, at most once in a while.
+    With *touch*, a request of an agent also records that the agent is alive, at most once in a while. The request goes
+    on if the store cannot keep that.
     """
     ports = ports_of(request)
     now = ports.clock.now()
     principal = await ports.credentials.principal_of(secret_digest(secret), at=now)
     if touch and isinstance(principal, AgentPrincipal) and presence_update_due(principal, at=now):
-        await record_agent_heartbeat(ports, principal, RecordAgentHeartbeat(agent=principal.agent))
+        try:
+            await record_agent_heartbeat(ports, principal, RecordAgentHeartbeat(agent=principal.agent))
+        except (StoreFailed, StaleWrite) as error:
+            reason = error.reason if isinstance(error, StoreFailed) else error
+            logger.warning(
+                "presence_not_recorded agent=%s error=%s reason=%r", principal.name, type(error).__name__, str(reason)
+            )
     return principal
 
 
