@@ -21,6 +21,7 @@ PRINTED = {
     "log": r"\d+ task\.created system \{.*\"?title.*\}\nChainHead\(.*\)\n",
     "clock": "",
     "property": "",
+    "model": "",
     "mounted": r"200 \[\]\n",
 }
 DATABASE_PROGRAM = """
@@ -116,7 +117,11 @@ def test_a_missing_extra_is_named(package, url, extra, tmp_path):
 
 @pytest.mark.parametrize(
     "statement",
-    ["from mission_adapters.testing import strategies", "from mission_adapters.testing.strategies import tasks"],
+    [
+        "from mission_adapters.testing import strategies",
+        "from mission_adapters.testing.strategies import tasks",
+        "from mission_adapters.testing.state_machine import CheckedStore",
+    ],
 )
 def test_without_the_extra_for_tests_only_what_needs_it_is_missing(statement, tmp_path):
     """

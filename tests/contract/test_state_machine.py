@@ -4,52 +4,55 @@ Every store and an independent model are driven by the same rules, and always ag
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
-
-from tests.contract.state_machine.reopened_stores import ReopenedStore
-from tests.contract.state_machine.rule_machine import RuleMachine
+from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ports_over, predictable_ports
+from mission_adapters.testing.state_machine import CheckedStore, check_against_model
+from mission_core.ports import Ports
 from tests.example_counts import max_examples
 
 
-def drive(worlds: Sequence[ReopenedStore], *, tries: int) -> None:
+def memory() -> CheckedStore:
     """
-    Run the machine over stores that stay open for all its examples.
+    A memory store.
     """
-    with asyncio.Runner() as runner:
-        machine = type("Machine", (RuleMachine,), {"worlds": worlds, "runner": runner})
-        try:
-            for world in worlds:
-                runner.run(world.reopen())
-            run_state_machine_as_test(
-                machine,
-                settings=settings(
-                    max_examples=tries,
-                    stateful_step_count=40,
-                    deadline=None,
-                    report_multiple_bugs=False,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
-        finally:
-            for world in worlds:
-                runner.run(world.close())
+
+    @asynccontextmanager
+    async def open_ports() -> AsyncIterator[Ports]:
+        yield predictable_ports()
+
+    return CheckedStore("memory", open_ports, persistent=False, sees_one_state=True)
+
+
+def database(url: str, *, skips_locked_rows: bool) -> CheckedStore:
+    """
+    A SQL store. Its migrations run when it is first opened.
+    """
+    migrated = chain([True], repeat(False))
+
+    @asynccontextmanager
+    async def open_ports() -> AsyncIterator[Ports]:
+        async with SqlStore.open(url, migrated=next(migrated)) as store:
+            yield ports_over(store)
+
+    return CheckedStore(url.partition(":")[0], open_ports, skips_locked_rows=skips_locked_rows)
 
 
 def test_stores_agree_with_the_model(tmp_path: Path, fresh_postgres: str) -> None:
     """
     Memory, SQLite and PostgreSQL answer like the model, also when they are closed and opened again.
     """
-    sqlite = ReopenedStore("sqlite", f"sqlite:///{tmp_path / 'machine.db'}")
-    drive([ReopenedStore("memory"), sqlite, ReopenedStore("postgres", fresh_postgres)], tries=max_examples(30))
+    sqlite = database(f"sqlite:///{tmp_path / 'machine.db'}", skips_locked_rows=False)
+    postgres = database(fresh_postgres, skips_locked_rows=True)
+    check_against_model(memory(), sqlite, postgres, max_examples=max_examples(30))
 
 
 def test_memory_agrees_with_the_model() -> None:
     """
     A store that was never restarted answers like the model, in many short lives.
     """
-    drive([ReopenedStore("memory")], tries=max_examples(200))
+    check_against_model(memory(), max_examples=max_examples(200))

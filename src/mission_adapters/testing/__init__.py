@@ -1,18 +1,25 @@
 """
 Tools for the tests of a program that embeds the core or implements a port of its own: a clock that stands still,
-predictable ids and secrets, an organization to test in, and Hypothesis strategies of all entities.
+predictable ids and secrets, an organization to test in, Hypothesis strategies of all entities, and a state machine that
+compares a store with a reference model.
 
-The strategies need the extra `testing`; the rest needs nothing.
+The strategies and the state machine need the extra `testing`; the rest needs nothing.
 
 A name's module is imported when the name is first used.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from mission_core.lazy_exports import lazy_exports
 
+if sys.modules.get("pytest"):  # without pytest, there is nobody to read its texts of failed assertions
+    import pytest
+
+    pytest.register_assert_rewrite("mission_adapters.testing.state_machine")
+
 if TYPE_CHECKING:
-    from mission_adapters.testing import strategies as strategies
+    from mission_adapters.testing import state_machine as state_machine, strategies as strategies
     from mission_adapters.testing.clocks import ManualClock as ManualClock
     from mission_adapters.testing.ids import CountingIds as CountingIds
     from mission_adapters.testing.ports import ports_over as ports_over, predictable_ports as predictable_ports

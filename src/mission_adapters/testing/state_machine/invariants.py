@@ -1,5 +1,5 @@
 """
-What must be so whatever was asked: laws over what a store shows, without any model.
+The invariants of a store: what its tasks, runs and log must show after every command, without any model.
 """
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from mission_adapters.testing.state_machine.store_under_test import StoreUnderTest, counted, event_of
 from mission_core.tasks.queries import RunRow, TaskRow
-from tests.contract.state_machine.store_under_test import StoreUnderTest, counted, event_of
 
 ALIVE = ("leased", "suspended")
 STATES = ("claimable", "leased", "held", "parked", "waiting", "blocked")

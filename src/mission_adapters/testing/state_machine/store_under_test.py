@@ -1,5 +1,6 @@
 """
-A store beside its own model: both are asked the same, and must answer the same.
+A store and its reference model, which get the same commands. The answers of the store are translated into the words of
+the model, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from uuid import UUID, uuid4
 
 from attrs import asdict, define, evolve, field, frozen
 
-from mission_adapters.testing import CountingIds, ManualClock
+from mission_adapters.testing.clocks import ManualClock
+from mission_adapters.testing.ids import CountingIds
+from mission_adapters.testing.state_machine.checked_stores import CheckedStore
+from mission_adapters.testing.state_machine.reference_model import NOBODY, WHO, Answer, ReferenceModel, Row
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, SystemPrincipal, identity_of
 from mission_core.accounts.organizations import Organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
@@ -67,7 +71,6 @@ from mission_core.tasks.use_cases import (
     update_task,
 )
 from mission_core.values import PageRequest, micros, moment
-from tests.contract.state_machine.reference_model import NOBODY, WHO, Answer, ReferenceModel, Row
 
 COUNTED = (1 << 62) - 1
 GATES = {
@@ -96,7 +99,7 @@ ANSWERS = ("Task", "Board", "ClaimResult", "PollResult", "HeartbeatResult", "int
 @frozen
 class Step:
     """
-    Something that is asked of every store and of its model, in the words of the model. Ids come from *ids* on.
+    A command for every store and its model, in the words of the model. New ids are counted from *ids* on.
     """
 
     name: str
@@ -106,9 +109,9 @@ class Step:
 
 
 @define
-class IdMap:
+class RetriedIds:
     """
-    Counted ids that begin anew when a use case is tried again, since what a failed flush named was never kept.
+    Counted ids that begin again when a use case is repeated: the ids of a failed flush were never stored.
     """
 
     start: int
@@ -127,7 +130,8 @@ class IdMap:
 @define
 class CommitBarrier:
     """
-    Holds every first commit until all who race have read what they decide on, then lets them go in this order.
+    A barrier for racing units: their first commits wait until all have read what they decide on, and then go on in this
+    order.
     """
 
     order: Sequence[int]
@@ -136,7 +140,7 @@ class CommitBarrier:
 
     def come(self, who: int) -> None:
         """
-        Say that this one has come to its commit, or will never.
+        Note that a unit has come to its commit, or never will.
         """
         self.arrived.add(who)
         if len(self.arrived) == len(self.order):
@@ -144,7 +148,7 @@ class CommitBarrier:
 
     async def pass_through(self, who: int) -> None:
         """
-        Wait for all others, and for those that go first.
+        Wait for all other units, and for those that go first.
         """
         if who not in self.arrived:
             self.come(who)
@@ -153,12 +157,12 @@ class CommitBarrier:
                 await asyncio.sleep(0)
 
 
-class HeldLease:
+class WaitingUnit:
     """
-    A unit whose commit goes through a turnstile.
+    A unit whose commit waits at the barrier.
     """
 
-    def __init__(self, unit: UnitOfWork, ids: IdMap, through: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, unit: UnitOfWork, ids: RetriedIds, through: Callable[[], Awaitable[None]]) -> None:
         self.unit, self.ids, self.through = unit, ids, through
 
     def __getattr__(self, name: str) -> Any:
@@ -169,7 +173,7 @@ class HeldLease:
         self.ids.again()
         return await self.unit.commit()
 
-    async def __aenter__(self) -> HeldLease:
+    async def __aenter__(self) -> WaitingUnit:
         await self.unit.__aenter__()
         return self
 
@@ -183,14 +187,13 @@ class StoreUnderTest:
     One store with a fresh organization, its clock, and the model that it must agree with.
     """
 
-    name: str
+    store: CheckedStore
     ports: Ports
     clock: ManualClock
     boards: dict[str, BoardId]
     principals: dict[str, Principal]
     model: ReferenceModel
     chain: ChainHead
-    skips: bool = False
     seen: int = 0
     told: dict[int, tuple[int, str]] = field(factory=dict)
     last: dict[str, Any] = field(factory=dict)
@@ -211,12 +214,12 @@ class StoreUnderTest:
         return self.boss.organization
 
     @classmethod
-    async def found(cls, name: str, ports: Ports, *, ids: int) -> StoreUnderTest:
+    async def found(cls, store: CheckedStore, *, ids: int) -> StoreUnderTest:
         """
         The store with a new organization, its boards and its agents.
         """
         clock = ManualClock()
-        ports = evolve(ports, clock=clock, ids=CountingIds(ids))
+        ports = evolve(store.ports, clock=clock, ids=CountingIds(ids))
         organization = await ports.credentials.create_organization(
             Organization(
                 id=OrganizationId(ports.ids.new()), number=ids, slug=f"machine-{uuid4().hex}", name="Machine",
@@ -246,7 +249,7 @@ class StoreUnderTest:
                 )
         model = ReferenceModel(now=micros(clock.now()), boards=models)
         chain = await ports.log.head(organization.id)
-        return cls(name, ports, clock, boards, principals, model, chain, skips=name == "postgres")
+        return cls(store, ports, clock, boards, principals, model, chain)
 
     def advance(self, micros: int) -> None:
         """
@@ -272,17 +275,17 @@ class StoreUnderTest:
         """
         What the store answers when all of these read before one of them commits.
         """
-        turnstile = CommitBarrier(order)
+        barrier = CommitBarrier(order)
 
         async def run(who: int, op: Step) -> Answer:
-            ids = IdMap(op.ids)
+            ids = RetriedIds(op.ids)
             ports = evolve(
-                self.ports, ids=ids, unit=wait_before_commit(self.ports.unit, ids, partial(turnstile.pass_through, who))
+                self.ports, ids=ids, unit=wait_before_commit(self.ports.unit, ids, partial(barrier.pass_through, who))
             )
             try:
                 return await self._answer(op, ports)
             finally:
-                turnstile.come(who)
+                barrier.come(who)
 
         return list(await asyncio.gather(*(run(who, op) for who, op in enumerate(ops))))
 
@@ -293,10 +296,14 @@ class StoreUnderTest:
         A store that skips rows which are locked may let a sweep pass over what others decide about.
         """
         outcomes: list[Ending] = []
-        if self.skips and any(op.name == "sweep" for op in ops):
+        if self.store.skips_locked_rows and any(op.name == "sweep" for op in ops):
             others = tuple({op.facts["task"] for op in ops if "task" in op.facts})
             passing = [evolve(op, facts={"passes_over": others}) if op.name == "sweep" else op for op in ops]
-            outcomes += evolve(self, skips=False).serial(passing)
+            outcomes += self._in_every_order(passing)
+        return outcomes + self._in_every_order(ops)
+
+    def _in_every_order(self, ops: Sequence[Step]) -> list[Ending]:
+        outcomes: list[Ending] = []
         for order in permutations(range(len(ops))):
             world = self.model.copy()
             answers: dict[int, Answer] = {}
@@ -311,7 +318,7 @@ class StoreUnderTest:
         What is compared of the answers to a race. Where others may commit between two reads of one use case, a
         refusal may tell of something in between, such as the lease that was lost of a task that is gone by now.
         """
-        if self.name == "memory":
+        if self.store.sees_one_state:
             return list(answers)
         return [answer if answer[0] in ANSWERS else ("refused", {}) for answer in answers]
 
@@ -667,14 +674,14 @@ def terms_of(facts: dict[str, Any]) -> LeaseTerms:
 
 
 def wait_before_commit(
-    unit: UnitOfWorkFactory, ids: IdMap, through: Callable[[], Awaitable[None]]
+    unit: UnitOfWorkFactory, ids: RetriedIds, through: Callable[[], Awaitable[None]]
 ) -> UnitOfWorkFactory:
     """
-    Opens units whose commits go through a turnstile.
+    Opens units whose commits wait at the barrier.
     """
 
     def opened(principal: Principal, *, once: IdempotencyKey | None = None) -> UnitOfWork:
-        return cast(UnitOfWork, HeldLease(unit(principal, once=once), ids, through))
+        return cast(UnitOfWork, WaitingUnit(unit(principal, once=once), ids, through))
 
     return opened
 

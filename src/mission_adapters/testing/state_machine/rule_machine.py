@@ -1,5 +1,5 @@
 """
-The machine: asks every store and its model the same, one thing at a time or several at once.
+The state machine: its rules give every store and its model the same commands, one at a time or several at once.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from hypothesis import event, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from mission_adapters.testing.state_machine import invariants
+from mission_adapters.testing.state_machine.checked_stores import CheckedStore
+from mission_adapters.testing.state_machine.reference_model import DAY, MINUTE, SECOND, WHO, Answer, ReferenceModel, Row
+from mission_adapters.testing.state_machine.step_strategies import STEPS, StepArguments, instances, picks, steps
+from mission_adapters.testing.state_machine.store_under_test import Ending, Step, StoreUnderTest
 from mission_core.tasks.explanations import Explanation
-from tests.contract.state_machine.reference_model import DAY, MINUTE, SECOND, WHO, Answer, ReferenceModel, Row
-from tests.contract.state_machine.reopened_stores import ReopenedStore
-from tests.contract.state_machine.step_strategies import STEPS, StepArguments, instances, picks, steps
-from tests.contract.state_machine.store_under_test import Ending, Step, StoreUnderTest
-
-from . import invariants
 
 R = TypeVar("R")
 Asked = tuple[str, str, dict[str, Any]]
@@ -75,10 +74,10 @@ def log_entries(log: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, str
 
 class RuleMachine(RuleBasedStateMachine):
     """
-    Every store answers like its model, whatever is asked, in whatever order.
+    Every store answers like its model, whatever the commands and their order.
     """
 
-    worlds: ClassVar[Sequence[ReopenedStore]]
+    stores: ClassVar[Sequence[CheckedStore]]
     runner: ClassVar[asyncio.Runner]
     blocks: ClassVar[count[int]] = count(1)
 
@@ -94,9 +93,9 @@ class RuleMachine(RuleBasedStateMachine):
         Each store gets an organization of its own.
         """
         start = self.block()
-        for world in self.worlds:
-            world.begin()
-        self.judged = [self.run(StoreUnderTest.found(world.name, world.ports, ids=start)) for world in self.worlds]
+        for store in self.stores:
+            self.run(store.begin())
+        self.judged = [self.run(StoreUnderTest.found(store, ids=start)) for store in self.stores]
         self.look()
 
     def run(self, awaitable: Awaitable[R]) -> R:
@@ -133,7 +132,7 @@ class RuleMachine(RuleBasedStateMachine):
             answered = self.run(judged.ask(op))
             answers.append(answered)
 
-            require_equal(judged.name, expected, answered)
+            require_equal(judged.store.name, expected, answered)
         note(f"    {brief(answers[0])}")
         event(f"{op.name}: {answers[0][0]}")
         self.look(invariants.taken_only_from_nobody if name == "edit" else invariants.handed_out_only_what_is_free)
@@ -151,7 +150,7 @@ class RuleMachine(RuleBasedStateMachine):
         for judged in self.judged:
             outcomes = judged.serial(ops)
             answers = self.run(judged.race(ops, order))
-            note(f"    {judged.name}: {'; '.join(map(brief, answers))}")
+            note(f"    {judged.store.name}: {'; '.join(map(brief, answers))}")
             shown = judged.shown(self.run(judged.look()))
             event(f"race of {', '.join(op.name for op in ops)}: {', '.join(kind for kind, _ in answers)}")
             judged.model = self.outcome(judged, ops, outcomes, answers, shown)
@@ -163,10 +162,10 @@ class RuleMachine(RuleBasedStateMachine):
         """
         The world that one of the orders led to, with just these answers.
         """
-        apart = judged.skips and any(op.name in ("claim_next", "poll") for op in ops)
+        apart = judged.store.skips_locked_rows and any(op.name in ("claim_next", "poll") for op in ops)
         fits = [world for expected, world in outcomes if judged.told_as(expected) == judged.told_as(answers)]
         if not fits:
-            raise AssertionError(min((difference(judged.name, each, answers) for each, _ in outcomes), key=len))
+            raise AssertionError(min((difference(judged.store.name, each, answers) for each, _ in outcomes), key=len))
         for world in fits:
             expected = judged.expected(world)
             if apart and sorted(expected["log"]) == sorted(shown["log"]):
@@ -177,7 +176,8 @@ class RuleMachine(RuleBasedStateMachine):
                 expected["log"] = world.log[judged.seen :] = shown["log"]
             if expected == shown:
                 return world
-        raise AssertionError(min((difference(judged.name, judged.expected(each), shown) for each in fits), key=len))
+        name = judged.store.name
+        raise AssertionError(min((difference(name, judged.expected(each), shown) for each in fits), key=len))
 
     def look(self, *more: Callable[[StoreUnderTest, dict[str, Any]], None]) -> None:
         """
@@ -189,7 +189,7 @@ class RuleMachine(RuleBasedStateMachine):
             view = self.run(judged.look())
             expected, shown = judged.expected(judged.model), judged.shown(view)
             for part in expected:
-                require_equal(f"{judged.name}, {part}", expected[part], shown[part])
+                require_equal(f"{judged.store.name}, {part}", expected[part], shown[part])
             for law in (*invariants.ALWAYS, *more):
                 law(judged, view)
             self.run(judged.follow(view["log"]))
@@ -445,12 +445,12 @@ class RuleMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """
-        Stores that keep things on disk close and open again.
+        Persistent stores are closed and opened again.
         """
         note("restart")
-        for judged, world in zip(self.judged, self.worlds, strict=True):
-            ports = self.run(world.reopen())
-            judged.ports = evolve(ports, clock=judged.clock, ids=judged.ports.ids)
+        for judged in self.judged:
+            self.run(judged.store.reopen())
+            judged.ports = evolve(judged.store.ports, clock=judged.clock, ids=judged.ports.ids)
         self.look()
 
     # Several at once.
@@ -707,9 +707,9 @@ class RuleMachine(RuleBasedStateMachine):
         op = Step("claim_next", "boss", {"agent": agent}, self.block())
         expected = judged.model.answer(op.name, op.who, op.facts, ids=op.ids)
         kind, facts = answered = await judged.ask(op)
-        require_equal(judged.name, expected, answered)
+        require_equal(judged.store.name, expected, answered)
         if kind == "ClaimResult":
             done = Step("complete", "boss", {"task": facts["task"]["number"], "lease": op.ids}, self.block())
             expected = judged.model.answer(done.name, done.who, done.facts, ids=done.ids)
-            require_equal(judged.name, expected, await judged.ask(done))
+            require_equal(judged.store.name, expected, await judged.ask(done))
         return kind

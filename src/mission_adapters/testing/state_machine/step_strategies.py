@@ -1,5 +1,6 @@
 """
-What may be asked next, before it is known what there is: picks are numbers that choose among what there is.
+Strategies of the commands. They are drawn before it is known which tasks there are, so a task is drawn as a number that
+later picks one of the tasks.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.contract.state_machine.reference_model import DAY, FOLLOWS, MINUTE, SECOND
+from mission_adapters.testing.state_machine.reference_model import DAY, FOLLOWS, MINUTE, SECOND
 
 StepArguments = dict[str, Any]
 
@@ -118,7 +119,9 @@ STEPS: dict[str, st.SearchStrategy[StepArguments]] = {
     ),
     "claim_next": step_arguments({"who": whos, "agent": names}, {"board": boards, "term": terms}),
     "claim": step_arguments({"who": whos, "task": picks, "agent": names}, {"term": terms, **usual}),
-    "poll": step_arguments({"who": whos, "agent": names}, {"instance": instances, "max_in_progress": st.integers(1, 3)}),
+    "poll": step_arguments(
+        {"who": whos, "agent": names}, {"instance": instances, "max_in_progress": st.integers(1, 3)}
+    ),
     "renew": step_arguments({"who": whos, "agent": names}, {"instance": instances}),
     "heartbeat": step_arguments(
         {"who": whos, "task": picks, "lease": leases},

@@ -1,6 +1,6 @@
 """
-What every store must do, told a second time: plain dictionaries and small functions, and nothing of the code that
-it judges.
+The reference model: the behavior of tasks, runs and the queue, written a second time with plain dictionaries and small
+functions. It shares no code with the core.
 
 Ids are integers, moments microseconds, enumerations their values. An answer is a pair of its kind and its facts; a
 refusal is an answer too.
@@ -432,7 +432,7 @@ class ReferenceModel:
         owner, since = changes.get("assignee") or task["assignee"], task["started_at"]
         if owner is None or since is None:
             return False
-        return self.spoken.get((task["id"], owner.casefold()), -1) >= since
+        return self.spoken.get((task["id"], str(owner).casefold()), -1) >= int(since)
 
     @property
     def part(self) -> str:

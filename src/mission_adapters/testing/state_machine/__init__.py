@@ -1,0 +1,14 @@
+"""
+A state machine that compares stores with a reference model: it creates, claims, edits and finishes tasks in random
+order, one at a time and several at once, and every store must answer and show what the model has.
+
+The model consists of plain dictionaries and shares no code with the core. `check_against_model` runs the machine.
+"""
+
+from mission_core.extras import missing_extra_named
+
+with missing_extra_named():
+    from mission_adapters.testing.state_machine.checked_stores import CheckedStore
+    from mission_adapters.testing.state_machine.model_check import check_against_model
+
+__all__ = ["CheckedStore", "check_against_model"]
