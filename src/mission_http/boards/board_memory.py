@@ -259,8 +259,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", GROUP_PATH + "/memory", create_board_group_memory, takes=BoardGroupMemoryCreate,
-        gives=BoardGroupMemoryRead,
-        who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(GroupNotFound,),
+        gives=BoardGroupMemoryRead, who=USER, tags=TAGGED, headers=(IDEMPOTENCY_KEY,), refuses=(GroupNotFound,),
     ),
 ]  # fmt: skip
 AGENT_ENDPOINTS = [agent_endpoint(endpoint, extra) for endpoint, extra in OPERATIONS]

@@ -231,8 +231,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "PUT", f"{MEMBER_PATH}/access", update_access, takes=OrganizationMemberAccessUpdate,
-        gives=OrganizationMemberRead,
-        who=USER, tags=ORGANIZATION_TAGS, headers=(IF_MATCH,),
+        gives=OrganizationMemberRead, who=USER, tags=ORGANIZATION_TAGS, headers=(IF_MATCH,),
         refuses=(MemberNotFound, RoleTooLow, OwnersOnly, GrantedBoardNotFound, VersionMismatch),
         operation_id="update_member_access_api_v1_organizations_me_members__member_id__access_put",
     ),

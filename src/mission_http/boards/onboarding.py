@@ -251,26 +251,22 @@ ENDPOINTS = [
     ),
     Endpoint(
         "POST", ONBOARDING_PATH + "/start", start, takes=BoardOnboardingStart, gives=BoardOnboardingRead, who=USER,
-        tags=TAGS,
-        headers=(IDEMPOTENCY_KEY,), refuses=REFUSES,
+        tags=TAGS, headers=(IDEMPOTENCY_KEY,), refuses=REFUSES,
         operation_id="start_onboarding_api_v1_boards__board_id__onboarding_start_post",
     ),
     Endpoint(
         "POST", ONBOARDING_PATH + "/answer", answer, takes=BoardOnboardingAnswer, gives=BoardOnboardingRead, who=USER,
-        tags=TAGS,
-        headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
+        tags=TAGS, headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
         operation_id="answer_onboarding_api_v1_boards__board_id__onboarding_answer_post",
     ),
     Endpoint(
         "POST", ONBOARDING_PATH + "/agent", report, takes=OnboardingMessageBody, gives=BoardOnboardingRead, who=AGENT,
-        tags=TAGS,
-        headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed, NotTheMainAgent),
+        tags=TAGS, headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed, NotTheMainAgent),
         operation_id="agent_onboarding_update_api_v1_boards__board_id__onboarding_agent_post",
     ),
     Endpoint(
         "POST", ONBOARDING_PATH + "/confirm", confirm, takes=BoardOnboardingConfirm, gives=BoardRead, who=USER,
-        tags=TAGS,
-        headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
+        tags=TAGS, headers=(IDEMPOTENCY_KEY,), refuses=(*REFUSES, OnboardingConfirmed),
         operation_id="confirm_onboarding_api_v1_boards__board_id__onboarding_confirm_post",
     ),
     Endpoint(

@@ -134,8 +134,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/organizations/me/list", list_organizations, gives=list[OrganizationListItem], who=USER,
-        tags=ORGANIZATION_TAGS,
-        operation_id="list_my_organizations_api_v1_organizations_me_list_get",
+        tags=ORGANIZATION_TAGS, operation_id="list_my_organizations_api_v1_organizations_me_list_get",
     ),
     Endpoint(
         "PATCH", "/organizations/me/active", activate_organization, takes=OrganizationActiveUpdate,

@@ -4,7 +4,7 @@ Access requests of people who signed in with Google, and their review by admins.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from attrs import frozen
 from msgspec import UNSET, UnsetType
@@ -32,8 +32,6 @@ from mission_http.platform.field_annotations import Length, NumberRange
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Of, Payload
-
-TAGS: Final = ("Users",)
 
 
 @frozen(kw_only=True)
@@ -111,12 +109,11 @@ async def review(request: Request) -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/auth/access-requests", list_requests, query=AccessRequestsQuery, gives=AccessRequestListPayload,
-        who=USER_LIST_ADMIN, refuses=(NotDefaultOrganizationAdmin,), operation_id="fleet_listAccessRequests", tags=TAGS,
+        who=USER_LIST_ADMIN, refuses=(NotDefaultOrganizationAdmin,), operation_id="fleet_listAccessRequests",
     ),
     Endpoint(
         "POST", "/auth/access-requests", review, takes=ReviewBody, gives=ReviewedPayload, who=USER_CHANGE_ADMIN,
         refuses=(AccessRequestNotFound, NotDefaultOrganizationAdmin, OwnerAboveAdmin, LastOwnerRequired),
-        limits=("identity:access-requests",),
-        operation_id="fleet_handleAccessRequest", tags=TAGS,
+        limits=("identity:access-requests",), operation_id="fleet_handleAccessRequest",
     ),
 ]  # fmt: skip

@@ -194,24 +194,24 @@ ENDPOINTS = [
     Endpoint(
         "PUT", "/agents", change_named, takes=UpdateNamedAgentBody, gives=SuccessPayload, who=OPERATOR,
         headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, SessionKeyTaken, VersionMismatch),
-        limits=("mutation",), operation_id="fleet_updateAgentByName", tags=("Agents",),
+        limits=("mutation",), operation_id="fleet_updateAgentByName",
     ),
     Endpoint(
         "PUT", "/agents/{id}", change, takes=UpdateAgentBody, body_required=False, gives=UpdatedAgentPayload,
         who=OPERATOR, headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch),
-        operation_id="fleet_updateAgent", tags=("Agents",),
+        operation_id="fleet_updateAgent",
     ),
     Endpoint(
         "DELETE", "/agents/{id}", remove, takes=DeleteAgentBody, body_required=False, gives=DeletedAgentPayload,
         who=ADMIN, headers=(IF_MATCH,), refuses=(AgentNotFound, MainAgentProtected, HostToolMissing, VersionMismatch),
-        operation_id="fleet_deleteAgent", tags=("Agents",),
+        operation_id="fleet_deleteAgent",
     ),
     Endpoint(
         "POST", "/agents/{id}/hide", hide, gives=HiddenPayload, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
-        refuses=(AgentNotFound, KeyOfAnotherAgent, KeyReused), operation_id="fleet_hideAgent", tags=("Agents",),
+        refuses=(AgentNotFound, KeyOfAnotherAgent, KeyReused), operation_id="fleet_hideAgent",
     ),
     Endpoint(
         "DELETE", "/agents/{id}/hide", unhide, gives=HiddenPayload, who=OPERATOR, headers=(IF_MATCH,),
-        refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch), operation_id="fleet_unhideAgent", tags=("Agents",),
+        refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch), operation_id="fleet_unhideAgent",
     ),
 ]  # fmt: skip

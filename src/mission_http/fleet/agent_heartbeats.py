@@ -131,12 +131,11 @@ ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/heartbeat", check_in, gives=AgentHeartbeatPayload, who=HEARTBEAT_VIEWER, changes=True,
         refuses=(AgentNotFound, KeyOfAnotherAgent), scope=HEARTBEAT, operation_id="fleet_getAgentHeartbeat",
-        tags=("Agents",),
     ),
     Endpoint(
         "POST", "/agents/{id}/heartbeat", report, takes=AgentHeartbeatBody, body_required=False,
         gives=AgentHeartbeatPayload, who=HEARTBEAT_OPERATOR, headers=(IDEMPOTENCY_KEY,),
         refuses=(KeyOfAnotherAgent, KeyReused),
-        limits=("agent-heartbeat",), scope=HEARTBEAT, operation_id="fleet_triggerAgentHeartbeat", tags=("Agents",),
+        limits=("agent-heartbeat",), scope=HEARTBEAT, operation_id="fleet_triggerAgentHeartbeat",
     ),
 ]  # fmt: skip

@@ -109,15 +109,14 @@ async def end_key(request: Request) -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/keys", list_keys, gives=KeyListPayload, who=ADMIN, refuses=(AgentNotFound,),
-        operation_id="fleet_listAgentKeys", tags=("Agents",),
+        operation_id="fleet_listAgentKeys",
     ),
     Endpoint(
         "POST", "/agents/{id}/keys", add_key, takes=MakeKeyBody, body_required=False, gives=MadeKeyPayload, status=201,
-        who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(AgentNotFound, KeyReused),
-        operation_id="fleet_createAgentKey", tags=("Agents",),
+        who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(AgentNotFound, KeyReused), operation_id="fleet_createAgentKey",
     ),
     Endpoint(
         "DELETE", "/agents/{id}/keys", end_key, takes=RevokeKeyBody, gives=RevokedKeyPayload, who=ADMIN,
-        refuses=(AgentNotFound, ApiKeyNotFound), operation_id="fleet_revokeAgentKey", tags=("Agents",),
+        refuses=(AgentNotFound, ApiKeyNotFound), operation_id="fleet_revokeAgentKey",
     ),
 ]  # fmt: skip

@@ -191,22 +191,21 @@ async def get_agent(request: Request) -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents", list_agents, query=AgentPageQuery, gives=AgentListPayload, who=VIEWER,
-        operation_id="fleet_listAgents", tags=("Agents",),
+        operation_id="fleet_listAgents",
     ),
     Endpoint(
         "POST", "/agents", add_agent, takes=CreateAgentBody, gives=MadeAgentPayload, status=201, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(AgentNameTaken, SessionKeyTaken, KeyReused),
-        limits=("mutation",), operation_id="fleet_createAgent", tags=("Agents",),
+        limits=("mutation",), operation_id="fleet_createAgent",
     ),
     Endpoint(
         "POST", "/agents/register", register, takes=RegisterAgentBody, gives=RegistrationPayload, status=201,
         also={200: RegistrationPayload}, who=VIEWER, headers=(IDEMPOTENCY_KEY,),
         refuses=(AgentNameTaken, KeyOfAnotherAgent, KeyReused), limits=("self-register",),
-        operation_id="fleet_registerAgent", tags=("Agents",),
+        operation_id="fleet_registerAgent",
     ),
     Endpoint(
         "GET", "/agents/{id}", get_agent, gives=AgentAnswerPayload, who=VIEWER,
-        refuses=(AgentNotFound, KeyOfAnotherAgent),
-        scope=SELF, operation_id="fleet_getAgent", tags=("Agents",),
+        refuses=(AgentNotFound, KeyOfAnotherAgent), scope=SELF, operation_id="fleet_getAgent",
     ),
 ]  # fmt: skip

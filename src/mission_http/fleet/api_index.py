@@ -97,5 +97,5 @@ def index_endpoint() -> Endpoint:
     """
     return Endpoint(
         "GET", "/index", ApiIndex().index, gives=IndexPayload, who=ANY_CREDENTIAL, refuses=(CredentialMissing,),
-        operation_id="fleet_getApiIndex", tags=("Discovery",),
+        operation_id="fleet_getApiIndex",
     )  # fmt: skip

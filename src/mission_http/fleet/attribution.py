@@ -220,6 +220,5 @@ ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/attribution", attribute, query=AgentActivityQuery, gives=AttributionPayload, who=VIEWER,
         refuses=(AgentNotFound, ActivityAccessDenied), scope=ATTRIBUTION, operation_id="fleet_getAgentAttribution",
-        tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -227,25 +227,23 @@ async def broadcast(request: Request) -> Response:
     return json_response(BroadcastPayload.of(told))
 
 
-TAGS = ("Tasks",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/{id}/comments", list_comments, gives=CommentListPayload, who=VIEWER,
-        refuses=(TaskNotFound, NotYourTask), scope=SELF, operation_id="fleet_listTaskComments", tags=TAGS,
+        refuses=(TaskNotFound, NotYourTask), scope=SELF, operation_id="fleet_listTaskComments",
     ),
     Endpoint(
         "POST", "/tasks/{id}/comments", say, takes=CommentBody, gives=MadeCommentPayload, status=201, who=OPERATOR,
-        headers=(IDEMPOTENCY_KEY,),
-        refuses=(TaskNotFound, NotYourTask, CommentNotFound, UnknownMentions, KeyReused),
-        limits=("mutation",), scope=SELF, operation_id="fleet_addTaskComment", tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, CommentNotFound, UnknownMentions, KeyReused),
+        limits=("mutation",), scope=SELF, operation_id="fleet_addTaskComment",
     ),
     Endpoint(
         "GET", "/mentions", list_callees, query=MentionQuery, gives=CalleeListPayload, who=VIEWER,
-        operation_id="fleet_getMentionTargets", tags=TAGS,
+        operation_id="fleet_getMentionTargets",
     ),
     Endpoint(
         "POST", "/tasks/{id}/broadcast", broadcast, takes=BroadcastBody, gives=BroadcastPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, KeyReused),
-        scope=MESSAGES, operation_id="fleet_broadcastTask", tags=TAGS,
+        scope=MESSAGES, operation_id="fleet_broadcastTask",
     ),
 ]  # fmt: skip

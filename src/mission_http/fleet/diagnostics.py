@@ -264,6 +264,5 @@ ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/diagnostics", diagnose, query=AgentActivityQuery, gives=DiagnosticsPayload, who=VIEWER,
         refuses=(AgentNotFound, ActivityAccessDenied), scope=DIAGNOSTICS, operation_id="fleet_getAgentDiagnostics",
-        tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -42,7 +42,7 @@ from mission_http.fleet.souls import soul_endpoints
 from mission_http.fleet.system_status import status_endpoints
 from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
-from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata
+from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata, tagged
 from mission_http.platform.examples import examples_in
 from mission_http.platform.session_cookies import SessionCookies
 
@@ -73,36 +73,27 @@ def fleet_dialect(settings: Settings) -> Dialect:
     """
     cookies = SessionCookies.signed_with(settings.key_for("sessions"), settings.network)
     endpoints = [
-        *sign_in_endpoints(cookies),
-        *google_endpoints(settings, cookies),
-        *access_requests.ENDPOINTS,
-        *users.ENDPOINTS,
-        *setup_endpoints(settings, cookies),
-        *agents.ENDPOINTS,
-        *agent_heartbeats.ENDPOINTS,
-        *tool_connections.ENDPOINTS,
-        *agent_keys.ENDPOINTS,
-        *server_key_endpoints(settings),
-        *agent_edits.ENDPOINTS,
-        *soul_endpoints(settings),
-        *working_memory.ENDPOINTS,
-        *host_operations.ENDPOINTS,
-        *attribution.ENDPOINTS,
-        *diagnostics.ENDPOINTS,
-        *task_endpoints(settings),
-        *comments.ENDPOINTS,
-        *github_branches.ENDPOINTS,
-        *leases.ENDPOINTS,
-        *task_queue.ENDPOINTS,
-        *projects.ENDPOINTS,
-        *project_assignments.ENDPOINTS,
-        *workspaces.ENDPOINTS,
-        *organization_settings.ENDPOINTS,
+        *tagged("Auth", sign_in_endpoints(cookies), google_endpoints(settings, cookies)),
+        *tagged("Users", access_requests.ENDPOINTS, users.ENDPOINTS),
+        *tagged("Auth", setup_endpoints(settings, cookies)),
+        *tagged("Agents", agents.ENDPOINTS, agent_heartbeats.ENDPOINTS),
+        *tagged("Connections", tool_connections.ENDPOINTS),
+        *tagged("Agents", agent_keys.ENDPOINTS),
+        *tagged("Tokens", server_key_endpoints(settings)),
+        *tagged(
+            "Agents", agent_edits.ENDPOINTS, soul_endpoints(settings), working_memory.ENDPOINTS,
+            host_operations.ENDPOINTS, attribution.ENDPOINTS, diagnostics.ENDPOINTS,
+        ),
+        *tagged("Tasks", task_endpoints(settings), comments.ENDPOINTS, github_branches.ENDPOINTS, leases.ENDPOINTS),
+        *tagged("Tasks", task_queue.ENDPOINTS),
+        *tagged("Projects", projects.ENDPOINTS, project_assignments.ENDPOINTS),
+        *tagged("Workspaces", workspaces.ENDPOINTS),
+        *tagged("Settings", organization_settings.ENDPOINTS),
         *report_endpoints(settings),
-        *search.ENDPOINTS,
-        index_endpoint(),
+        *tagged("Search", search.ENDPOINTS),
+        *tagged("Discovery", [index_endpoint()]),
         *status_endpoints(settings),
-    ]
+    ]  # fmt: skip
     return Dialect(
         name="Fleet",
         prefix="/api",

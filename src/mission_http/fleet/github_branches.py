@@ -96,11 +96,11 @@ async def _task_and_repository(request: Request) -> tuple[TaskRow, str | None]:
 ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/{id}/branch", get_branch, gives=BranchPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
-        scope=SELF, operation_id="fleet_get_api_tasks_id_branch", tags=("Tasks",),
+        scope=SELF, operation_id="fleet_get_api_tasks_id_branch",
     ),
     Endpoint(
         "POST", "/tasks/{id}/branch", make_branch, takes=BranchBody, body_required=False, gives=BranchUrlPayload,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(TaskNotFound, NotYourTask, HostToolMissing),
-        limits=("mutation",), scope=SELF, operation_id="fleet_post_api_tasks_id_branch", tags=("Tasks",),
+        limits=("mutation",), scope=SELF, operation_id="fleet_post_api_tasks_id_branch",
     ),
 ]  # fmt: skip

@@ -265,9 +265,6 @@ async def disconnect(request: Request) -> Response:
     return json_response(OkPayload(ok=True))
 
 
-TAGS: Final = ("Auth",)
-
-
 def google_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:
     """
     Return the operations of Google sign-in.
@@ -277,15 +274,14 @@ def google_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoi
         Endpoint(
             "POST", "/auth/google", desk.sign_in_with_token, takes=GoogleBody, gives=SignedInPayload,
             refuses=(AccessPending, SigningKeysUnavailable), limits=("login",), operation_id="fleet_googleLogin",
-            tags=TAGS,
         ),
         Endpoint(
             "GET", "/auth/google", desk.sign_in_with_code, query=CallbackQuery, gives=OkPayload, status=302,
             refuses=(AccessPending, SigningKeysUnavailable, SignInStateUsed), limits=("login",),
-            operation_id="fleet_googleOAuthCallback", tags=TAGS,
+            operation_id="fleet_googleOAuthCallback",
         ),
         Endpoint(
             "POST", "/auth/google/disconnect", disconnect, gives=OkPayload, who=OWN_ACCOUNT,
-            refuses=(NotConnectedToGoogle, NoPasswordYet), operation_id="fleet_disconnectGoogle", tags=TAGS,
+            refuses=(NotConnectedToGoogle, NoPasswordYet), operation_id="fleet_disconnectGoogle",
         ),
     ]  # fmt: skip

@@ -236,23 +236,22 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/agents/{id}/wake", wake, takes=WakeBody, body_required=False, gives=WokenPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(AgentNotFound, HostToolMissing), operation_id="fleet_wakeAgent",
-        tags=("Agents",),
     ),
     Endpoint(
         "POST", "/agents/message", send, takes=MessageBody, gives=SuccessPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(RecipientNotFound, PromptInjectionDetected, HostToolMissing),
-        limits=("mutation",), scope=MESSAGES, operation_id="fleet_sendAgentMessage", tags=("Agents",),
+        limits=("mutation",), scope=MESSAGES, operation_id="fleet_sendAgentMessage",
     ),
     Endpoint(
         "GET", "/agents/comms", comms, query=CommsQuery, gives=CommsPayload, who=VIEWER,
-        operation_id="fleet_getAgentComms", tags=("Agents",),
+        operation_id="fleet_getAgentComms",
     ),
     Endpoint(
         "GET", "/agents/{id}/files", read_files, query=FileQuery, gives=FilesPayload, who=VIEWER,
-        refuses=(AgentNotFound,), operation_id="fleet_getAgentFiles", tags=("Agents",),
+        refuses=(AgentNotFound,), operation_id="fleet_getAgentFiles",
     ),
     Endpoint(
         "PUT", "/agents/{id}/files", write_file, takes=FileBody, gives=WrittenFilePayload, who=OPERATOR,
-        refuses=(AgentNotFound, FileTooLarge), operation_id="fleet_updateAgentFile", tags=("Agents",),
+        refuses=(AgentNotFound, FileTooLarge), operation_id="fleet_updateAgentFile",
     ),
 ]  # fmt: skip

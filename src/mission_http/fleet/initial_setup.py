@@ -102,19 +102,15 @@ def _first_admin_command(body: dict[str, Any]) -> CreateFirstAdmin:
     return CreateFirstAdmin(username=username, password=password, name=name)
 
 
-TAGS = ("Auth",)
-
-
 def setup_endpoints(settings: Settings, cookies: SessionCookies) -> list[Endpoint]:
     """
     Return the operations of the initial setup.
     """
     desk = SetupHandlers(settings.setup_code, settings.setup_needs_no_code_locally, SignInHandlers(cookies))
     return [
-        Endpoint("GET", "/setup", desk.ask, gives=NeedsSetupPayload, operation_id="fleet_getSetup", tags=TAGS),
+        Endpoint("GET", "/setup", desk.ask, gives=NeedsSetupPayload, operation_id="fleet_getSetup"),
         Endpoint(
             "POST", "/setup", desk.make, takes=SetupBody, gives=SetUpPayload,
             refuses=(SetupDone, SetupCodeRequired, SetupRaced, UsernameTaken), operation_id="fleet_setUp",
-            tags=TAGS,
         ),
     ]  # fmt: skip

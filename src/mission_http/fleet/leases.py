@@ -333,7 +333,7 @@ LEASE_REFUSALS = (TaskNotFound, LeaseUnknown, LeaseLost, VersionMismatch, KeyReu
 WRITE_ENDPOINT = Endpoint(
     "POST", "", complete, gives=TaskAnswerPayload, who=OPERATOR, headers=(IDEMPOTENCY_KEY, IF_MATCH),
     refuses=LEASE_REFUSALS,
-    scope=SELF, tags=("Tasks",),
+    scope=SELF,
 )  # fmt: skip
 READ_ENDPOINT = evolve(WRITE_ENDPOINT, method="GET", who=VIEWER, headers=(), refuses=(TaskNotFound, NotYourTask))
 
@@ -350,13 +350,11 @@ ENDPOINTS = [
     ),
     evolve(
         WRITE_ENDPOINT, path="/tasks/{id}/lease/heartbeat", handler=keep_lease, takes=LeaseHeartbeatBody,
-        gives=BeatPayload,
-        operation_id="fleet_leaseHeartbeat",
+        gives=BeatPayload, operation_id="fleet_leaseHeartbeat",
     ),
     evolve(
         WRITE_ENDPOINT, path="/tasks/{id}/complete", handler=complete, takes=CompleteBody,
-        refuses=(*LEASE_REFUSALS, GateClosed),
-        operation_id="fleet_completeTask",
+        refuses=(*LEASE_REFUSALS, GateClosed), operation_id="fleet_completeTask",
     ),
     evolve(
         WRITE_ENDPOINT, path="/tasks/{id}/adopt", handler=adopt, takes=AdoptBody,

@@ -207,24 +207,19 @@ async def set_back(request: Request) -> Response:
     return json_response(SettingResetPayload(reset=key, default_value=known.default if known else None))
 
 
-TAGS = ("Settings",)
 ENDPOINTS = [
-    Endpoint(
-        "GET", "/settings", list_settings, gives=SettingListPayload, who=ADMIN, operation_id="fleet_getSettings",
-        tags=TAGS,
-    ),
+    Endpoint("GET", "/settings", list_settings, gives=SettingListPayload, who=ADMIN, operation_id="fleet_getSettings"),
     Endpoint(
         "PUT", "/settings", update_settings, takes=ChangeSettingsBody, gives=SettingsChangedPayload, who=ADMIN,
-        limits=("mutation",), operation_id="fleet_updateSettings", tags=TAGS,
+        limits=("mutation",), operation_id="fleet_updateSettings",
     ),
     Endpoint(
         "POST", "/settings", update_settings, takes=ChangeSettingsBody, gives=SettingsChangedPayload, who=ADMIN,
-        headers=(IDEMPOTENCY_KEY,), refuses=(KeyReused,), limits=("mutation",),
-        operation_id="fleet_postSettings", tags=TAGS,
+        headers=(IDEMPOTENCY_KEY,), refuses=(KeyReused,), limits=("mutation",), operation_id="fleet_postSettings",
     ),
     Endpoint(
         "DELETE", "/settings", set_back, takes=ResetSettingBody, gives=SettingResetPayload, who=ADMIN,
         headers=(IF_MATCH,), refuses=(SettingNotFound, VersionMismatch), limits=("mutation",),
-        operation_id="fleet_resetSetting", tags=TAGS,
+        operation_id="fleet_resetSetting",
     ),
 ]  # fmt: skip

@@ -138,24 +138,22 @@ async def list_project_tasks(request: Request) -> Response:
     )
 
 
-TAGS = ("Projects",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/projects/{id}/agents", list_project_agents, gives=AssignmentListPayload, who=VIEWER,
-        refuses=(BoardNotFound,), operation_id="fleet_listProjectAgents", tags=TAGS,
+        refuses=(BoardNotFound,), operation_id="fleet_listProjectAgents",
     ),
     Endpoint(
         "POST", "/projects/{id}/agents", assign_project_agent, takes=AssignAgentBody, gives=SuccessPayload, status=201,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(BoardNotFound, KeyReused),
-        limits=("mutation",), operation_id="fleet_assignProjectAgent", tags=TAGS,
+        limits=("mutation",), operation_id="fleet_assignProjectAgent",
     ),
     Endpoint(
         "DELETE", "/projects/{id}/agents", unassign_project_agent, query=UnassignAgentQuery, gives=SuccessPayload,
-        who=OPERATOR, refuses=(BoardNotFound,), limits=("mutation",),
-        operation_id="fleet_unassignProjectAgent", tags=TAGS,
+        who=OPERATOR, refuses=(BoardNotFound,), limits=("mutation",), operation_id="fleet_unassignProjectAgent",
     ),
     Endpoint(
         "GET", "/projects/{id}/tasks", list_project_tasks, query=UnlimitedListQuery, gives=ProjectTasksPayload,
-        who=VIEWER, refuses=(BoardNotFound,), operation_id="fleet_listProjectTasks", tags=TAGS,
+        who=VIEWER, refuses=(BoardNotFound,), operation_id="fleet_listProjectTasks",
     ),
 ]  # fmt: skip

@@ -134,25 +134,25 @@ async def delete_project(request: Request) -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/projects", list_projects, query=ProjectListQuery, gives=ProjectListPayload, who=VIEWER,
-        operation_id="fleet_listProjects", tags=("Projects",),
+        operation_id="fleet_listProjects",
     ),
     Endpoint(
         "POST", "/projects", add_project, takes=CreateProjectBody, gives=ProjectAnswerPayload, status=201,
         who=OPERATOR, headers=(IDEMPOTENCY_KEY,), refuses=(ProjectExists, KeyReused),
-        limits=("mutation",), operation_id="fleet_createProject", tags=("Projects",),
+        limits=("mutation",), operation_id="fleet_createProject",
     ),
     Endpoint(
         "GET", "/projects/{id}", get_project, gives=ProjectAnswerPayload, who=VIEWER, refuses=(BoardNotFound,),
-        operation_id="fleet_getProject", tags=("Projects",),
+        operation_id="fleet_getProject",
     ),
     Endpoint(
         "PATCH", "/projects/{id}", change_project, takes=UpdateProjectBody, gives=ProjectAnswerPayload, who=OPERATOR,
         headers=(IF_MATCH,), refuses=(BoardNotFound, GeneralBoardProtected, TicketPrefixTaken, VersionMismatch),
-        limits=("mutation",), operation_id="fleet_updateProject", tags=("Projects",),
+        limits=("mutation",), operation_id="fleet_updateProject",
     ),
     Endpoint(
         "DELETE", "/projects/{id}", delete_project, query=DeleteProjectQuery, gives=DeletedProjectPayload, who=ADMIN,
         headers=(IF_MATCH,), refuses=(BoardNotFound, GateClosed, GeneralBoardProtected, VersionMismatch),
-        limits=("mutation",), operation_id="fleet_deleteProject", tags=("Projects",),
+        limits=("mutation",), operation_id="fleet_deleteProject",
     ),
 ]  # fmt: skip

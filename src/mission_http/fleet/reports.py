@@ -301,8 +301,7 @@ def report_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "GET", "/tasks/regression", regression, query=RegressionQuery, gives=RegressionPayload, who=VIEWER,
-            refuses=(MomentInFuture,), limits=("read",),
-            operation_id="fleet_getTaskRegression", tags=("Tasks",),
+            refuses=(MomentInFuture,), limits=("read",), operation_id="fleet_getTaskRegression", tags=("Tasks",),
         ),
         Endpoint(
             "GET", "/workload", workload_handler(settings.workload), gives=WorkloadPayload, who=VIEWER,

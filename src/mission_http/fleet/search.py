@@ -158,6 +158,5 @@ ENDPOINTS = [
     Endpoint(
         "GET", "/search", search, query=SearchQuery, gives=SearchPayload, who=VIEWER, limits=("heavy",),
         operation_id="fleet_search",
-        tags=("Search",),
     ),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ Operations on the server's API key: its source, and its rotation.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attrs import field, frozen
 from msgspec import UNSET, UnsetType
@@ -35,8 +35,6 @@ from mission_http.platform.shapes import Computed, Of
 
 if TYPE_CHECKING:
     from mission_http.settings import Settings
-
-TAGS: Final = ("Tokens",)
 
 
 @frozen(kw_only=True)
@@ -111,11 +109,11 @@ def server_key_endpoints(settings: Settings) -> list[Endpoint]:
     return [
         Endpoint(
             "GET", "/tokens/rotate", desk.show, gives=ServerKeyPayload, who=ADMIN,
-            operation_id="fleet_get_api_tokens_rotate", tags=TAGS,
+            operation_id="fleet_get_api_tokens_rotate",
         ),
         Endpoint(
             "POST", "/tokens/rotate", desk.rotate, takes=RotateKeyBody, body_required=False, gives=RotatedKeyPayload,
             who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(ServerKeyRotationDenied, KeyReused),
-            limits=("identity:api-key",), operation_id="fleet_rotateApiKey", tags=TAGS,
+            limits=("identity:api-key",), operation_id="fleet_rotateApiKey",
         ),
     ]  # fmt: skip

@@ -171,9 +171,6 @@ async def tell_me(request: Request) -> Response:
     return json_response(MePayload(user=await caller_payload(ports_of(request), principal_of(request))))
 
 
-TAGS = ("Auth",)
-
-
 def sign_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
     """
     Return the operations of sign-in, sign-out and the caller's account.
@@ -182,15 +179,13 @@ def sign_in_endpoints(cookies: SessionCookies) -> list[Endpoint]:
     return [
         Endpoint(
             "POST", "/auth/login", desk.log_in, takes=LoginBody, gives=SignedInPayload,
-            refuses=(InvalidCredentials, SetupRequired), limits=("login",), operation_id="fleet_login", tags=TAGS,
+            refuses=(InvalidCredentials, SetupRequired), limits=("login",), operation_id="fleet_login",
         ),
-        Endpoint("POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout", tags=TAGS),
-        Endpoint(
-            "GET", "/auth/me", tell_me, gives=MePayload, who=VIEWER, scope=SELF, operation_id="fleet_getMe", tags=TAGS
-        ),
+        Endpoint("POST", "/auth/logout", desk.log_out, gives=OkPayload, operation_id="fleet_logout"),
+        Endpoint("GET", "/auth/me", tell_me, gives=MePayload, who=VIEWER, scope=SELF, operation_id="fleet_getMe"),
         Endpoint(
             "PATCH", "/auth/me", desk.change_me, takes=UpdateMeBody, gives=ChangedMePayload, who=OWN_ACCOUNT,
             refuses=(KeysHaveNoPassword, WrongPassword, UserNotFound), limits_within=("password-change",),
-            operation_id="fleet_updateMe", tags=TAGS,
+            operation_id="fleet_updateMe",
         ),
     ]  # fmt: skip

@@ -174,16 +174,15 @@ def soul_endpoints(settings: Settings) -> list[Endpoint]:
     return [
         Endpoint(
             "GET", "/agents/{id}/soul", desk.read, gives=SoulPayload, who=VIEWER,
-            refuses=(AgentNotFound, KeyOfAnotherAgent),
-            scope=SELF, operation_id="fleet_getAgentSoul", tags=("Agents",),
+            refuses=(AgentNotFound, KeyOfAnotherAgent), scope=SELF, operation_id="fleet_getAgentSoul",
         ),
         Endpoint(
             "PUT", "/agents/{id}/soul", desk.write, takes=SoulBody, gives=WrittenSoulPayload, who=OPERATOR,
             headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, TemplateNotFound, VersionMismatch),
-            scope=SELF, operation_id="fleet_updateAgentSoul", tags=("Agents",),
+            scope=SELF, operation_id="fleet_updateAgentSoul",
         ),
         Endpoint(
             "PATCH", "/agents/{id}/soul", desk.show_templates, query=SoulTemplateQuery, gives=SoulTemplatesPayload,
-            who=VIEWER, refuses=(TemplateNotFound,), operation_id="fleet_listSoulTemplates", tags=("Agents",),
+            who=VIEWER, refuses=(TemplateNotFound,), operation_id="fleet_listSoulTemplates",
         ),
     ]  # fmt: skip

@@ -79,7 +79,6 @@ def _unknown_length_response() -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/tasks/queue", poll, query=QueueQuery, gives=PolledPayload, who=OPERATOR, changes=True,
-        refuses=(InvalidRequest, NotYourQueue), limits=("agent-task",),
-        scope=SELF, operation_id="fleet_pollTaskQueue", tags=("Tasks",),
+        refuses=(InvalidRequest, NotYourQueue), limits=("agent-task",), scope=SELF, operation_id="fleet_pollTaskQueue",
     ),
 ]  # fmt: skip

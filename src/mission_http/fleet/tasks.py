@@ -201,26 +201,25 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
     """
     Return the operations on tasks.
     """
-    tags = ("Tasks",)
     return [
         Endpoint(
             "GET", "/tasks", list_tasks, query=TaskPageQuery, gives=TaskListPayload, who=VIEWER,
-            scope=SELF, operation_id="fleet_listTasks", tags=tags,
+            scope=SELF, operation_id="fleet_listTasks",
         ),
         Endpoint(
             "POST", "/tasks", create_task_handler(settings.coordinator), takes=CreateTaskBody, gives=TaskAnswerPayload,
             status=201, who=OPERATOR, headers=(IDEMPOTENCY_KEY,),
             refuses=(FinishedTaskDenied, DependencyNotFound, BlockedByDependencies, UnknownMentions, KeyReused),
-            limits=("mutation",), operation_id="fleet_createTask", tags=tags,
+            limits=("mutation",), operation_id="fleet_createTask",
         ),
         Endpoint(
             "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
             refuses=(NotYourTask, GateClosedForTask, LeaseHeldByAnother, LeaseRequired, NotClaimable),
-            limits=("mutation",), scope=SELF, operation_id="fleet_bulkUpdateTasks", tags=tags,
+            limits=("mutation",), scope=SELF, operation_id="fleet_bulkUpdateTasks",
         ),
         Endpoint(
             "GET", "/tasks/{id}", get_task, gives=TaskAnswerPayload, who=VIEWER, refuses=(TaskNotFound, NotYourTask),
-            scope=SELF, operation_id="fleet_getTask", tags=tags,
+            scope=SELF, operation_id="fleet_getTask",
         ),
         Endpoint(
             "PUT", "/tasks/{id}", change_task, takes=UpdateTaskBody, gives=TaskAnswerPayload, who=OPERATOR,
@@ -229,11 +228,10 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
                 TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions,
                 LeaseHeldByAnother, LeaseRequired, NotClaimable,
             ),
-            limits=("mutation",), scope=SELF, operation_id="fleet_updateTask", tags=tags,
+            limits=("mutation",), scope=SELF, operation_id="fleet_updateTask",
         ),
         Endpoint(
             "DELETE", "/tasks/{id}", remove_task, gives=SuccessPayload, who=OPERATOR, headers=(IF_MATCH,),
-            refuses=(TaskNotFound, NotYourTask, VersionMismatch), limits=("mutation",),
-            operation_id="fleet_deleteTask", tags=tags,
+            refuses=(TaskNotFound, NotYourTask, VersionMismatch), limits=("mutation",), operation_id="fleet_deleteTask",
         ),
     ]  # fmt: skip

@@ -156,19 +156,17 @@ async def disconnect(request: Request) -> Response:
     return json_response(DisconnectedPayload(status="disconnected", connection_id=ended.id))
 
 
-TAGS = ("Connections",)
 ENDPOINTS = [
     Endpoint(
         "POST", "/connect", connect, takes=ConnectBody, gives=ConnectedPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(KeyOfAnotherAgent, KeyReused), operation_id="fleet_registerConnection",
-        tags=TAGS,
     ),
     Endpoint(
         "GET", "/connect", list_connections, query=UnlimitedListQuery, gives=ConnectionListPayload, who=VIEWER,
-        operation_id="fleet_listConnections", tags=TAGS,
+        operation_id="fleet_listConnections",
     ),
     Endpoint(
         "DELETE", "/connect", disconnect, takes=DisconnectBody, gives=DisconnectedPayload, who=OPERATOR,
-        refuses=(ConnectionNotFound, KeyOfAnotherAgent), operation_id="fleet_disconnectConnection", tags=TAGS,
+        refuses=(ConnectionNotFound, KeyOfAnotherAgent), operation_id="fleet_disconnectConnection",
     ),
 ]  # fmt: skip

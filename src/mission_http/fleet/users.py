@@ -138,25 +138,23 @@ def _none_if_empty(value: str | Absent | None) -> str | Absent | None:
     return value if isinstance(value, Absent) else value or None
 
 
-TAGS = ("Users",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/auth/users", list_users, gives=UserListPayload, who=USER_LIST_ADMIN, operation_id="fleet_listUsers",
-        tags=TAGS,
     ),
     Endpoint(
         "POST", "/auth/users", add_user, takes=CreateUserBody, gives=UserAnswerPayload, status=201,
         who=USER_CHANGE_ADMIN, refuses=(AdminRequired, UsernameTaken), limits=("identity:users",),
-        operation_id="fleet_createUser", tags=TAGS,
+        operation_id="fleet_createUser",
     ),
     Endpoint(
         "PUT", "/auth/users", change_user, takes=UpdateUserBody, gives=UserAnswerPayload, who=USER_CHANGE_ADMIN,
         refuses=(UserNotFound, OwnerAboveAdmin, MemberOfAnotherOrganization, LastOwnerRequired, LocalUserProtected),
-        limits=("identity:users",), operation_id="fleet_updateUser", tags=TAGS,
+        limits=("identity:users",), operation_id="fleet_updateUser",
     ),
     Endpoint(
         "DELETE", "/auth/users", remove_user, takes=DeleteUserBody, gives=SuccessPayload, who=USER_CHANGE_ADMIN,
         refuses=(UserNotFound, OwnerAboveAdmin, LastOwnerRequired, LocalUserProtected), limits=("identity:users",),
-        operation_id="fleet_deleteUser", tags=TAGS,
+        operation_id="fleet_deleteUser",
     ),
 ]  # fmt: skip

@@ -99,17 +99,15 @@ async def clear(request: Request) -> Response:
 ENDPOINTS = [
     Endpoint(
         "GET", "/agents/{id}/memory", read, gives=MemoryPayload, who=OWN_AGENT_VIEWER,
-        refuses=(AgentNotFound, KeyOfAnotherAgent),
-        scope=SELF, operation_id="fleet_getAgentMemory", tags=("Agents",),
+        refuses=(AgentNotFound, KeyOfAnotherAgent), scope=SELF, operation_id="fleet_getAgentMemory",
     ),
     Endpoint(
         "PUT", "/agents/{id}/memory", write, takes=MemoryBody, gives=WrittenMemoryPayload, who=OWN_AGENT_OPERATOR,
         headers=(IF_MATCH,), refuses=(AgentNotFound, KeyOfAnotherAgent, WorkingMemoryFull, VersionMismatch),
-        scope=SELF, operation_id="fleet_updateAgentMemory", tags=("Agents",),
+        scope=SELF, operation_id="fleet_updateAgentMemory",
     ),
     Endpoint(
         "DELETE", "/agents/{id}/memory", clear, gives=WrittenMemoryPayload, who=OWN_AGENT_OPERATOR, headers=(IF_MATCH,),
         refuses=(AgentNotFound, KeyOfAnotherAgent, VersionMismatch), scope=SELF, operation_id="fleet_deleteAgentMemory",
-        tags=("Agents",),
     ),
 ]  # fmt: skip

@@ -219,29 +219,27 @@ def _workspace_response(organization: Organization, *, status: int = 200, **more
 
 
 WORKSPACE_PATH: Final = "/workspaces/{id}"
-TAGS: Final = ("Workspaces",)
 ENDPOINTS = [
     Endpoint(
         "GET", "/workspaces", list_workspaces, gives=WorkspaceListPayload, who=VIEWER,
-        operation_id="fleet_getApiWorkspaces", tags=TAGS,
+        operation_id="fleet_getApiWorkspaces",
     ),
     Endpoint(
         "POST", "/workspaces", add_workspace, takes=CreateWorkspaceBody, gives=WorkspaceAnswerPayload, status=201,
         who=ADMIN, headers=(IDEMPOTENCY_KEY,), refuses=(NotAPerson, SlugTaken, KeyReused),
-        operation_id="fleet_postApiWorkspaces", tags=TAGS,
+        operation_id="fleet_postApiWorkspaces",
     ),
     Endpoint(
         "GET", WORKSPACE_PATH, get_workspace, gives=WorkspaceAnswerPayload, who=VIEWER, refuses=(OrganizationNotFound,),
-        operation_id="fleet_getApiWorkspacesId", tags=TAGS,
+        operation_id="fleet_getApiWorkspacesId",
     ),
     Endpoint(
         "PUT", WORKSPACE_PATH, change_workspace, takes=UpdateWorkspaceBody, gives=WorkspaceAnswerPayload, who=ADMIN,
-        headers=(IF_MATCH,), refuses=(OrganizationNotFound, VersionMismatch),
-        operation_id="fleet_putApiWorkspacesId", tags=TAGS,
+        headers=(IF_MATCH,), refuses=(OrganizationNotFound, VersionMismatch), operation_id="fleet_putApiWorkspacesId",
     ),
     Endpoint(
         "DELETE", WORKSPACE_PATH, delete_workspace, gives=DeletedWorkspacePayload, who=ADMIN, headers=(IF_MATCH,),
         refuses=(OrganizationNotFound, OwnersOnly, DefaultOrganizationUndeletable, OrganizationInUse, VersionMismatch),
-        operation_id="fleet_deleteApiWorkspacesId", tags=TAGS,
+        operation_id="fleet_deleteApiWorkspacesId",
     ),
 ]  # fmt: skip

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 from cattrs import Converter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -148,6 +148,13 @@ class Endpoint:
         The handler's docstring after its first paragraph.
         """
         return (inspect.getdoc(self.handler) or "").partition("\n\n")[2].strip()
+
+
+def tagged(tag: str, *groups: Iterable[Endpoint]) -> list[Endpoint]:
+    """
+    The endpoints of these groups, with the tag.
+    """
+    return [evolve(endpoint, tags=(tag,)) for group in groups for endpoint in group]
 
 
 @frozen(kw_only=True)
