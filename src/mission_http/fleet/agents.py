@@ -62,6 +62,7 @@ AGENT_FIELD_NAMES: Final = {
     "write_to_gateway": "",
     "provision_openclaw_workspace": "",
 }
+STATUS_NAMES: Final = tuple(status.value for status in Status)
 
 
 async def list_agents(request: Request) -> Response:
@@ -89,14 +90,15 @@ def task_stats_of(counts: Mapping[tuple[str, str], int], key: str) -> TaskStatsP
     """
     Count an agent's tasks, in total and by status. *key* is its name key.
     """
-    stats = {status: counts.get((key, status.value), 0) for status in Status}
+    stats = {status: counts.get((key, status), 0) for status in STATUS_NAMES}
+    done = stats["done"]
     return TaskStatsPayload(
         total=sum(stats.values()),
-        assigned=stats[Status.ASSIGNED],
-        in_progress=stats[Status.IN_PROGRESS],
-        quality_review=stats[Status.QUALITY_REVIEW],
-        done=stats[Status.DONE],
-        completed=stats[Status.DONE],
+        assigned=stats["assigned"],
+        in_progress=stats["in_progress"],
+        quality_review=stats["quality_review"],
+        done=done,
+        completed=done,
     )
 
 
