@@ -40,18 +40,17 @@ def json_object(
         fields: The fields of the row.
         empty: The conditions that fields are empty, if that is not seen by the field itself.
     """
+    members = tuple(members)
     pairs: list[ColumnElement[Any]] = []
-    conditions: dict[str, ColumnElement[bool]] = {}
     for each in members:
         pairs += [_text(each.name), _value(each.value, fields)]
-        for name in each.while_empty:
-            conditions[name] = empty[name] if name in empty else fields[name](_is_empty)
-        for field in _encoded_fields(each.value):
-            if each.required:
-                conditions[f"{field.field} is present"] = fields[field.field](_is_present)
-            if field.encoding in EXACT:
-                conditions[f"{field.field} is exact"] = fields[field.field](EXACT[field.encoding])
-    return case((and_(*conditions.values()), func.json_object(*pairs)))
+    must_be_empty = dict.fromkeys(name for each in members for name in each.while_empty)
+    conditions = [empty[name] if name in empty else fields[name](_is_empty) for name in must_be_empty]
+    shown = [(each, field) for each in members for field in _encoded_fields(each.value)]
+    conditions += [fields[field.field](_is_present) for each, field in shown if each.required]
+    exact = dict.fromkeys((field.field, EXACT[field.encoding]) for _, field in shown if field.encoding in EXACT)
+    conditions += [fields[name](is_exact) for name, is_exact in exact]
+    return case((and_(*conditions), func.json_object(*pairs)))
 
 
 def _value(value: JsonValue, fields: Mapping[str, JsonColumn]) -> ColumnElement[Any]:

@@ -100,14 +100,16 @@ def task_rows_of(dialect: str, organization: OrganizationId, found: list[Any]) -
     if not found:
         return []
     waits_for = yield from read_dependencies(dialect, [row[ID] for row in found if row[DEPENDS_ON]])
-    known = yield from read_tags(dialect, organization, (row[TAG_IDS] for row in found))
+    lists_of_tags = {row[TAG_IDS] for row in found if row[TAG_IDS]}  # few, because many tasks have the same tags
+    known = yield from read_tags(dialect, organization, lists_of_tags)
+    tagged = {ids: in_order(ids, known) for ids in lists_of_tags}
     asked = (yield from read_custom_fields(dialect, organization)) if found[0][HAS_FIELDS_COLUMN] else {}
     return [
         TaskRow._make(
             (
                 *row[:HAS_FIELDS_COLUMN],
                 in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[DEPENDS_ON] else (),
-                in_order(row[TAG_IDS], known) if row[TAG_IDS] else (),
+                tagged.get(row[TAG_IDS], ()),
                 asked.get(row[BOARD], ()),
             )
         )
