@@ -8,9 +8,9 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
-from mission_core.accounts.model import AgentPrincipal, SystemPrincipal
+from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
 from mission_core.agents.model import Agent, TooManyAgents
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.update import UpdateAgent, update_agent
@@ -24,7 +24,7 @@ from mission_core.agents.use_cases import (
 )
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
-from mission_core.boards.model import GateSet
+from mission_core.boards.model import GENERAL_HANDLE, GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
@@ -47,7 +47,7 @@ from mission_core.tasks.leases import (
     fail_task,
     release_task,
 )
-from mission_core.tasks.model import BlockedByDependencies, DependencyCycle, GateClosed, Status, Task
+from mission_core.tasks.model import BlockedByDependencies, DependencyCycle, GateClosed, NotClaimable, Status, Task
 from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, Outcome
 from mission_core.tasks.team_rules import AssigneeOnAnotherBoard, OnlyLeadMovesTasks
 from mission_core.tasks.use_cases import (
@@ -271,6 +271,43 @@ async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(world, last):
     assigned = (await world.fresh(task)).assignee is not None
 
     assert assigned is (facts == ["task.moved", "agent.updated"])
+
+
+@BOTH_ORDERS
+async def test_no_completion_goes_to_a_lead_that_leaves_meanwhile(world, last):
+    """
+    It stays with its worker then.
+    """
+    board = await world.another_board(gates=GateSet())
+    lead, task = await world.agent("lea", board=board.id, lead=True), await world.task(board=board.id)
+    claimed = await world.claim(task)
+    leave = update_agent, UpdateAgent(agent=lead.id, board=world.board.id)
+    complete = complete_task, CompleteTask(task=task.id, lease=claimed.lease)
+    answers = await in_turn(world, complete, leave, last=last)
+    done = await world.fresh(task)
+
+    assert ["Agent", "Task"] == kinds(answers)
+    assert (Status.REVIEW, "ada" if last else "lea") == (done.status, done.assignee.name)
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize("mode", list(UpdateMode))
+async def test_no_work_is_begun_whose_dependency_is_reopened_meanwhile(world, mode, last):
+    """
+    It is refused, or sent back.
+    """
+    upstream = await world.task("upstream", status=Status.DONE)
+    task, worker = await world.task(depends_on=(upstream.id,)), await world.principal(board=world.board.id)
+
+    async def begin(ports, principal, command):
+        return await update_task(ports, worker, command)
+
+    reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+    begun = begin, UpdateTask(task=task.id, status=Status.IN_PROGRESS, mode=mode)
+    answers = await in_turn(world, begun, reopen, last=last)
+
+    assert isinstance(answers[0], BlockedByDependencies | NotClaimable if last else Task)
+    assert (Status.INBOX, None) == (lambda each: (each.status, each.run))(await world.fresh(task))
 
 
 @BOTH_ORDERS
@@ -656,6 +693,21 @@ async def test_no_board_hands_over_what_an_approval_holds_that_becomes_pending_m
 
     assert expected == [type(each).__name__ for each in (approval, deleted)]
     assert board.id != (await world.fresh(task)).board
+
+
+@BOTH_ORDERS
+async def test_no_operator_hands_over_to_a_board_that_gets_more_gates_meanwhile(world, last):
+    """
+    Whichever comes first.
+    """
+    board = await world.another_board(gates=GateSet())
+    async with world.ports.unit(world.me) as unit:
+        general = await unit.boards.find_handle(GENERAL_HANDLE)
+    more = update_board, UpdateBoard(board=general.id, gates={"require_review_before_done": True})
+    hand_over = delete_board, DeleteBoard(board=board.id, hand_over=True)
+    answers = await in_turn(world, hand_over, more, me=evolve(world.me, role=Role.OPERATOR), last=last)
+
+    assert ["RoleTooLow" if last else "Board", "Board"] == [type(each).__name__ for each in answers]
 
 
 @frozen
