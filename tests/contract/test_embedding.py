@@ -21,6 +21,7 @@ PRINTED = {
     "log": r"\d+ task\.created system \{.*\"?title.*\}\nChainHead\(.*\)\n",
     "clock": "",
     "property": "",
+    "contracts": r"(?s).*\d\d passed.*",
     "model": "",
     "mounted": r"200 \[\]\n",
 }
@@ -59,7 +60,11 @@ def test_a_sample_runs_as_it_stands(sample, tmp_path):
     """
     Whoever pastes it sees what the page says.
     """
-    done = run(SAMPLES[sample], folder=tmp_path)
+    program = SAMPLES[sample]
+    if "class Test" in program:
+        (tmp_path / "test_sample.py").write_text(program)
+        program = "import pytest; raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', 'test_sample.py']))"
+    done = run(program, folder=tmp_path)
 
     assert ("", 0) == (done.stderr, done.returncode)
     assert re.fullmatch(PRINTED[sample], done.stdout), done.stdout
@@ -116,14 +121,15 @@ def test_a_missing_extra_is_named(package, url, extra, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "missing"),
     [
-        "from mission_adapters.testing import strategies",
-        "from mission_adapters.testing.strategies import tasks",
-        "from mission_adapters.testing.state_machine import CheckedStore",
+        ("from mission_adapters.testing import strategies", "hypothesis"),
+        ("from mission_adapters.testing.strategies import tasks", "hypothesis"),
+        ("from mission_adapters.testing.state_machine import CheckedStore", "hypothesis"),
+        ("from mission_adapters.testing.contracts import EventLogContract", "anyio"),
     ],
 )
-def test_without_the_extra_for_tests_only_what_needs_it_is_missing(statement, tmp_path):
+def test_without_the_extra_for_tests_only_what_needs_it_is_missing(statement, missing, tmp_path):
     """
     The clock, the ids and the ports for tests need nothing but attrs.
     """
@@ -136,5 +142,38 @@ print(predictable_ports().clock == ManualClock())
 """
     done = run(program, folder=tmp_path)
 
-    told = "ModuleNotFoundError: hypothesis is missing; install the extra: pip install 'mission-control-plane[testing]'"
-    assert ("True\n", told) == (done.stdout, done.stderr.splitlines()[-1])
+    told = f"{missing} is missing; install the extra: pip install 'mission-control-plane[testing]'"
+    assert ("True\n", f"ModuleNotFoundError: {told}") == (done.stdout, done.stderr.splitlines()[-1])
+
+
+FORGETFUL_LOG = """
+class ForgetfulLog:
+    def __init__(self, log):
+        self.log = log
+
+    def __getattr__(self, name):
+        return getattr(self.log, name)
+
+    async def read(self, organization, **asked):
+        return (await self.log.read(organization, **asked))[:-1]
+"""
+
+
+def test_a_store_that_breaks_a_promise_fails_its_contract_with_both_values(tmp_path):
+    """
+    The assertions of the contracts are rewritten by pytest, as those of a test module are.
+    """
+    sample = SAMPLES["contracts"].replace("MyStore(UnitOfWorkContract, EventLogContract", "MyStore(EventLogContract")
+    forgetful = sample.replace(
+        "        return ports_over(MemoryStore(clock), clock=clock)",
+        """
+        store = MemoryStore(clock)
+        return ports_over(store, clock=clock, log=ForgetfulLog(store.log))
+    """,
+    )
+    (tmp_path / "test_forgetful.py").write_text(FORGETFUL_LOG + forgetful)
+    ask = ["-q", "-p", "no:cacheprovider", "-k", "head_is_the_last", "test_forgetful.py"]
+    done = run(f"import pytest; pytest.main({ask})", folder=tmp_path)
+
+    assert "1 failed" in done.stdout
+    assert "position: 7 != 8" in done.stdout

@@ -1,128 +1,23 @@
 """
-What the log promises, on every store.
+The event log of each store: its contract, and the detection of changes behind the store's back.
 """
 
-import asyncio
 import sqlite3
 from typing import Any
 
 import asyncpg
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from mission_adapters.testing import strategies as some
-from mission_core.accounts.model import AgentPrincipal
-from mission_core.errors import StaleWrite
-from mission_core.events.model import GENESIS, ChainBreak, ChainHead, Entry
+from mission_adapters.testing.contracts import EventLogContract
+from mission_core.events.model import ChainBreak, ChainHead, Entry
 from mission_core.events.use_cases import verify_log
-from mission_core.tasks.use_cases import UpdateTask, update_task
-from tests.contract.conftest import World
-from tests.example_counts import max_examples
 
 
-async def entries_of(world: World, **asked: int) -> list[Entry]:
+class TestEventLog(EventLogContract):
     """
-    The entries of the world's log.
+    On every store.
     """
-    return await world.ports.log.read(world.me.organization, **asked)
-
-
-async def test_positions_are_dense_and_the_head_is_the_last(world):
-    """
-    From one on, without gaps; the head names the last position and its digest.
-    """
-    for i in range(5):
-        await world.task(f"task {i}")
-    entries = await entries_of(world)
-
-    assert list(range(1, len(entries) + 1)) == [entry.position for entry in entries]
-    assert ChainHead(entries[-1].position, entries[-1].digest) == await world.ports.log.head(world.me.organization)
-
-
-async def test_an_unknown_organization_has_an_empty_log(world):
-    """
-    Its head is the beginning of every chain.
-    """
-    nobody = world.ports.ids.new()
-
-    assert [] == await world.ports.log.read(nobody)
-    assert ChainHead(0, GENESIS) == await world.ports.log.head(nobody)
-
-
-async def test_reading_goes_on_after_a_position(world):
-    """
-    In pieces of any size, the log is the same.
-    """
-    for i in range(4):
-        await world.task(f"task {i}")
-    whole = await entries_of(world)
-    pieces: list[Entry] = []
-    while piece := await entries_of(world, after=len(pieces), limit=2):
-        pieces += piece
-
-    assert whole == pieces
-
-
-async def test_each_organization_has_a_log_of_its_own(world, elsewhere):
-    """
-    What happens in one is not told in the other.
-    """
-    before = await entries_of(elsewhere)
-    await world.task()
-
-    assert before == await entries_of(elsewhere)
-
-
-@settings(max_examples=max_examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(some.facts, min_size=1, max_size=4), some.ids, some.names)
-async def test_an_entry_is_the_fact_that_was_recorded(world, facts, agent, name):
-    """
-    Kind, moment, actor, subject and payload come back as they went in, chained to the entry before.
-    """
-    me = AgentPrincipal(organization=world.me.organization, agent=agent, name=name)
-    head = await world.ports.log.head(me.organization)
-    async with world.ports.unit(me) as unit:
-        unit.record(*facts)
-        await unit.commit()
-    kept = await entries_of(world, after=head.position)
-    expected, digest = [], head.digest
-    for position, fact in enumerate(facts, head.position + 1):
-        entry = Entry.of(fact, organization=me.organization, actor=me.actor, position=position, previous=digest)
-        expected.append(entry)
-        digest = entry.digest
-
-    assert expected == kept
-
-
-async def test_what_was_undone_was_never_recorded(world):
-    """
-    A refused commit leaves no entry and no gap.
-    """
-    task = await world.task()
-    before = await world.ports.log.head(world.me.organization)
-    async with world.ports.unit(world.me) as unit:
-        unit.rely_on(evolve(await unit.tasks.get(task.id), version=99))
-        unit.record(await _fact(world))
-        with pytest.raises(StaleWrite):
-            await unit.commit()
-
-    assert before == await world.ports.log.head(world.me.organization)
-
-
-async def _fact(world: World) -> Any:
-    return some.TaskDeleted(task=world.ports.ids.new(), number=1, title="x", at=world.clock.now())
-
-
-async def test_the_chain_verifies(world):
-    """
-    Over everything that was recorded at once by many.
-    """
-    await asyncio.gather(*(world.task(f"task {i}") for i in range(20)))
-    head = await world.ports.log.head(world.me.organization)
-
-    assert head == await verify_log(world.ports.log, world.me.organization, batch=7)
 
 
 TAMPERED = [
@@ -167,7 +62,7 @@ async def test_an_erased_payload_leaves_a_provable_hole(world, store, store_url)
     """
     await world.task()
     await _tamper(store, store_url, world.me.organization, 2, "erased")
-    entries = await entries_of(world)
+    entries = await world.ports.log.read(world.me.organization)
 
     assert entries[1].payload is None
     assert isinstance(await verify_log(world.ports.log, world.me.organization), ChainHead)
@@ -217,71 +112,3 @@ def _tamper_in_memory(entries: list[Entry], place: int, what: str) -> None:
         del entries[place]
     else:
         entries[place] = changed[what]()
-
-
-async def test_a_reader_that_follows_misses_nothing_and_repeats_nothing(world):
-    """
-    While many write at once, waiting and reading after the last position sees every entry once, in order.
-    """
-    log, own = world.ports.log, world.me.organization
-    start, expected = (await log.head(own)).position, 40
-    seen: list[int] = []
-
-    async def follow() -> None:
-        last = start
-        while len(seen) < expected:
-            await log.wait(own, after=last)
-            for entry in await log.read(own, after=last, limit=3):
-                seen.append(entry.position)
-                last = entry.position
-
-    follower = asyncio.create_task(follow())
-    await asyncio.gather(*(world.task(f"task {i}") for i in range(expected)))
-    await asyncio.wait_for(follower, 20)
-
-    assert list(range(start + 1, start + expected + 1)) == seen
-
-
-async def test_all_who_wait_are_woken_by_the_next_commit(world):
-    """
-    And nobody before it.
-    """
-    head = await world.ports.log.head(world.me.organization)
-    waiting = [asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position)) for _ in range(5)]
-    done, _ = await asyncio.wait(waiting, timeout=0.05)
-    await world.task()
-    woken, _ = await asyncio.wait(waiting, timeout=10)
-
-    assert (0, 5) == (len(done), len(woken))
-
-
-async def test_waiting_for_what_is_there_already_returns_at_once(world):
-    """
-    A reader that fell behind does not wait.
-    """
-    await asyncio.wait_for(world.ports.log.wait(world.me.organization, after=0), 5)
-
-
-async def test_a_commit_elsewhere_does_not_end_a_wait(world, elsewhere):
-    """
-    Waiting is for one organization.
-    """
-    head = await world.ports.log.head(world.me.organization)
-    waiting = asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position))
-    await elsewhere.task()
-    done, _ = await asyncio.wait([waiting], timeout=0.1)
-    waiting.cancel()
-
-    assert set() == done
-
-
-async def test_the_actor_is_the_principal(world):
-    """
-    The log names who did it, an agent by its id and name.
-    """
-    ada = await world.principal("ada")
-    task = await world.task()
-    await update_task(world.ports, ada, UpdateTask(task=task.id, title="renamed"))
-    entry = (await entries_of(world))[-1]
-
-    assert ("task.updated", ada.actor, task.id) == (entry.kind, entry.actor, entry.subject)

@@ -1,9 +1,9 @@
 """
-Tools for the tests of a program that embeds the core or implements a port of its own: a clock that stands still,
-predictable ids and secrets, an organization to test in, Hypothesis strategies of all entities, and a state machine that
-compares a store with a reference model.
+Tools for the tests of a program that embeds the core or implements a port of its own.
 
-The strategies and the state machine need the extra `testing`; the rest needs nothing.
+It has a clock that stands still, predictable ids and secrets, an organization to test in, Hypothesis strategies of all
+entities, the contracts of ports as classes of tests, and a state machine that compares a store with a reference model.
+The last three need the extra `testing`.
 
 A name's module is imported when the name is first used.
 """
@@ -16,10 +16,14 @@ from mission_core.lazy_exports import lazy_exports
 if sys.modules.get("pytest"):  # without pytest, there is nobody to read its texts of failed assertions
     import pytest
 
-    pytest.register_assert_rewrite("mission_adapters.testing.state_machine")
+    pytest.register_assert_rewrite("mission_adapters.testing.contracts", "mission_adapters.testing.state_machine")
 
 if TYPE_CHECKING:
-    from mission_adapters.testing import state_machine as state_machine, strategies as strategies
+    from mission_adapters.testing import (
+        contracts as contracts,
+        state_machine as state_machine,
+        strategies as strategies,
+    )
     from mission_adapters.testing.clocks import ManualClock as ManualClock
     from mission_adapters.testing.ids import CountingIds as CountingIds
     from mission_adapters.testing.ports import ports_over as ports_over, predictable_ports as predictable_ports

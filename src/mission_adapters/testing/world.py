@@ -86,6 +86,14 @@ class World:
             return await claim_next(self.ports, self.me, ClaimNext(agent=agent, **fields))
         return await claim_task(self.ports, self.me, ClaimTask(task=task.id, agent=agent, **fields))
 
+    async def claimed(self, task: Task | None = None, agent: str = "ada", **fields: Any) -> ClaimResult:
+        """
+        Claim this task, or the next one, of which there must be one.
+        """
+        claimed = await self.claim(task, agent, **fields)
+        assert claimed is not None, "there is no task to claim"
+        return claimed
+
     async def fresh(self, task: Task) -> Task:
         """
         The task as it is committed now.

@@ -1,0 +1,24 @@
+"""
+The contracts of ports, as classes of tests: a subclass that provides the port inherits all tests of it.
+
+Async tests run with the pytest plugin of anyio.
+"""
+
+from mission_core.extras import missing_extra_named
+
+with missing_extra_named():
+    import anyio as anyio
+
+    from mission_adapters.testing.contracts.base import StoreContract
+    from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
+    from mission_adapters.testing.contracts.event_log import EventLogContract
+    from mission_adapters.testing.contracts.idempotency import IdempotencyContract
+    from mission_adapters.testing.contracts.unit_of_work import UnitOfWorkContract
+
+__all__ = [
+    "CredentialStoreContract",
+    "EventLogContract",
+    "IdempotencyContract",
+    "StoreContract",
+    "UnitOfWorkContract",
+]

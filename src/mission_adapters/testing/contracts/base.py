@@ -1,0 +1,42 @@
+"""
+The fixtures that all contracts of a store share.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from mission_adapters.testing.world import World, make_world
+from mission_core.ports import Ports
+
+
+@pytest.mark.anyio
+class StoreContract:
+    """
+    The base class of the contracts of a store.
+
+    A subclass, its module or its `conftest.py` has a fixture `ports`: `Ports` over the store, with a `ManualClock`, as
+    `ports_over` makes them. The store may keep the rows of other tests; each test has organizations of its own.
+    """
+
+    @pytest.fixture(scope="session")
+    @classmethod
+    def anyio_backend(cls) -> str:
+        """
+        The event loop that async tests run on.
+        """
+        return "asyncio"
+
+    @pytest.fixture
+    async def world(self, ports: Ports) -> World:
+        """
+        A new organization with a board without gates.
+        """
+        return await make_world(ports)
+
+    @pytest.fixture
+    async def elsewhere(self, ports: Ports) -> World:
+        """
+        Another organization on the same store.
+        """
+        return await make_world(ports)

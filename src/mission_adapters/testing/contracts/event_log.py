@@ -1,0 +1,197 @@
+"""
+The contract of an event log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.testing import strategies as some
+from mission_adapters.testing.contracts.base import StoreContract
+from mission_adapters.testing.example_counts import max_examples
+from mission_adapters.testing.world import World
+from mission_core.accounts.model import AgentPrincipal
+from mission_core.errors import StaleWrite
+from mission_core.events.model import GENESIS, ChainHead, Entry
+from mission_core.events.use_cases import verify_log
+from mission_core.ids import OrganizationId, TaskId
+from mission_core.tasks.events import TaskDeleted
+from mission_core.tasks.use_cases import UpdateTask, update_task
+
+
+async def entries_of(world: World, **asked: int) -> list[Entry]:
+    """
+    The entries of the world's log.
+    """
+    return await world.ports.log.read(world.me.organization, **asked)
+
+
+def _event(world: World) -> TaskDeleted:
+    return TaskDeleted(task=TaskId(world.ports.ids.new()), number=1, title="x", at=world.clock.now())
+
+
+class EventLogContract(StoreContract):
+    """
+    What an `EventLog` must do.
+    """
+
+    async def test_positions_are_dense_and_the_head_is_the_last(self, world: World) -> None:
+        """
+        From one on, without gaps; the head names the last position and its digest.
+        """
+        for i in range(5):
+            await world.task(f"task {i}")
+        entries = await entries_of(world)
+
+        assert list(range(1, len(entries) + 1)) == [entry.position for entry in entries]
+        assert ChainHead(entries[-1].position, entries[-1].digest) == await world.ports.log.head(world.me.organization)
+
+    async def test_an_unknown_organization_has_an_empty_log(self, world: World) -> None:
+        """
+        Its head is the beginning of every chain.
+        """
+        nobody = OrganizationId(world.ports.ids.new())
+
+        assert [] == await world.ports.log.read(nobody)
+        assert ChainHead(0, GENESIS) == await world.ports.log.head(nobody)
+
+    async def test_reading_goes_on_after_a_position(self, world: World) -> None:
+        """
+        In pieces of any size, the log is the same.
+        """
+        for i in range(4):
+            await world.task(f"task {i}")
+        whole = await entries_of(world)
+        pieces: list[Entry] = []
+        while piece := await entries_of(world, after=len(pieces), limit=2):
+            pieces += piece
+
+        assert whole == pieces
+
+    async def test_each_organization_has_a_log_of_its_own(self, world: World, elsewhere: World) -> None:
+        """
+        What happens in one is not told in the other.
+        """
+        before = await entries_of(elsewhere)
+        await world.task()
+
+        assert before == await entries_of(elsewhere)
+
+    @settings(
+        max_examples=max_examples(10),
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
+    @given(st.lists(some.facts, min_size=1, max_size=4), some.ids, some.names)
+    async def test_an_entry_is_the_fact_that_was_recorded(
+        self, world: World, facts: Any, agent: Any, name: Any
+    ) -> None:
+        """
+        Kind, moment, actor, subject and payload come back as they went in, chained to the entry before.
+        """
+        me = AgentPrincipal(organization=world.me.organization, agent=agent, name=name)
+        head = await world.ports.log.head(me.organization)
+        async with world.ports.unit(me) as unit:
+            unit.record(*facts)
+            await unit.commit()
+        kept = await entries_of(world, after=head.position)
+        expected, digest = [], head.digest
+        for position, fact in enumerate(facts, head.position + 1):
+            entry = Entry.of(fact, organization=me.organization, actor=me.actor, position=position, previous=digest)
+            expected.append(entry)
+            digest = entry.digest
+
+        assert expected == kept
+
+    async def test_what_was_undone_was_never_recorded(self, world: World) -> None:
+        """
+        A refused commit leaves no entry and no gap.
+        """
+        task = await world.task()
+        before = await world.ports.log.head(world.me.organization)
+        async with world.ports.unit(world.me) as unit:
+            unit.rely_on(evolve(await unit.tasks.get(task.id), version=99))
+            unit.record(_event(world))
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+
+        assert before == await world.ports.log.head(world.me.organization)
+
+    async def test_the_chain_verifies(self, world: World) -> None:
+        """
+        Over everything that was recorded at once by many.
+        """
+        await asyncio.gather(*(world.task(f"task {i}") for i in range(20)))
+        head = await world.ports.log.head(world.me.organization)
+
+        assert head == await verify_log(world.ports.log, world.me.organization, batch=7)
+
+    async def test_a_reader_that_follows_misses_nothing_and_repeats_nothing(self, world: World) -> None:
+        """
+        While many write at once, waiting and reading after the last position sees every entry once, in order.
+        """
+        log, own = world.ports.log, world.me.organization
+        start, expected = (await log.head(own)).position, 40
+        seen: list[int] = []
+
+        async def follow() -> None:
+            last = start
+            while len(seen) < expected:
+                await log.wait(own, after=last)
+                for entry in await log.read(own, after=last, limit=3):
+                    seen.append(entry.position)
+                    last = entry.position
+
+        follower = asyncio.create_task(follow())
+        await asyncio.gather(*(world.task(f"task {i}") for i in range(expected)))
+        await asyncio.wait_for(follower, 20)
+
+        assert list(range(start + 1, start + expected + 1)) == seen
+
+    async def test_all_who_wait_are_woken_by_the_next_commit(self, world: World) -> None:
+        """
+        And nobody before it.
+        """
+        head = await world.ports.log.head(world.me.organization)
+        waiting = [
+            asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position)) for _ in range(5)
+        ]
+        done, _ = await asyncio.wait(waiting, timeout=0.05)
+        await world.task()
+        woken, _ = await asyncio.wait(waiting, timeout=10)
+
+        assert (0, 5) == (len(done), len(woken))
+
+    async def test_waiting_for_what_is_there_already_returns_at_once(self, world: World) -> None:
+        """
+        A reader that fell behind does not wait.
+        """
+        await asyncio.wait_for(world.ports.log.wait(world.me.organization, after=0), 5)
+
+    async def test_a_commit_elsewhere_does_not_end_a_wait(self, world: World, elsewhere: World) -> None:
+        """
+        Waiting is for one organization.
+        """
+        head = await world.ports.log.head(world.me.organization)
+        waiting = asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position))
+        await elsewhere.task()
+        done, _ = await asyncio.wait([waiting], timeout=0.1)
+        waiting.cancel()
+
+        assert set() == done
+
+    async def test_the_actor_is_the_principal(self, world: World) -> None:
+        """
+        The log names who did it, an agent by its id and name.
+        """
+        ada = await world.principal("ada")
+        task = await world.task()
+        await update_task(world.ports, ada, UpdateTask(task=task.id, title="renamed"))
+        entry = (await entries_of(world))[-1]
+
+        assert ("task.updated", ada.actor, task.id) == (entry.kind, entry.actor, entry.subject)

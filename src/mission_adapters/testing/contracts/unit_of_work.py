@@ -1,0 +1,559 @@
+"""
+The contract of a unit of work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mission_adapters.testing.contracts.base import StoreContract
+from mission_adapters.testing.world import World
+from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
+from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import CreateAgent, RecordAgentHeartbeat, create_agent, record_agent_heartbeat
+from mission_core.boards.model import BoardDenied, BoardNotFound, HandleTaken, TicketPrefixTaken
+from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
+from mission_core.errors import InvalidField, StaleWrite, VersionMismatch
+from mission_core.events.use_cases import verify_log
+from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.ports import Ports, UnitOfWork
+from mission_core.tasks.events import TaskDeleted
+from mission_core.tasks.model import Status, TaskNotFound
+from mission_core.tasks.ports import Candidate, TaskChange
+from mission_core.tasks.queries import TaskFilter
+from mission_core.tasks.runs import Assignee, RunNotFound
+from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
+from mission_core.values import PageRequest
+
+
+class UnitOfWorkContract(StoreContract):
+    """
+    What a `UnitOfWork`, its repositories and the `NumberSequences` of a store must do.
+    """
+
+    async def test_leaving_without_commit_undoes(self, world: World) -> None:
+        """
+        What was remembered is forgotten with the unit.
+        """
+        task = await world.task("before")
+        async with world.ports.unit(world.me) as unit:
+            unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+
+        assert "before" == (await world.fresh(task)).title
+
+    async def test_an_exception_undoes(self, world: World) -> None:
+        """
+        A unit that is left by an exception was never there.
+        """
+        task = await world.task("before")
+
+        async def fail() -> None:
+            async with world.ports.unit(world.me) as unit:
+                unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+
+        assert "before" == (await world.fresh(task)).title
+
+    async def test_a_unit_commits_once(self, world: World) -> None:
+        """
+        What was committed cannot be committed again.
+        """
+        async with world.ports.unit(world.me) as unit:
+            await unit.commit()
+            with pytest.raises(RuntimeError):
+                await unit.commit()
+
+    async def test_writes_are_answered_before_the_store(self, world: World) -> None:
+        """
+        `get` answers from the unit's own writes first, by id and by number; others see nothing of them.
+        """
+        task = await world.task("before")
+        async with world.ports.unit(world.me) as unit:
+            saved = unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+
+            assert saved == await unit.tasks.get(task.id)
+            assert saved == await unit.tasks.get(task.number)
+            assert "before" == (await world.fresh(task)).title
+
+    async def test_what_was_added_is_found_before_the_commit(self, world: World, ports: Ports) -> None:
+        """
+        A new row is answered by id and by number.
+        """
+        pattern = await world.task()
+        (number,) = await ports.numbers.next((world.me.organization, "task"))
+        async with ports.unit(world.me) as unit:
+            added = unit.tasks.add(evolve(pattern, id=TaskId(ports.ids.new()), number=TaskNumber(number), version=0))
+
+            assert added == await unit.tasks.get(added.id)
+            assert added == await unit.tasks.get(added.number)
+
+    async def test_what_was_removed_is_not_found(self, world: World) -> None:
+        """
+        In its own unit at once, for everybody after the commit.
+        """
+        task = await world.task()
+        async with world.ports.unit(world.me) as unit:
+            unit.tasks.remove(await unit.tasks.get(task.id))
+            for key in (task.id, task.number):
+                with pytest.raises(TaskNotFound):
+                    await unit.tasks.get(key)
+            await unit.commit()
+
+        with pytest.raises(TaskNotFound):
+            await world.fresh(task)
+
+    async def test_saving_raises_the_version_by_one(self, world: World) -> None:
+        """
+        However often a unit saves the row.
+        """
+        task = await world.task()
+        async with world.ports.unit(world.me) as unit:
+            once = unit.tasks.save(evolve(await unit.tasks.get(task.id), title="one"))
+            unit.tasks.save(evolve(once, title="two"))
+            await unit.commit()
+        fresh = await world.fresh(task)
+
+        assert ("two", task.version + 1) == (fresh.title, fresh.version)
+
+    @pytest.mark.parametrize("what", ["save", "remove", "rely_on", "bump"])
+    async def test_a_row_that_somebody_changed_is_refused(self, world: World, what: str) -> None:
+        """
+        Saved, removed or relied on: the commit refuses, and keeps nothing of the unit.
+        """
+        task, bystander = await world.task("before"), await world.task("bystander")
+        async with world.ports.unit(world.me) as unit:
+            mine = await unit.tasks.get(task.id)
+            await update_task(world.ports, world.me, UpdateTask(task=task.id, title="meanwhile"))
+            other = await unit.tasks.get(bystander.id)
+            if what == "save":
+                unit.tasks.save(evolve(mine, title="mine"))
+            elif what == "remove":
+                unit.tasks.remove(mine)
+            else:
+                unit.rely_on(mine, bump=what == "bump")
+            unit.tasks.save(evolve(other, title="touched"))
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+
+        assert "meanwhile" == (await world.fresh(task)).title
+        assert bystander == await world.fresh(bystander)
+
+    @pytest.mark.parametrize("what", ["save", "remove", "rely_on", "bump"])
+    async def test_a_row_that_somebody_removed_is_refused(self, world: World, what: str) -> None:
+        """
+        A row that is gone has no version.
+        """
+        task = await world.task()
+        async with world.ports.unit(world.me) as unit:
+            mine = await unit.tasks.get(task.id)
+            await delete_task(world.ports, world.me, DeleteTask(task=task.id))
+            if what == "save":
+                unit.tasks.save(evolve(mine, title="mine"))
+            elif what == "remove":
+                unit.tasks.remove(mine)
+            else:
+                unit.rely_on(mine, bump=what == "bump")
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+
+    async def test_relying_leaves_the_version_and_bumping_raises_it(self, world: World) -> None:
+        """
+        Two that only rely on a row do not disturb each other.
+        """
+        task = await world.task()
+        versions = []
+        for bump in (False, True):
+            async with world.ports.unit(world.me) as unit:
+                unit.rely_on(await unit.tasks.get(task.id), bump=bump)
+                await unit.commit()
+            versions.append((await world.fresh(task)).version - task.version)
+
+        assert [0, 1] == versions
+
+    @pytest.mark.parametrize("more", [0, 1])
+    @pytest.mark.parametrize(
+        ("change", "disturbs"),
+        [(UpdateAgent(agent="ada", soul="calm"), False), (UpdateAgent(agent="ada", name="eve"), True)],
+    )
+    async def test_relying_on_a_part_is_disturbed_by_a_change_of_that_part_alone(
+        self, world: World, change: UpdateAgent, disturbs: bool, more: int
+    ) -> None:
+        """
+        On one row and on several at once.
+        """
+        agents = [await world.agent(name) for name in ("ada", "bob")]
+        async with world.ports.unit(world.me) as unit:
+            unit.rely_on(*[(await unit.agents.get(each.id)).placement for each in agents[: 1 + more]])
+            await update_agent(world.ports, world.me, change)
+            refused = await asyncio.gather(unit.commit(), return_exceptions=True)
+
+        assert disturbs is isinstance(refused[0], StaleWrite)
+
+    @pytest.mark.parametrize("whole_first", [False, True])
+    async def test_relying_on_a_row_includes_its_parts(self, world: World, whole_first: bool) -> None:
+        """
+        In any order, also where it is bumped; and what is relied on was read first.
+        """
+        task = await world.task()
+        async with world.ports.unit(world.me) as unit:
+            parts: list[Any] = [task, task.work_version]
+            unit.rely_on(*(parts if whole_first else reversed(parts)), bump=True)
+            await unit.commit()
+        bumped = await world.fresh(task)
+        async with world.ports.unit(world.me) as unit:
+            unit.rely_on(task.work_version, bumped)
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+
+        assert task.version + 1 == bumped.version
+
+    async def test_two_that_rely_on_a_row_both_commit(self, world: World) -> None:
+        """
+        A shared check excludes nobody but writers.
+        """
+        task = await world.task()
+
+        async def rely() -> None:
+            async with world.ports.unit(world.me) as unit:
+                unit.rely_on(await unit.tasks.get(task.id))
+                await unit.commit()
+
+        await asyncio.gather(*(rely() for _ in range(8)))
+
+        assert task.version == (await world.fresh(task)).version
+
+    async def test_two_that_bump_a_row_exclude_each_other(self, world: World) -> None:
+        """
+        Of two units that read the same version and bump it, one is refused.
+        """
+        task = await world.task()
+        async with world.ports.unit(world.me) as one, world.ports.unit(world.me) as two:
+            for unit in (one, two):
+                unit.rely_on(await unit.tasks.get(task.id), bump=True)
+            answers = await asyncio.gather(one.commit(), two.commit(), return_exceptions=True)
+
+        assert 1 == sum(isinstance(answer, StaleWrite) for answer in answers)
+
+    async def test_opposite_orders_do_not_deadlock(self, world: World) -> None:
+        """
+        Units that touch the same rows in opposite order all end: each commits or is refused as stale.
+        """
+        tasks = [await world.task(f"task {i}") for i in range(4)]
+
+        async def touch(i: int) -> None:
+            async with world.ports.unit(world.me) as unit:
+                order = tasks if i % 2 else tasks[::-1]
+                for each in order[:2]:
+                    unit.tasks.save(evolve(await unit.tasks.get(each.id), title=f"by {i}"))
+                for each in order[2:]:
+                    unit.rely_on(await unit.tasks.get(each.id), bump=i % 3 == 0)
+                await unit.commit()
+
+        answers = await asyncio.wait_for(asyncio.gather(*map(touch, range(12)), return_exceptions=True), 30)
+
+        assert {None, StaleWrite} >= {type(answer) if answer else None for answer in answers}
+        assert None in answers
+
+    async def test_a_second_handle_or_prefix_is_refused(self, world: World) -> None:
+        """
+        Two units that both saw the name free: the second commit is refused by the name's own refusal.
+        """
+
+        async def unit_with(handle: str, ticket_prefix: str) -> UnitOfWork:
+            (number,) = await world.ports.numbers.next((world.me.organization, "board"))
+            unit = world.ports.unit(world.me)
+            new = evolve(world.board, id=BoardId(world.ports.ids.new()), number=BoardNumber(number), version=0)
+            unit.boards.add(evolve(new, handle=handle, ticket_prefix=ticket_prefix))
+            return unit
+
+        one, two, three = await unit_with("h", "P"), await unit_with("h", "Q"), await unit_with("i", "P")
+        await one.commit()
+        with pytest.raises(HandleTaken):
+            await two.commit()
+        with pytest.raises(TicketPrefixTaken):
+            await three.commit()
+
+    async def test_a_refused_name_keeps_nothing_of_its_unit(self, world: World) -> None:
+        """
+        Neither what was written before it nor what was recorded.
+        """
+        ada, task, facts = await world.agent("ada"), await world.task("before"), await world.facts()
+        board_number, agent_number = await world.ports.numbers.next(
+            (world.me.organization, "board"), (world.me.organization, "agent")
+        )
+        new = world.ports.ids.new
+        async with world.ports.unit(world.me) as unit:
+            unit.record(TaskDeleted(task=task.id, number=1, title="x", at=world.clock.now()))
+            unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+            board = evolve(world.board, id=BoardId(new()), number=BoardNumber(board_number), version=0)
+            unit.boards.add(evolve(board, handle="h", ticket_prefix="P"))
+            unit.agents.add(evolve(ada, id=AgentId(new()), number=AgentNumber(agent_number), name="ADA", version=0))
+            with pytest.raises(AgentNameTaken):
+                await unit.commit()
+        async with world.ports.unit(world.me) as unit:
+            assert await unit.boards.find_handle("h") is None
+            assert ada == await unit.agents.find("ada")
+
+        assert (task, facts) == (await world.fresh(task), await world.facts())
+
+    async def test_a_fact_that_cannot_be_kept_keeps_nothing_of_its_unit(self, world: World) -> None:
+        """
+        Not even the facts before it.
+        """
+        task, head = await world.task("before"), await world.ports.log.head(world.me.organization)
+        async with world.ports.unit(world.me) as unit:
+            for title in ("fine", "\ud800"):
+                unit.record(TaskDeleted(task=task.id, number=1, title=title, at=world.clock.now()))
+            unit.tasks.save(evolve(await unit.tasks.get(task.id), title="after"))
+            with pytest.raises(InvalidField):
+                await unit.commit()
+
+        assert task == await world.fresh(task)
+        assert head == await world.ports.log.head(world.me.organization)
+        assert head == await verify_log(world.ports.log, world.me.organization)
+
+    async def test_what_an_operation_changed_is_undone_with_its_unit(self, world: World) -> None:
+        """
+        A claim whose unit is refused took nothing; the next claim gets the task.
+        """
+        task, other, facts = await world.task("claimed"), await world.task("other"), await world.facts()
+
+        def decide(candidate: Candidate) -> TaskChange:
+            return TaskChange(task=evolve(candidate.task, status=Status.BACKLOG, priority="critical"))
+
+        async with world.ports.unit(world.me) as unit:
+            unit.tasks.claim(task.id, decide)
+            unit.rely_on(evolve(other, version=9))
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+
+        assert facts == await world.facts()
+        assert task == await world.fresh(task)
+        assert task.id == (await world.claimed()).task.id
+
+    async def test_boards_made_at_once_all_get_names_of_their_own(self, world: World) -> None:
+        """
+        A handle that is derived gives way, one that is given is refused.
+        """
+        with pytest.raises(HandleTaken):
+            await create_board(world.ports, world.me, CreateBoard(name="Again", handle=world.board.handle))
+        with pytest.raises(TicketPrefixTaken):
+            await create_board(
+                world.ports, world.me, CreateBoard(name="Again", ticket_prefix=world.board.ticket_prefix)
+            )
+        made = await create_board(world.ports, world.me, CreateBoard(name=world.board.name))
+
+        assert made.handle != world.board.handle
+        assert made.ticket_prefix != world.board.ticket_prefix
+
+    async def test_a_ticket_prefix_is_refused_when_changed_to_a_taken_one(self, world: World) -> None:
+        """
+        Saving meets the same constraint as adding.
+        """
+        other = await world.another_board()
+        with pytest.raises(TicketPrefixTaken):
+            await update_board(
+                world.ports, world.me, UpdateBoard(board=other.id, ticket_prefix=world.board.ticket_prefix)
+            )
+
+    async def test_agent_names_are_unique_whatever_their_case(self, world: World) -> None:
+        """
+        One of many that are made at once is kept, and each refusal says why.
+        """
+        names = ["Größe", "GRÖSSE", "gro\u0308ße", "grösse"]
+        made = [create_agent(world.ports, world.me, CreateAgent(name=name)) for name in names]
+        answers = await asyncio.gather(*made, return_exceptions=True)
+
+        assert 1 == sum(not isinstance(answer, Exception) for answer in answers)
+        assert 3 == sum(isinstance(answer, AgentNameTaken) for answer in answers)
+
+    async def test_session_keys_are_unique(self, world: World) -> None:
+        """
+        The second agent with a session key is refused.
+        """
+        await world.agent("ada", session_key="agent:ada:main")
+        with pytest.raises(SessionKeyTaken):
+            await world.agent("bob", session_key="agent:ada:main")
+
+    async def test_names_of_another_organization_are_free(self, world: World, elsewhere: World) -> None:
+        """
+        Names, handles, prefixes and numbers end at the organization's border.
+        """
+        await world.agent("ada", session_key="s")
+        await elsewhere.agent("ada", session_key="s")
+
+        assert world.board.handle == elsewhere.board.handle
+        assert world.board.number == elsewhere.board.number
+
+    async def test_no_row_of_another_organization_is_found(self, world: World, elsewhere: World) -> None:
+        """
+        Neither by id nor by number, in no repository and no read.
+        """
+        task, agent = await world.task(), await world.agent()
+        claimed = await world.claimed(task)
+        ports, me = elsewhere.ports, elsewhere.me
+        async with ports.unit(me) as unit:
+            for refusal, asked in [
+                (TaskNotFound, unit.tasks.get(task.id)),
+                (TaskNotFound, unit.tasks.get(task.number)),
+                (RunNotFound, unit.runs.get(claimed.run.id)),
+                (AgentNotFound, unit.agents.get(agent.id)),
+                (BoardNotFound, unit.boards.get(world.board.id)),
+                (TaskNotFound, ports.reads.tasks.get(me, task.id)),
+                (TaskNotFound, ports.reads.tasks.runs(me, task.id)),
+                (TaskNotFound, ports.reads.tasks.explanation_input(me, task.id)),
+                (AgentNotFound, ports.reads.agents.get(me, agent.id)),
+                (AgentNotFound, ports.reads.agents.get(me, "ada")),
+                (BoardNotFound, ports.reads.boards.get(me, world.board.id)),
+                (BoardNotFound, ports.reads.boards.check(me, world.board.id)),
+            ]:
+                with pytest.raises(refusal):
+                    await asked
+
+            assert [] == await unit.tasks.dependency_closure((task.id,))
+            assert await unit.agents.find("ada") is None
+        assert ([], 0) == await ports.reads.tasks.page(me, TaskFilter(), PageRequest())
+        assert await elsewhere.claim() is None
+
+    async def test_an_agent_of_one_board_is_denied_the_others(self, world: World) -> None:
+        """
+        Its own organization's rows are denied, lists leave them out, and its own board is granted.
+        """
+        mine, other = await world.another_board("Mine"), await world.another_board("Theirs")
+        here, there = await world.task(board=mine.id), await world.task(board=other.id)
+        stranger = await world.agent("stranger", board=other.id)
+        claimed = await world.claimed(there, agent="stranger")
+        me, ports = await world.principal("ada", board=mine.id), world.ports
+        async with ports.unit(me) as unit:
+            for asked in [
+                unit.tasks.get(there.id),
+                unit.tasks.get(there.number),
+                unit.runs.get(claimed.run.id),
+                unit.boards.get(other.id),
+                unit.boards.get(other.number),
+                unit.agents.get(stranger.id),
+                ports.reads.tasks.get(me, there.id),
+                ports.reads.tasks.runs(me, there.id),
+                ports.reads.tasks.explanation_input(me, there.number),
+                ports.reads.boards.get(me, other.id),
+                ports.reads.agents.get(me, "stranger"),
+            ]:
+                with pytest.raises(BoardDenied):
+                    await asked
+
+            assert here == await unit.tasks.get(here.id)
+            assert mine == await unit.boards.get(mine.number)
+            assert mine == await unit.boards.first_active()
+            assert await unit.boards.find_handle(other.handle) is None
+        rows, total = await ports.reads.tasks.page(me, TaskFilter(), PageRequest())
+        assert ([here.id.bytes], 1) == ([row.id for row in rows], total)
+
+    async def test_absent_is_not_null_and_null_is_not_default(self, world: World) -> None:
+        """
+        An update changes the fields it names and leaves the others as they were.
+        """
+        task = await world.task("Ship it", description="soon", priority="high", estimated_hours=2.5)
+        named = await update_task(world.ports, world.me, UpdateTask(task=task.id, description=None))
+        kept = await world.fresh(task)
+
+        assert named == kept
+        assert (None, "high", 2.5, "Ship it") == (kept.description, kept.priority, kept.estimated_hours, kept.title)
+
+    async def test_an_update_that_changes_nothing_writes_nothing(self, world: World) -> None:
+        """
+        No version, no event.
+        """
+        task = await world.task("same")
+        facts = await world.facts()
+        same = await update_task(world.ports, world.me, UpdateTask(task=task.id, title="same"))
+
+        assert task == same
+        assert facts == await world.facts()
+
+    async def test_another_version_than_expected_is_refused_at_once(self, world: World) -> None:
+        """
+        A caller that says which version it saw is told when that is not the current one.
+        """
+        task = await world.task()
+        await update_task(world.ports, world.me, UpdateTask(task=task.id, title="meanwhile"))
+        with pytest.raises(VersionMismatch):
+            await update_task(world.ports, world.me, UpdateTask(task=task.id, title="mine", expects=task.version))
+
+    async def test_presence_has_no_version_and_a_save_leaves_it_alone(self, world: World) -> None:
+        """
+        A sign of life that comes between reading and saving an agent stands.
+        """
+        agent = await world.agent()
+        world.clock.advance(seconds=1)
+        async with world.ports.unit(world.me) as unit:
+            mine = await unit.agents.get(agent.id)
+            heard = await record_agent_heartbeat(
+                world.ports, world.me, RecordAgentHeartbeat(agent="ADA", status="busy", activity="thinking")
+            )
+            unit.agents.save(evolve(mine, soul="kind"))
+            await unit.commit()
+        async with world.ports.unit(world.me) as unit:
+            fresh = await unit.agents.get(agent.id)
+
+        assert heard.presence == fresh.presence
+        assert ("kind", agent.version + 1) == (fresh.soul, fresh.version)
+        assert agent.version == heard.version
+
+    async def test_the_latest_sign_of_life_wins(self, world: World) -> None:
+        """
+        One that was sent earlier and is kept later changes nothing.
+        """
+        agent = await world.agent()
+        early = world.clock.advance(seconds=1)
+        late = world.clock.advance(seconds=1)
+        for at, status in ((late, "late"), (early, "early")):
+            async with world.ports.unit(world.me) as unit:
+                unit.agents.save_presence((await unit.agents.get(agent.id)).after_heartbeat(at=at, status=status)[0])
+                await unit.commit()
+        async with world.ports.unit(world.me) as unit:
+            presence = (await unit.agents.get(agent.id)).presence
+
+        assert ("late", late) == (presence.reported, presence.last_seen_at)
+
+    async def test_an_assignee_is_the_agent_of_that_name_once_there_is_one(self, world: World) -> None:
+        """
+        Whatever its case, and also for what was assigned before.
+        """
+        task = await world.task(assignee="Ada")
+        before = await world.fresh(task)
+        agent = await world.agent("ADA")
+        after = await world.fresh(task)
+
+        assert [Assignee("Ada"), Assignee("Ada", agent.id)] == [before.assignee, after.assignee]
+        assert task.version == after.version
+
+    async def test_numbers_are_dense_whoever_draws_at_once(self, world: World) -> None:
+        """
+        Concurrent draws get different numbers, without gaps, and none is drawn twice.
+        """
+        organization = world.me.organization
+        drawn = await asyncio.gather(
+            *(world.ports.numbers.next((organization, "thing"), (world.board.id, "ticket")) for _ in range(24))
+        )
+        things, tickets = zip(*drawn, strict=True)
+
+        assert list(range(1, 25)) == sorted(things)
+        assert list(range(1, 25)) == sorted(tickets)
+
+    async def test_a_number_is_never_drawn_again(self, world: World) -> None:
+        """
+        Not even after what it was drawn for is gone.
+        """
+        first = await world.task()
+        await delete_task(world.ports, world.me, DeleteTask(task=first.id))
+        second = await world.task()
+
+        assert first.ticket is not None
+        assert (first.number + 1, first.ticket + 1) == (second.number, second.ticket)
