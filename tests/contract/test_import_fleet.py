@@ -565,6 +565,43 @@ async def test_the_local_user_owns_what_came_without_an_owner(ports: Any, slug: 
     assert ("owner", True, True) == _place(member)
 
 
+@pytest.mark.parametrize(
+    "slugs",
+    [
+        (None, None),
+        ("", " "),
+        ("same", "same"),
+        ("same", "sa\0me"),
+        ("workspace-8", None),
+        (b"a", "a"),
+        ("x" * 201,) * 2,
+    ],
+)
+async def test_two_workspaces_never_become_one_organization(
+    file: Path, clock: ManualClock, slugs: tuple[Any, Any]
+) -> None:
+    """
+    Whatever their slugs are; and each stays the same one when the import is repeated.
+    """
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("INSERT INTO workspaces (id, slug, name, created_at) VALUES (8, NULL, 'Eight', 1)")
+        database.execute("UPDATE agents SET workspace_id = 8 WHERE id = 9")
+        for id, slug in zip((7, 8), slugs, strict=True):
+            database.execute("UPDATE workspaces SET slug = ? WHERE id = ?", (slug, id))
+    ports = ports_over(MemoryStore(clock), clock)
+    for _ in range(2):
+        report = await import_fleet(ports, file)
+        found = {
+            id: {each.name for each in await ports.reads.agents.names(SystemPrincipal(organization=id))} - {"main"}
+            for id in await ports.credentials.organizations()
+        }
+
+        assert 2 == len(found)
+        assert 1 == len([each for each in found.values() if "bob" in each])
+        assert not [each for each in found.values() if {"ada", "bob"} <= each]
+        assert [why for table, why in report.changed if table == "workspaces"]
+
+
 NASTY = (
     None, "", " ", "a\0b", "nonsense", "x" * 50_000, "a,b,c", "[", '["a\\u0000"]', '{"a": 1e999}', "[[1], {}]", -1, 9,
     2.5, 1_750_000_000_000, 10**18, -(10**18), 1e300, b"\xff\x00",

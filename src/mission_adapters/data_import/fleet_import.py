@@ -26,7 +26,7 @@ from mission_adapters.data_import.fleet_file import (
 )
 from mission_adapters.data_import.import_report import MAX_EXAMPLES, ImportReport
 from mission_adapters.data_import.imported_users import UniqueUsers, make_local_user_owner
-from mission_adapters.data_import.row_repairs import ROW_ERRORS, make_entity, reason_text
+from mission_adapters.data_import.row_repairs import ROW_ERRORS, make_entity, reason_text, repaired_row
 from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.organization_settings import SETTINGS
 from mission_core.accounts.organizations import Organization
@@ -74,6 +74,7 @@ TABLE_NOT_SUPPORTED: Final = "this table is not supported yet"
 INTERNAL_TABLE_PREFIXES: Final = ("sqlite_", "schema_migrations", "memory_fts")
 """Prefixes of the other system's internal tables."""
 PAGE_SIZE: Final = 1000
+LONGEST_SLUG: Final = 200
 GENERAL_BOARD_FIELDS: Final = (
     "name", "ticket_prefix", "description", "github_repo", "github_sync_enabled", "github_labels_initialized",
     "github_default_branch", "color", "deadline", "created_at",
@@ -91,9 +92,9 @@ async def import_fleet(ports: Ports, file: Path) -> ImportReport:
     report = ImportReport()
     with open_fleet_file(file) as source:
         spaces = list(source.rows("workspaces")) or [{"id": FIRST_WORKSPACE, "slug": "default"}]
-        projects: set[int] = set()
+        projects, taken = set[int](), set[str]()
         for space in spaces:
-            organization = await _organization(ports, space, report)
+            organization = await _organization(ports, space, report, taken)
             taker = EntityImporter(ports, organization.id, SOURCE, report)
             factory = FleetEntityFactory(taker)
             await WorkspaceImport(taker, source, int(space["id"]), factory).run()
@@ -119,16 +120,26 @@ def _report_orphans(source: FleetFile, report: ImportReport, *, workspaces: list
             report.skip("project_agent_assignments", row["id"], "its project was not imported")
 
 
-async def _organization(ports: Ports, space: Row, report: ImportReport) -> Organization:
+async def _organization(ports: Ports, space: Row, report: ImportReport, taken: set[str]) -> Organization:
     """
-    The organization for a workspace. If its slug or name is not valid here, it gets another one.
+    The organization for a workspace. If its slug or name is not valid here, or another workspace of the file has the
+    slug, it gets another one: two workspaces never become one organization.
     """
-    try:
-        return await ensure_organization(ports, slug=str(space["slug"]), name=text_of(space, "name", 200) or None)
-    except Invalid as refusal:
-        slug = f"workspace-{space['id']}"
-        report.change("workspaces", space["id"], f"{refusal}; it is the organization {slug} here")
-        return await ensure_organization(ports, slug=slug)
+    tell = partial(report.change, "workspaces", space["id"])
+    space = repaired_row(space, tell, at=ports.clock.now())
+    slug, own = text_of(space, "slug", LONGEST_SLUG + 1).strip(), f"workspace-{space['id']}"
+    why = "another workspace has its slug" if slug in taken else "it has no slug"
+    if slug and slug not in taken:
+        try:
+            taken.add(slug)
+            return await ensure_organization(ports, slug=slug, name=text_of(space, "name", 200) or None)
+        except Invalid as refusal:
+            why = str(refusal)
+    while own in taken:
+        own = f"{own}-{space['id']}"
+    taken.add(own)
+    tell(f"{why}; it is the organization {own} here")
+    return await ensure_organization(ports, slug=own)
 
 
 def check_fleet_file(file: Path) -> None:
