@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -65,7 +64,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, Query, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -73,15 +72,13 @@ from mission_http.platform.query_strings import query_of
 StatusText = Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)]
 
 
-@frozen(kw_only=True)
-class AgentHeartbeat:
+class AgentHeartbeat(Body):
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_health_signal"}
 
     status: StatusText = None
 
 
-@frozen(kw_only=True)
-class AgentHeartbeatCreate:
+class AgentHeartbeatCreate(Body):
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_bootstrap"}
 
     status: StatusText = None
@@ -89,8 +86,7 @@ class AgentHeartbeatCreate:
     board_id: UUID | None = None
 
 
-@frozen(kw_only=True)
-class AgentUpdate:
+class AgentUpdate(Body):
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile_update"}
 
     board_id: UUID | Absent | None = ABSENT
@@ -108,12 +104,10 @@ class AgentUpdate:
     soul_template: Annotated[str | None, Length(0, 50_000), CustomCheck(none_if_blank)] | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class AgentUpdateQuery:
+class AgentUpdateQuery(Query):
     force: bool = False
 
 
-@frozen(kw_only=True)
 class AgentRosterQuery(NumberedPageQuery):
     board_id: UUID | None = None
 

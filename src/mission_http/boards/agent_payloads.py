@@ -10,7 +10,6 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from mission_core.accounts.organizations import built_in_gateway
@@ -20,11 +19,10 @@ from mission_core.ids import OrganizationId
 from mission_core.values import UNSTORABLE, moment
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank, stripped
 from mission_http.boards.wire import BoardsPayload, JsonObject
-from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, SchemaOverride
 from mission_http.platform.shapes import Computed, Fixed, Given, Of
 
 
-@frozen(kw_only=True)
 class AgentListQuery(NumberedPageQuery):
     board_id: UUID | None = None
     gateway_id: UUID | None = None
@@ -101,8 +99,7 @@ def _as_text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-@frozen(kw_only=True)
-class AgentCreate:
+class AgentCreate(Body):
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "agent_profile"}
 
     name: Annotated[str, CustomCheck(stripped), Length(1, 100)]

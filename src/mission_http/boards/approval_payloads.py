@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.approvals.model import ApprovalStatus
 from mission_core.approvals.queries import ApprovalWithTasks, LinkedTask
@@ -21,7 +21,7 @@ from mission_core.values import ABSENT, Absent, canonical
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank
 from mission_http.boards.wire import BoardsPayload, JsonObject
 from mission_http.platform.errors import FieldsInvalid
-from mission_http.platform.field_annotations import CustomCheck, NumberRange
+from mission_http.platform.field_annotations import Body, CustomCheck, NumberRange
 from mission_http.platform.shapes import Computed, Of
 from mission_http.platform.value_parsers import LAX
 
@@ -32,7 +32,6 @@ TASK_ID_KEYS: Final = ("task_ids", "taskIds", "taskIDs", "task_id", "taskId", "t
 """The keys of a payload that hold ids of tasks."""
 
 
-@frozen(kw_only=True)
 class ApprovalListQuery(NumberedPageQuery):
     status: ApprovalStatusText | None = None
 
@@ -77,8 +76,7 @@ class ApprovalRead(BoardsPayload[ApprovalWithTasks]):
     version: Annotated[int, Of("approval.version")]
 
 
-@frozen(kw_only=True)
-class ApprovalCreate:
+class ApprovalCreate(Body):
     action_type: str
     task_id: UUID | None = None
     task_ids: list[UUID] = field(factory=list)
@@ -115,8 +113,7 @@ class ApprovalCreate:
         return told
 
 
-@frozen(kw_only=True)
-class ApprovalUpdate:
+class ApprovalUpdate(Body):
     status: ApprovalStatusText | Absent | None = ABSENT
     reason: Annotated[str | None, CustomCheck(none_if_blank)] = None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -43,7 +43,7 @@ from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.field_annotations import Body, CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -54,7 +54,6 @@ EntryTags = Annotated[tuple[Annotated[str, Length(0, MAX_TAG_LENGTH)], ...] | No
 EntrySource = Annotated[str | None, Length(0, MAX_SOURCE_LENGTH)]
 
 
-@frozen(kw_only=True)
 class MemoryListQuery(NumberedPageQuery):
     is_chat: bool | None = None
 
@@ -77,8 +76,7 @@ class BoardMemoryRead(BoardsPayload[BoardMemoryEntry]):
     number: int
 
 
-@frozen(kw_only=True)
-class BoardMemoryCreate:
+class BoardMemoryCreate(Body):
     content: EntryText
     tags: EntryTags = None
     source: EntrySource = None
@@ -95,7 +93,6 @@ class BoardGroupMemoryRead(BoardsPayload[GroupMemoryEntry]):
     number: int
 
 
-@frozen(kw_only=True)
 class BoardGroupMemoryCreate(BoardMemoryCreate):
     pass
 

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.boards.custom_field_use_cases import (
     CreateField,
     DeleteField,
@@ -36,7 +34,7 @@ from mission_core.values import ABSENT, Absent, JsonText, canonical
 from mission_http.boards.payloads import sent_fields, stripped
 from mission_http.boards.resources import Resource
 from mission_http.boards.wire import BoardsPayload, raw_json
-from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, SchemaOverride
 from mission_http.platform.shapes import Computed, Of
 
 NOT_NULL: Final = ("field_type", "label", "required", "ui_visibility")
@@ -79,8 +77,7 @@ class TaskCustomFieldDefinitionRead(BoardsPayload[CustomField]):
     version: int
 
 
-@frozen(kw_only=True)
-class TaskCustomFieldDefinitionCreate:
+class TaskCustomFieldDefinitionCreate(Body):
     field_key: NameText
     board_ids: Annotated[list[UUID], Length(1)]
     label: NameText | None = None
@@ -92,8 +89,7 @@ class TaskCustomFieldDefinitionCreate:
     default_value: Any = None
 
 
-@frozen(kw_only=True)
-class TaskCustomFieldDefinitionUpdate:
+class TaskCustomFieldDefinitionUpdate(Body):
     label: NameText | Absent | None = ABSENT
     field_type: TypeName | Absent | None = ABSENT
     ui_visibility: VisibilityName | Absent | None = ABSENT

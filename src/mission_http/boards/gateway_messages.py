@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,7 +36,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.field_annotations import Body, CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Payload
@@ -47,20 +46,17 @@ Tags = Annotated[tuple[Annotated[str, Length(0, 200)], ...], Length(0, 50)]
 ShortText = Annotated[str | None, Length(0, 2000)]
 
 
-@frozen(kw_only=True)
-class AgentNudge:
+class AgentNudge(Body):
     message: MessageText
 
 
-@frozen(kw_only=True)
-class SoulUpdateRequest:
+class SoulUpdateRequest(Body):
     content: Annotated[str, Length(0, 50_000)]
     source_url: ShortText = None
     reason: ShortText = None
 
 
-@frozen(kw_only=True)
-class GatewayMainAskUserRequest:
+class GatewayMainAskUserRequest(Body):
     correlation_id: ShortText = None
     content: MessageText
     preferred_channel: ShortText = None
@@ -75,8 +71,7 @@ class GatewayMainAskUserResponse(Payload):
     main_agent_name: str | None = None
 
 
-@frozen(kw_only=True)
-class GatewayLeadMessageRequest:
+class GatewayLeadMessageRequest(Body):
     kind: Literal["question", "handoff"] = "question"
     correlation_id: ShortText = None
     content: MessageText
@@ -92,8 +87,7 @@ class GatewayLeadMessageResponse(Payload):
     lead_created: bool = False
 
 
-@frozen(kw_only=True)
-class GatewayLeadBroadcastRequest:
+class GatewayLeadBroadcastRequest(Body):
     kind: Literal["question", "handoff"] = "question"
     correlation_id: ShortText = None
     content: MessageText

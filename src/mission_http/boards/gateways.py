@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +22,7 @@ from mission_http.boards.responses import page_response
 from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of
+from mission_http.platform.field_annotations import Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Fixed, Of
@@ -43,8 +43,7 @@ class GatewayRead(BoardsPayload[Organization]):
     updated_at: Annotated[datetime, Of("created_at")]
 
 
-@frozen(kw_only=True)
-class GatewayStatusQuery:
+class GatewayStatusQuery(Query):
     """
     The board whose gateway is meant, or the address of a gateway. The other parameters say how to connect to that
     address.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import asdict, frozen
+from attrs import asdict
 from msgspec import field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,6 +41,7 @@ from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Of, Payload
@@ -58,8 +59,7 @@ class BoardGroupRead(BoardsPayload[BoardGroup]):
     version: int
 
 
-@frozen(kw_only=True)
-class BoardGroupHeartbeatApply:
+class BoardGroupHeartbeatApply(Body):
     every: str
     include_board_leads: bool = False
 

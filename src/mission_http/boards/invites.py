@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -49,6 +49,7 @@ from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -70,8 +71,7 @@ class OrganizationInviteRead(BoardsPayload[Invite]):
     updated_at: datetime
 
 
-@frozen(kw_only=True)
-class OrganizationInviteCreate:
+class OrganizationInviteCreate(Body):
     invited_email: str
     role: str = MEMBER
     all_boards_read: bool = False
@@ -86,8 +86,7 @@ class OrganizationInviteCreate:
         return InvitePerson(email=self.invited_email, role=self.role, access=access)
 
 
-@frozen(kw_only=True)
-class OrganizationInviteAccept:
+class OrganizationInviteAccept(Body):
     token: str
 
 

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.ids import BoardId, OrderId, RunId, TaskId
 from mission_core.tasks.explanations import Explanation
 from mission_core.tasks.heartbeats import Heartbeat, HeartbeatResult
@@ -21,7 +19,7 @@ from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import FAILURE_BY_CODE, Failure, LeaseTerms, OrderKind, Outcome, RunState, TaskResult
 from mission_http.boards.payloads import MaybeObject, TaskRead, none_if_blank
 from mission_http.boards.wire import BoardsPayload, JsonObject, lease_heartbeat_seconds, maybe_json
-from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange
 from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
 NoteText = Annotated[str | None, Length(0, 5000)]
@@ -31,8 +29,7 @@ FailureReasonCode = Literal[
 ]  # fmt: skip
 
 
-@frozen(kw_only=True)
-class TaskClaim:
+class TaskClaim(Body):
     agent: Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)] = None
     lease_seconds: Annotated[int, NumberRange(1, 86_400)] = 300
 
@@ -80,8 +77,7 @@ class TaskClaimedPayload(Payload):
     late_results: list[LateResultRead]
 
 
-@frozen(kw_only=True)
-class LeaseHeartbeat:
+class LeaseHeartbeat(Body):
     lease: str
     progress: JsonObject | None = None
     acknowledges: UUID | None = None
@@ -115,8 +111,7 @@ class LeaseBeat(BoardsPayload[HeartbeatResult]):
     late_results: list[LateResultRead]
 
 
-@frozen(kw_only=True)
-class TaskComplete:
+class TaskComplete(Body):
     lease: str
     outcome: Literal["success", "failed", "partial", "abandoned"] = "success"
     resolution: NoteText = None
@@ -127,8 +122,7 @@ class TaskComplete:
         return CompleteTask(task=task, on=on, lease=self.lease, outcome=outcome, expects=expects)
 
 
-@frozen(kw_only=True)
-class TaskFail:
+class TaskFail(Body):
     lease: str
     reason: FailureReasonCode
     message: NoteText = None
@@ -138,8 +132,7 @@ class TaskFail:
         return FailTask(task=task, on=on, lease=self.lease, failure=failure, expects=expects)
 
 
-@frozen(kw_only=True)
-class TaskAdopt:
+class TaskAdopt(Body):
     run_id: UUID
     lease: str | None = None
 
@@ -147,8 +140,7 @@ class TaskAdopt:
         return AdoptLateResult(task=task, on=on, run=RunId(self.run_id), lease=self.lease, expects=expects)
 
 
-@frozen(kw_only=True)
-class TaskRelease:
+class TaskRelease(Body):
     lease: str
     note: NoteText = None
 
@@ -156,8 +148,7 @@ class TaskRelease:
         return ReleaseTask(task=task, on=on, lease=self.lease, note=self.note, expects=expects)
 
 
-@frozen(kw_only=True)
-class TaskOrder:
+class TaskOrder(Body):
     kind: OrderKind
     message: NoteText = None
     to: Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)] = None

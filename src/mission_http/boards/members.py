@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -45,6 +45,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Given, Of
@@ -80,20 +81,17 @@ class OrganizationMemberRead(BoardsPayload[Member]):
     version: int
 
 
-@frozen(kw_only=True)
-class OrganizationMemberUpdate:
+class OrganizationMemberUpdate(Body):
     role: str | None = None
 
 
-@frozen(kw_only=True)
-class OrganizationBoardAccessSpec:
+class OrganizationBoardAccessSpec(Body):
     board_id: UUID
     can_read: bool = True
     can_write: bool = False
 
 
-@frozen(kw_only=True)
-class OrganizationMemberAccessUpdate:
+class OrganizationMemberAccessUpdate(Body):
     all_boards_read: bool = False
     all_boards_write: bool = False
     board_access: tuple[OrganizationBoardAccessSpec, ...] = field(factory=tuple)

@@ -10,7 +10,6 @@ from operator import attrgetter, itemgetter
 from typing import Annotated, Literal
 from uuid import UUID
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +21,7 @@ from mission_http.boards.access import USER
 from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Given, Of
@@ -31,8 +31,7 @@ Bucket = Literal["hour", "day", "week", "month"]
 Measure = Callable[[MetricsPoint], float]
 
 
-@frozen(kw_only=True)
-class DashboardQuery:
+class DashboardQuery(Query):
     range_key: RangeKey = "24h"
     board_id: UUID | None = None
     group_id: UUID | None = None

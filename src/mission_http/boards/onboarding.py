@@ -10,7 +10,6 @@ from uuid import UUID
 
 import attrs
 import msgspec
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,7 +40,7 @@ from mission_http.boards.wire import BoardsPayload, JsonObject, maybe_json
 from mission_http.platform.bodies import body_of, body_of_any
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import base_url_of, ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.field_annotations import Body, CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.shapes import Of
 
@@ -49,19 +48,16 @@ FreeText = Annotated[str | None, Length(0, 5000), CustomCheck(none_if_blank)]
 Label = Annotated[str, CustomCheck(stripped), Length(1, 2000)]
 
 
-@frozen(kw_only=True)
-class BoardOnboardingStart:
+class BoardOnboardingStart(Body):
     pass
 
 
-@frozen(kw_only=True)
-class BoardOnboardingAnswer:
+class BoardOnboardingAnswer(Body):
     answer: Annotated[str, CustomCheck(stripped), Length(1, 9000)]
     other_text: Annotated[str | None, Length(0, 9000), CustomCheck(none_if_blank)] = None
 
 
-@frozen(kw_only=True)
-class BoardOnboardingUserProfile:
+class BoardOnboardingUserProfile(Body):
     preferred_name: FreeText = None
     pronouns: FreeText = None
     timezone: FreeText = None
@@ -69,8 +65,7 @@ class BoardOnboardingUserProfile:
     context: FreeText = None
 
 
-@frozen(kw_only=True)
-class BoardOnboardingLeadAgentDraft:
+class BoardOnboardingLeadAgentDraft(Body):
     name: Annotated[str | None, Length(0, 100), CustomCheck(none_if_blank)] = None
     identity_profile: dict[str, str] | None = None
     autonomy_level: Literal["ask_first", "balanced", "autonomous"] | None = None
@@ -80,8 +75,7 @@ class BoardOnboardingLeadAgentDraft:
     custom_instructions: FreeText = None
 
 
-@frozen(kw_only=True)
-class BoardOnboardingConfirm:
+class BoardOnboardingConfirm(Body):
     board_type: Annotated[str, Length(0, 100)]
     objective: Annotated[str | None, Length(0, 20_000)] = None
     success_metrics: JsonObject | None = None
@@ -91,21 +85,18 @@ class BoardOnboardingConfirm:
         require_complete_goal(self.board_type, self.objective, self.success_metrics)
 
 
-@frozen(kw_only=True)
 class BoardOnboardingAgentComplete(BoardOnboardingConfirm):
     status: Literal["complete"]
     user_profile: BoardOnboardingUserProfile | None = None
     lead_agent: BoardOnboardingLeadAgentDraft | None = None
 
 
-@frozen(kw_only=True)
-class BoardOnboardingQuestionOption:
+class BoardOnboardingQuestionOption(Body):
     id: Label
     label: Label
 
 
-@frozen(kw_only=True)
-class BoardOnboardingAgentQuestion:
+class BoardOnboardingAgentQuestion(Body):
     question: Label
     options: Annotated[list[BoardOnboardingQuestionOption], Length(1, 50)]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,6 +38,7 @@ from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Given
@@ -57,13 +58,11 @@ class OrganizationListItem(BoardsPayload[Organization]):
     is_active: Annotated[bool, Given()]
 
 
-@frozen(kw_only=True)
-class OrganizationCreate:
+class OrganizationCreate(Body):
     name: str = field(converter=stripped)
 
 
-@frozen(kw_only=True)
-class OrganizationActiveUpdate:
+class OrganizationActiveUpdate(Body):
     organization_id: UUID
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from attrs import asdict, frozen
+from attrs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +28,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Computed, Fixed
@@ -56,8 +57,7 @@ class UserRead(BoardsPayload[User]):
     version: int
 
 
-@frozen(kw_only=True)
-class UserUpdate:
+class UserUpdate(Body):
     name: str | Absent | None = ABSENT
     preferred_name: str | Absent | None = ABSENT
     pronouns: str | Absent | None = ABSENT

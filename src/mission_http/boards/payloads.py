@@ -36,7 +36,7 @@ from mission_http.boards.wire import (
     uuid_from,
 )
 from mission_http.platform.error_codes import ErrorCode
-from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange, Query, SchemaOverride
 from mission_http.platform.shapes import Computed, DatabaseValue, Of, Payload
 
 T = TypeVar("T")
@@ -63,13 +63,11 @@ class LimitOffsetPage(Payload, Generic[T]):
     offset: int
 
 
-@frozen(kw_only=True)
-class PageQuery:
+class PageQuery(Query):
     limit: Annotated[int, NumberRange(1, 200)] = 200
     offset: Annotated[int, NumberRange(0)] = 0
 
 
-@frozen(kw_only=True)
 class NumberedPageQuery(PageQuery):
     """
     A page of a list that is sorted by number, ascending or descending. *after* is the `number` of the last item already
@@ -87,7 +85,6 @@ class HealthStatusResponse(Payload):
     ok: bool
 
 
-@frozen(kw_only=True)
 class BoardListQuery(PageQuery):
     gateway_id: UUID | None = None
     board_group_id: UUID | None = None
@@ -139,8 +136,7 @@ def require_complete_goal(board_type: str, objective: str | None, success_metric
         raise ValueError("Confirmed goal boards require objective and success_metrics")
 
 
-@frozen(kw_only=True)
-class BoardCreate:
+class BoardCreate(Body):
     name: str
     slug: str
     description: Annotated[str, CustomCheck(stripped)]
@@ -170,8 +166,7 @@ class BoardCreate:
         return CreateBoard(gates=GateSet(**gates), **named)
 
 
-@frozen(kw_only=True)
-class BoardUpdate:
+class BoardUpdate(Body):
     name: str | Absent = ABSENT
     slug: str | Absent = ABSENT
     description: Annotated[str | None, CustomCheck(none_if_blank)] | Absent = ABSENT
@@ -227,7 +222,6 @@ class TagRef(BoardsPayload[Tag]):
     color: str
 
 
-@frozen(kw_only=True)
 class TaskListQuery(NumberedPageQuery):
     status: str | None = None
     assigned_agent_id: UUID | None = None
@@ -324,8 +318,7 @@ class TaskRead(BoardsPayload[TaskRow]):
     version: int
 
 
-@frozen(kw_only=True)
-class TaskCreate:
+class TaskCreate(Body):
     title: str
     description: str | None = None
     status: ShownStatus = "inbox"
@@ -357,8 +350,7 @@ class TaskCreate:
         )
 
 
-@frozen(kw_only=True)
-class TaskUpdate:
+class TaskUpdate(Body):
     title: str | Absent = ABSENT
     description: str | Absent | None = ABSENT
     status: ShownStatus | Absent | None = ABSENT
@@ -417,8 +409,7 @@ class TaskCommentRead(BoardsPayload[Comment]):
     mentions: list[str]
 
 
-@frozen(kw_only=True)
-class TaskCommentCreate:
+class TaskCommentCreate(Body):
     message: Annotated[str, CustomCheck(stripped), Length(1)]
     parent_id: UUID | None = None
 

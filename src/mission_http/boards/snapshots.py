@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,7 +40,7 @@ from mission_http.boards.task_cards import CardCache, CardLookup, TaskCardRead
 from mission_http.boards.wire import CORE_STATUSES, SHOWN_STATUSES, BoardsPayload
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import NumberRange
+from mission_http.platform.field_annotations import NumberRange, Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Given, Of
@@ -95,14 +94,12 @@ class BoardGroupSnapshot(BoardsPayload[GroupView]):
     boards: list[BoardGroupBoardSnapshot] = field(default_factory=list)
 
 
-@frozen(kw_only=True)
-class GroupSnapshotQuery:
+class GroupSnapshotQuery(Query):
     include_done: bool = False
     per_board_task_limit: Annotated[int, NumberRange(0)] = 5
 
 
-@frozen(kw_only=True)
-class BoardGroupSnapshotQuery:
+class BoardGroupSnapshotQuery(Query):
     include_self: bool = False
     include_done: bool = False
     per_board_task_limit: Annotated[int, NumberRange(0, 100)] = 5

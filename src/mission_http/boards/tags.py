@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,7 +36,7 @@ from mission_http.boards.resources import Resource
 from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.field_annotations import Body, CustomCheck, Length
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Given, Of
 
@@ -58,16 +57,14 @@ class TagRead(BoardsPayload[Tag]):
     version: int
 
 
-@frozen(kw_only=True)
-class TagCreate:
+class TagCreate(Body):
     name: Name
     slug: str | None = None
     color: Color = DEFAULT_TAG_COLOR
     description: str | None = None
 
 
-@frozen(kw_only=True)
-class TagUpdate:
+class TagUpdate(Body):
     name: Name | Absent = ABSENT
     slug: str | Absent | None = ABSENT
     color: Color | Absent = ABSENT

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import define, frozen
+from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -55,7 +55,7 @@ from mission_http.platform.endpoints import PUBLIC, Endpoint, Handler
 from mission_http.platform.errors import BodyTooLarge, EncodingUnsupported
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange, Query, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -106,8 +106,7 @@ class BoardWebhookRead(BoardsPayload[BoardWebhook]):
     version: int
 
 
-@frozen(kw_only=True)
-class BoardWebhookCreate:
+class BoardWebhookCreate(Body):
     description: Description
     enabled: bool = True
     agent_id: UUID | None = None
@@ -115,8 +114,7 @@ class BoardWebhookCreate:
     signature_header: HeaderName = None
 
 
-@frozen(kw_only=True)
-class BoardWebhookUpdate:
+class BoardWebhookUpdate(Body):
     description: Description | Absent = ABSENT
     enabled: bool | Absent = ABSENT
     agent_id: UUID | Absent | None = ABSENT
@@ -143,8 +141,7 @@ class BoardWebhookIngestResponse(BoardsPayload[WebhookPayload]):
     payload_id: Annotated[UUID, Of("id")]
 
 
-@frozen(kw_only=True)
-class PayloadQuery:
+class PayloadQuery(Query):
     max_chars: Annotated[int | None, NumberRange(1, 1_000_000)] = None
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,19 +27,17 @@ from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, NumberRange
+from mission_http.platform.field_annotations import Body, Length, NumberRange, Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Of, Payload
 
 
-@frozen(kw_only=True)
-class AccessRequestsQuery:
+class AccessRequestsQuery(Query):
     status: str = "all"
 
 
-@frozen(kw_only=True)
-class ReviewBody:
+class ReviewBody(Body):
     request_id: Annotated[int, NumberRange(1)] | Absent = ABSENT
     id: Annotated[int, NumberRange(1)] | Absent = ABSENT
     """The name of `request_id` in the first version of the document."""

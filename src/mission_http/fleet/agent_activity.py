@@ -26,6 +26,7 @@ from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import strict_agent_in
 from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Query
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Of, Payload
 
@@ -37,8 +38,7 @@ NUMBERED_ENTITIES: Final = ("task", "agent")
 """Entity types whose number is shown as `entity_id`."""
 
 
-@frozen(kw_only=True)
-class AgentActivityQuery:
+class AgentActivityQuery(Query):
     """
     Query of a report on one agent: the hours it covers, and its sections, separated by commas.
     """

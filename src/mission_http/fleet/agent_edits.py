@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import fields, frozen
+from attrs import fields
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,7 +33,7 @@ from mission_http.platform.bodies import body_of, parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, Length, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Fixed, Of, Payload
@@ -46,8 +46,7 @@ RuntimeName = Annotated[Any, SchemaOverride({"enum": [*RUNTIMES, "", None]})]
 NO_WORKSPACES: Final = "this server has no tool that removes workspaces; delete the agent without remove_workspace"
 
 
-@frozen(kw_only=True)
-class UpdateNamedAgentBody:
+class UpdateNamedAgentBody(Body):
     """
     Changes of the agent with this name.
     """
@@ -62,15 +61,13 @@ class UpdateNamedAgentBody:
     runtime_type: RuntimeName | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class UpdateAgentBody:
+class UpdateAgentBody(Body):
     role: RoleText | Absent = ABSENT
     gateway_config: JsonObjectText | Absent = ABSENT
     write_to_gateway: bool = False
 
 
-@frozen(kw_only=True)
-class DeleteAgentBody:
+class DeleteAgentBody(Body):
     remove_workspace: bool = False
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from attrs import field, fields, frozen
+from attrs import field, fields
 from starlette.requests import Request
 
 from mission_core.boards.model import BoardStatus
@@ -22,9 +22,11 @@ from mission_http.fleet.wire import MAX_UNIX_SECONDS, seconds_of
 from mission_http.platform.bodies import parsed_body_of
 from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldError, FieldsInvalid, single_value_error
 from mission_http.platform.field_annotations import (
+    Body,
     CustomCheck,
     Length,
     NumberRange,
+    Query,
     SchemaOverride,
     TextPattern,
     WireName,
@@ -121,8 +123,7 @@ Metadata = Annotated[dict[str, Any], CustomCheck(task_metadata), OBJECT_SCHEMA]
 BooleanOrBit = Annotated[Any, CustomCheck(boolean_or_bit), SchemaOverride({"type": "boolean"})]
 
 
-@frozen(kw_only=True)
-class PagedListQuery:
+class PagedListQuery(Query):
     """
     Paging of a list; *after* is the number of the last row of the page before.
     """
@@ -138,8 +139,7 @@ class PagedListQuery:
         return PageRequest(limit=min(self.limit, 200), offset=self.offset, after=self.after)
 
 
-@frozen(kw_only=True)
-class UnlimitedListQuery:
+class UnlimitedListQuery(Query):
     """
     Paging of a list, without a limit by default; *after* is the number of the last row of the page before.
     """
@@ -156,7 +156,6 @@ class UnlimitedListQuery:
         return PageRequest(limit=limit, offset=self.offset, after=self.after)
 
 
-@frozen(kw_only=True)
 class TaskPageQuery(PagedListQuery):
     status: str | None = None
     assigned_to: str | None = None
@@ -164,8 +163,7 @@ class TaskPageQuery(PagedListQuery):
     project_id: Annotated[int | None, NumberRange(0)] = None
 
 
-@frozen(kw_only=True)
-class QueueQuery:
+class QueueQuery(Query):
     agent: Annotated[str | None, CustomCheck(stripped_text), Length(0, 100)] = None
     max_capacity: Annotated[str | None, SchemaOverride({"type": "integer", "minimum": 1, "maximum": 20})] = None
 
@@ -184,25 +182,21 @@ class QueueQuery:
         return int(self.max_capacity)
 
 
-@frozen(kw_only=True)
 class AgentPageQuery(PagedListQuery):
     status: str | None = None
     role: str | None = None
     show_hidden: str | None = None
 
 
-@frozen(kw_only=True)
-class ProjectListQuery:
+class ProjectListQuery(Query):
     include_archived: Annotated[str | None, WireName("includeArchived")] = None
 
 
-@frozen(kw_only=True)
-class DeleteProjectQuery:
+class DeleteProjectQuery(Query):
     mode: str | None = None
 
 
-@frozen(kw_only=True)
-class TaskFields:
+class TaskFields(Body):
     """
     Fields of a task for its creation and for changes. Null clears an optional field.
     """
@@ -230,12 +224,10 @@ class TaskFields:
     max_attempts: Annotated[int, NumberRange(1, 1000)] | Absent = ABSENT
 
 
-@frozen(kw_only=True)
 class CreateTaskBody(TaskFields):
     title: Annotated[str, Length(1, 500, says="Title is required")]
 
 
-@frozen(kw_only=True)
 class UpdateTaskBody(TaskFields):
     title: Annotated[str, Length(1, 500, says="Title is required")] | Absent = ABSENT
 
@@ -249,14 +241,12 @@ class UpdateTaskBody(TaskFields):
         )
 
 
-@frozen(kw_only=True)
-class TaskStatusBody:
+class TaskStatusBody(Body):
     id: EntityNumber
     status: Status
 
 
-@frozen(kw_only=True)
-class UpdateTasksBody:
+class UpdateTasksBody(Body):
     tasks: Annotated[list[TaskStatusBody], Length(1, 100, says="At least one task is required")]
 
 
@@ -270,8 +260,7 @@ TASK_FIELD_NAMES: Final = {
 TASK_TIME_FIELDS: Final = frozenset({"due_date", "completed_at", "not_before"})
 
 
-@frozen(kw_only=True)
-class CreateAgentBody:
+class CreateAgentBody(Body):
     name: Annotated[str, Length(1, 100, says="Name is required")]
     role: Annotated[str, Length(1, 100, says="Role is required")] | Absent = ABSENT
     openclaw_id: (
@@ -290,8 +279,7 @@ class CreateAgentBody:
     runtime_type: Literal["hermes", "openclaw", "claude", "codex", "custom"] | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class RegisterAgentBody:
+class RegisterAgentBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
@@ -302,16 +290,14 @@ class RegisterAgentBody:
     framework: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class TokenUsageBody:
+class TokenUsageBody(Body):
     model: str
     inputTokens: int
     outputTokens: int
     taskId: int | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class AgentHeartbeatBody:
+class AgentHeartbeatBody(Body):
     """
     The request body as documented. The handler accepts any body.
     """
@@ -322,8 +308,7 @@ class AgentHeartbeatBody:
     token_usage: TokenUsageBody | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class MakeKeyBody:
+class MakeKeyBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
@@ -334,13 +319,11 @@ class MakeKeyBody:
     expires_in_days: float | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class RevokeKeyBody:
+class RevokeKeyBody(Body):
     key_id: EntityNumber
 
 
-@frozen(kw_only=True)
-class GatesBody:
+class GatesBody(Body):
     """
     Gates of a project by name. Gates that are not sent stay as they are.
     """
@@ -361,8 +344,7 @@ class GatesBody:
         return {name: value for name, value in given.items() if value is not ABSENT}
 
 
-@frozen(kw_only=True)
-class CreateProjectBody:
+class CreateProjectBody(Body):
     name: Any = None
     slug: str | None = None
     description: LongText | None = None
@@ -374,8 +356,7 @@ class CreateProjectBody:
     gates: GatesBody = GatesBody()
 
 
-@frozen(kw_only=True)
-class UpdateProjectBody:
+class UpdateProjectBody(Body):
     forbids_unknown: ClassVar[bool] = True
 
     name: Annotated[str, CustomCheck(stripped_text), Length(1, 200, says="Name is required")] | Absent = ABSENT

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,7 +36,7 @@ from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds,
 from mission_http.platform.bodies import body_of, object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, Query, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -47,8 +46,7 @@ _digits: Final = re.compile(r"\s*(-?\d{1,9})", re.ASCII)
 _encode = msgspec.json.Encoder().encode
 
 
-@frozen(kw_only=True)
-class CommentBody:
+class CommentBody(Body):
     """
     A new comment. *author* is accepted for old clients and ignored: the author is the caller.
     """
@@ -88,8 +86,7 @@ def mention_limit(value: str) -> int:
     return min(max(int(found[1]), 1), 200) if found else 25
 
 
-@frozen(kw_only=True)
-class MentionQuery:
+class MentionQuery(Query):
     q: str = ""
     type: Literal["user", "agent"] | None = None
     limit: Annotated[
@@ -113,8 +110,7 @@ class CalleeListPayload(Payload):
     q: str
 
 
-@frozen(kw_only=True)
-class BroadcastBody:
+class BroadcastBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """

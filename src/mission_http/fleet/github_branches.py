@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,13 +24,13 @@ from mission_http.fleet.wire import FleetPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Given, Of, Payload
 
 
-@frozen(kw_only=True)
-class BranchBody:
+class BranchBody(Body):
     """
     An action on a task's branch. Without one, the branch is returned, or created if there is none.
     """

@@ -41,7 +41,7 @@ from mission_http.fleet.user_payloads import OkPayload, SignedInPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import exchange_of, ports_of, principal_of
-from mission_http.platform.field_annotations import Length
+from mission_http.platform.field_annotations import Body, Length, Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 
@@ -63,8 +63,7 @@ CLAIMS_MISSING: Final = "Google token missing required identity fields"
 logger = logging.getLogger("mission_http")
 
 
-@frozen(kw_only=True)
-class GoogleBody:
+class GoogleBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
@@ -72,8 +71,7 @@ class GoogleBody:
     credential: str
 
 
-@frozen(kw_only=True)
-class CallbackQuery:
+class CallbackQuery(Query):
     code: Annotated[str | None, Length(0, 4000)] = None
     state: Annotated[str | None, Length(0, 200)] = None
     error: Annotated[str | None, Length(0, 200)] = None

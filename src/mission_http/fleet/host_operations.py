@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, get_args
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +22,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import BodyTooLarge
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, NumberRange, SchemaOverride, WireName
+from mission_http.platform.field_annotations import Body, Length, NumberRange, Query, SchemaOverride, WireName
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -38,14 +37,12 @@ UNREACHABLE: Final = (
 )
 
 
-@frozen(kw_only=True)
-class WakeBody:
+class WakeBody(Body):
     message: str | Absent = ABSENT
     reason: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class MessageBody:
+class MessageBody(Body):
     """
     A message to an agent. *content* is an alias of *message*. The sender is the authenticated caller.
     """
@@ -57,21 +54,18 @@ class MessageBody:
     type: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class CommsQuery:
+class CommsQuery(Query):
     limit: Annotated[int, NumberRange(0)] = 100
     offset: Annotated[int, NumberRange(0)] = 0
     since: Annotated[int | None, NumberRange(0)] = None
     agent: str | None = None
 
 
-@frozen(kw_only=True)
-class FileQuery:
+class FileQuery(Query):
     file: str | None = None
 
 
-@frozen(kw_only=True)
-class FileBody:
+class FileBody(Body):
     file: str
     content: str
 

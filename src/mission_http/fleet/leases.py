@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,7 +76,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length, NumberRange
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 
@@ -88,8 +88,7 @@ FailureReasonName = Literal[
 ]  # fmt: skip
 
 
-@frozen(kw_only=True)
-class ClaimBody:
+class ClaimBody(Body):
     """
     A claim: the agent, optionally the project, and the length of the lease.
     """
@@ -111,8 +110,7 @@ class ClaimBody:
         return ClaimTask(task=task, on=board, agent=self.agent or label, terms=self.terms, expects=expects)
 
 
-@frozen(kw_only=True)
-class LeaseHeartbeatBody:
+class LeaseHeartbeatBody(Body):
     lease: str
     progress: JsonObjectText | None = None
     acknowledges: UUID | None = None
@@ -131,8 +129,7 @@ class LeaseHeartbeatBody:
         )
 
 
-@frozen(kw_only=True)
-class CompleteBody:
+class CompleteBody(Body):
     lease: str
     outcome: TaskResult = TaskResult.SUCCESS
     resolution: LongText | None = None
@@ -143,8 +140,7 @@ class CompleteBody:
         return CompleteTask(task=task, lease=self.lease, outcome=outcome, expects=expects)
 
 
-@frozen(kw_only=True)
-class FailBody:
+class FailBody(Body):
     lease: str
     reason: FailureReasonName
     message: LongText | None = None
@@ -154,8 +150,7 @@ class FailBody:
         return FailTask(task=task, lease=self.lease, failure=failure, expects=expects)
 
 
-@frozen(kw_only=True)
-class ReleaseBody:
+class ReleaseBody(Body):
     lease: str
     note: LongText | None = None
 
@@ -163,8 +158,7 @@ class ReleaseBody:
         return ReleaseTask(task=task, lease=self.lease, note=self.note, expects=expects)
 
 
-@frozen(kw_only=True)
-class AdoptBody:
+class AdoptBody(Body):
     """
     The run whose late result completes the task, and the lease of the current holder; an operator sends no lease.
     """
@@ -176,8 +170,7 @@ class AdoptBody:
         return AdoptLateResult(task=task, run=RunId(self.run_id), lease=self.lease, expects=expects)
 
 
-@frozen(kw_only=True)
-class OrderBody:
+class OrderBody(Body):
     kind: OrderKind
     message: LongText | None = None
     to: AgentName | None = None

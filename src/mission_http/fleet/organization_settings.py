@@ -37,7 +37,7 @@ from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import FieldError, FieldsInvalid
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Payload
@@ -107,14 +107,12 @@ def _text(value: Any) -> str:
     return canonical(value)
 
 
-@frozen(kw_only=True)
-class ChangeSettingsBody:
+class ChangeSettingsBody(Body):
     settings: Annotated[dict[str, Any], CustomCheck(setting_texts),
     SchemaOverride({"type": "object", "additionalProperties": True})]
 
 
-@frozen(kw_only=True)
-class ResetSettingBody:
+class ResetSettingBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,7 +35,7 @@ from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, Length, Query, SchemaOverride
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.projections import projection_of
@@ -44,14 +43,12 @@ from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Fixed, Given, Of, Payload
 
 
-@frozen(kw_only=True)
-class AssignAgentBody:
+class AssignAgentBody(Body):
     agent_name: Annotated[Any, SchemaOverride({"type": "string", "minLength": 1, "maxLength": 100})] = None
     role: Annotated[str, Length(1, 100)] = DEFAULT_ASSIGNMENT_ROLE
 
 
-@frozen(kw_only=True)
-class UnassignAgentQuery:
+class UnassignAgentQuery(Query):
     agent_name: str = ""
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,7 +28,7 @@ from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import NumberRange
+from mission_http.platform.field_annotations import NumberRange, Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Fixed, Given, Of, Payload
@@ -42,13 +41,11 @@ PRIORITIES: Final = ("low", "medium", "high", "critical", "urgent")
 NO_START: Final = "beta_start query parameter is required (unix seconds or ISO timestamp)"
 
 
-@frozen(kw_only=True)
-class OutcomesQuery:
+class OutcomesQuery(Query):
     timeframe: str = "all"
 
 
-@frozen(kw_only=True)
-class RegressionQuery:
+class RegressionQuery(Query):
     beta_start: str | None = None
     cutover: str | None = None
     lookback_seconds: Annotated[int, NumberRange(0)] = 604_800

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final, Literal
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +21,7 @@ from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import MICROSECONDS_PER_SECOND, seconds_of, unset_if_none
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, NumberRange
+from mission_http.platform.field_annotations import Length, NumberRange, Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Payload
@@ -37,8 +36,7 @@ MAX_SEARCHED_ENTRIES: Final = 1000
 """Number of the newest log entries that are searched as activities."""
 
 
-@frozen(kw_only=True)
-class SearchQuery:
+class SearchQuery(Query):
     q: Annotated[str, Length(0, 500)] = ""
     type: ResultType | None = None
     limit: Annotated[int, NumberRange(0)] = 30

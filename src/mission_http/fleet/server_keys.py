@@ -28,7 +28,7 @@ from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, unset_if_
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import NumberRange
+from mission_http.platform.field_annotations import Body, NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Computed, Of
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from mission_http.settings import Settings
 
 
-@frozen(kw_only=True)
-class RotateKeyBody:
+class RotateKeyBody(Body):
     overlap_seconds: Annotated[int, NumberRange(0, MAX_OVERLAP.total_seconds())] = 0
     """Seconds for which the previous key stays valid."""
 

@@ -29,7 +29,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, Length, Query, SchemaOverride
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Given, Of, Payload
@@ -42,8 +42,7 @@ SoulText = Annotated[str, Length(0, MAX_SOUL_LENGTH)]
 ContentSource = Literal["workspace", "database", "none"]
 
 
-@frozen(kw_only=True)
-class SoulBody:
+class SoulBody(Body):
     """
     A soul, or the name of a template to create it from. A template takes precedence.
     """
@@ -52,8 +51,7 @@ class SoulBody:
     template_name: Annotated[Any, SchemaOverride({"type": "string"})] = None
 
 
-@frozen(kw_only=True)
-class SoulTemplateQuery:
+class SoulTemplateQuery(Query):
     template: str | None = None
 
 

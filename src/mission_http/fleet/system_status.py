@@ -27,6 +27,7 @@ from mission_http.fleet.wire import iso_of
 from mission_http.platform.endpoints import PUBLIC, Endpoint
 from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.openapi_endpoints import own_document
 from mission_http.platform.query_strings import query_of
@@ -52,8 +53,7 @@ NO_GATEWAY: Final = {
 }
 
 
-@frozen(kw_only=True)
-class StatusQuery:
+class StatusQuery(Query):
     action: str = "overview"
 
 

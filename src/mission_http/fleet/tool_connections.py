@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +26,7 @@ from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds,
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Length
+from mission_http.platform.field_annotations import Body, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -37,8 +36,7 @@ from mission_http.platform.value_parsers import UUID_TEXT
 DEFAULT_ROLE: Final = "cli"
 
 
-@frozen(kw_only=True)
-class ConnectBody:
+class ConnectBody(Body):
     tool_name: Annotated[str, Length(1, 100, says="Tool name is required")]
     agent_name: Annotated[str, Length(1, 100, says="Agent name is required")]
     tool_version: Annotated[str, Length(0, 50)] | None = None
@@ -46,8 +44,7 @@ class ConnectBody:
     metadata: JsonObjectText | None = None
 
 
-@frozen(kw_only=True)
-class DisconnectBody:
+class DisconnectBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """

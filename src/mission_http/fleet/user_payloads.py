@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from mission_core.accounts.members import Member, effective_role
@@ -18,7 +17,7 @@ from mission_core.values import ABSENT, MAX_INTEGER, Absent
 from mission_http.fleet.bodies import BooleanOrBit, stripped_text
 from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.errors import single_value_error
-from mission_http.platform.field_annotations import CustomCheck, Length, SchemaOverride
+from mission_http.platform.field_annotations import Body, CustomCheck, Length, SchemaOverride
 from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
 
 TENANT_NUMBER: Final = 1
@@ -43,8 +42,7 @@ def user_number(value: object) -> int:
     raise single_value_error("int_parsing", "must be the number of a user", value)
 
 
-@frozen(kw_only=True)
-class LoginBody:
+class LoginBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
@@ -53,8 +51,7 @@ class LoginBody:
     password: str
 
 
-@frozen(kw_only=True)
-class UpdateMeBody:
+class UpdateMeBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
@@ -64,8 +61,7 @@ class UpdateMeBody:
     display_name: str | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class CreateUserBody:
+class CreateUserBody(Body):
     username: Annotated[str, CustomCheck(stripped_text), Length(1, MAX_USERNAME, says="Username is required")]
     password: Annotated[
         str, Length(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, says="Password must be at least 12 characters")
@@ -76,8 +72,7 @@ class CreateUserBody:
     email: Email | Absent = ABSENT
 
 
-@frozen(kw_only=True)
-class UpdateUserBody:
+class UpdateUserBody(Body):
     id: Annotated[
         Any, CustomCheck(user_number), SchemaOverride({"anyOf": [{"type": "integer"}, {"type": "string"}]})
     ] = 0
@@ -89,8 +84,7 @@ class UpdateUserBody:
     avatar_url: Annotated[str, CustomCheck(stripped_text), Length(0, 2000)] | Absent | None = ABSENT
 
 
-@frozen(kw_only=True)
-class DeleteUserBody:
+class DeleteUserBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """
@@ -98,8 +92,7 @@ class DeleteUserBody:
     id: Annotated[Any, SchemaOverride({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
 
 
-@frozen(kw_only=True)
-class SetupBody:
+class SetupBody(Body):
     """
     The request body as documented. The handler validates it itself, with the original API's error texts.
     """

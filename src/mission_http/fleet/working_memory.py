@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,12 +31,12 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Fixed, Given, Of
 
 
-@frozen(kw_only=True)
-class MemoryBody:
+class MemoryBody(Body):
     working_memory: str
     append: bool = False
 

@@ -8,7 +8,6 @@ import re
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,7 +50,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import CustomCheck, Length
+from mission_http.platform.field_annotations import Body, CustomCheck, Length
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Fixed, Given, Of, Payload
@@ -92,8 +91,7 @@ class DeletedWorkspacePayload(Payload):
     agents_moved_to: int
 
 
-@frozen(kw_only=True)
-class CreateWorkspaceBody:
+class CreateWorkspaceBody(Body):
     name: Title
     slug: Annotated[str, Length(1, 200)] | None = None
     brand: Brand | None = None
@@ -115,8 +113,7 @@ class CreateWorkspaceBody:
         )
 
 
-@frozen(kw_only=True)
-class UpdateWorkspaceBody:
+class UpdateWorkspaceBody(Body):
     name: Title
     brand: Brand | Absent | None = ABSENT
     isolation: Isolation | Absent = ABSENT

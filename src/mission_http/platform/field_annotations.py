@@ -3,8 +3,7 @@ Annotations of fields in body, query and payload classes: lengths, ranges, patte
 
 They are written in `Annotated` and read twice: by the converters, and by the generator of JSON schemas.
 
-    @frozen(kw_only=True)
-    class TaskBody:
+    class TaskBody(Body):
         title: Annotated[str, Length(1, 500, says="Title is required")]
         due_at: datetime | Absent | None = ABSENT
 """
@@ -14,13 +13,38 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Union, dataclass_transform, get_args, get_origin
 
 import attrs
 from attrs import Attribute, frozen
 from msgspec import UnsetType
 
 from mission_core.values import Absent
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field,))
+class RequestFields:
+    """
+    The fields of a request. Its subclasses are frozen attrs classes whose fields are given by name.
+    """
+
+    __attrs_attrs__: ClassVar[Any]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        attrs.frozen(cls, kw_only=True, slots=False)
+
+
+class Body(RequestFields):
+    """
+    A request body.
+    """
+
+
+class Query(RequestFields):
+    """
+    The query parameters of a request.
+    """
 
 
 @frozen
