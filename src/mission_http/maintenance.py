@@ -172,6 +172,9 @@ async def backup(settings: Settings, target: Path, passphrase: str | None, *, re
         lines.append("the archive has the generated secrets, encrypted; keep the passphrase to decrypt them")
     elif generated:
         lines.append(f"the generated secrets are left out, because there is no passphrase; keep a copy of {kept}")
+    templates = settings.soul_templates
+    if templates is not None and not templates.is_relative_to(settings.data_dir):
+        lines.append(f"{templates} is outside the data directory and not in the archive; keep a copy of it")
     if "AUTH_SECRET" in settings.given:
         lines.append("AUTH_SECRET is set in the environment and not in the archive; keep a copy of it, too")
     return lines

@@ -134,6 +134,21 @@ def test_an_archive_is_for_its_owner_and_replaces_nothing_unasked(archive: Path,
     assert {"origin", "b.tar"} == {each.name for each in tmp_path.iterdir()}
 
 
+def test_what_an_archive_does_not_hold_is_told(tmp_path: Path) -> None:
+    """
+    Whoever backs up keeps the rest in another way.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    environment = {"MC_SOUL_TEMPLATES_DIR": str(tmp_path / "elsewhere"), "AUTH_SECRET": "correct-horse-" * 4}
+    settings = settings_from(environment, data_dir=tmp_path / "home")
+    asyncio.run(made(settings))
+    lines = asyncio.run(backup(settings, tmp_path / "b.tar", None, replace=False))
+    told = "\n".join(lines[1:])
+
+    for each in (str(tmp_path / "elsewhere"), str(tmp_path / "home" / SECRETS_FILE), "AUTH_SECRET"):
+        assert each in told
+
+
 def rewritten(archive: Path, change: Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]) -> None:
     """
     The archive, with each member as *change* makes it, or without it.
