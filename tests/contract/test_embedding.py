@@ -163,7 +163,7 @@ def test_a_store_that_breaks_a_promise_fails_its_contract_with_both_values(tmp_p
     """
     The assertions of the contracts are rewritten by pytest, as those of a test module are.
     """
-    sample = SAMPLES["contracts"].replace("MyStore(UnitOfWorkContract, EventLogContract", "MyStore(EventLogContract")
+    sample = SAMPLES["contracts"]
     forgetful = sample.replace(
         "        return ports_over(MemoryStore(clock), clock=clock)",
         """

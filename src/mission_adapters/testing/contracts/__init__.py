@@ -13,12 +13,16 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
     from mission_adapters.testing.contracts.event_log import EventLogContract
     from mission_adapters.testing.contracts.idempotency import IdempotencyContract
+    from mission_adapters.testing.contracts.leases import LeaseContract
+    from mission_adapters.testing.contracts.task_queue import TaskQueueContract
     from mission_adapters.testing.contracts.unit_of_work import UnitOfWorkContract
 
 __all__ = [
     "CredentialStoreContract",
     "EventLogContract",
     "IdempotencyContract",
+    "LeaseContract",
     "StoreContract",
+    "TaskQueueContract",
     "UnitOfWorkContract",
 ]

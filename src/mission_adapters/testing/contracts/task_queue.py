@@ -1,0 +1,374 @@
+"""
+The contract of the task queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mission_adapters.testing.contracts.base import StoreContract
+from mission_adapters.testing.world import World
+from mission_core.accounts.model import KeyOfAnotherAgent, Role
+from mission_core.boards.model import BoardDenied, BoardStatus
+from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
+from mission_core.ids import BoardId, TaskId
+from mission_core.tasks.leases import ClaimNext, ClaimTask, CompleteTask, claim_next, claim_task, complete_task
+from mission_core.tasks.model import NotClaimable, Status, TaskNotFound
+from mission_core.tasks.ports import Candidate, ClaimFilter, TaskChange
+from mission_core.tasks.runs import Assignee, LeaseTerms, RunState
+from mission_core.tasks.use_cases import UpdateTask, update_task
+
+REVOKED = RunState.REVOKED
+
+
+async def claimed_titles(world: World, count: int, **wanted: Any) -> list[str | None]:
+    """
+    The titles of the next *count* claims, each by an agent of its own.
+    """
+    claims = [await world.claim(agent=f"agent {i}", **wanted) for i in range(count)]
+    return [claim.task.title if claim else None for claim in claims]
+
+
+class TaskQueueContract(StoreContract):
+    """
+    In which order a store hands out tasks, to whom, and which it never hands out.
+    """
+
+    async def test_the_queue_is_by_priority_then_due_date_then_age(self, world: World) -> None:
+        """
+        Unknown priorities come last, and what is never due comes after what is.
+        """
+        now = world.clock.now()
+        await world.task("someday", priority="whenever")
+        await world.task("low", priority="low")
+        await world.task("medium, undated")
+        await world.task("medium, due late", due_at=now + timedelta(days=9))
+        await world.task("medium, due soon", due_at=now + timedelta(days=1))
+        await world.task("medium, undated, younger")
+        await world.task("critical", priority="critical")
+        await world.task("high", priority="high")
+
+        assert [
+            "critical",
+            "high",
+            "medium, due soon",
+            "medium, due late",
+            "medium, undated",
+            "medium, undated, younger",
+            "low",
+            "someday",
+            None,
+        ] == await claimed_titles(world, 9)
+
+    async def test_claiming_takes_the_task_under_a_lease(self, world: World) -> None:
+        """
+        In progress, assigned to whoever took it, with a fence, an attempt and an end.
+        """
+        task = await world.task()
+        claimed = await world.claimed(agent="ada", terms=LeaseTerms(term=timedelta(seconds=90)))
+        run, fresh = claimed.run, await world.fresh(task)
+
+        assert fresh == claimed.task
+        assert (Status.IN_PROGRESS, Assignee("ada"), run.id) == (fresh.status, fresh.assignee, fresh.run)
+        assert (1, 1, RunState.LEASED) == (run.fence, run.attempt, run.state)
+        assert world.clock.now() + timedelta(seconds=90) == run.expires_at
+        assert run.id == world.ports.secrets.run_of_lease(claimed.lease)
+        assert "task.claimed" == (await world.facts())[-1]
+
+    @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.INBOX, Status.ASSIGNED)])
+    async def test_only_idle_work_is_handed_out(self, world: World, status: Any) -> None:
+        """
+        Whatever is parked, held, in review or finished stays where it is.
+        """
+        task = await world.task(status=status)
+        with pytest.raises(NotClaimable):
+            await world.claimed(task)
+
+        assert await world.claim() is None
+
+    async def test_blocked_work_is_not_handed_out(self, world: World) -> None:
+        """
+        Until the last of its dependencies is done, and again when one is reopened.
+        """
+        first, second = (
+            await world.task("first", status=Status.BACKLOG),
+            await world.task("second", status=Status.BACKLOG),
+        )
+        task = await world.task("last", depends_on=(first.id, second.number))
+        with pytest.raises(NotClaimable, match="2 tasks"):
+            await world.claimed(task)
+        await update_task(world.ports, world.me, UpdateTask(task=first.id, status=Status.DONE))
+        one_open = await world.claim()
+        await update_task(world.ports, world.me, UpdateTask(task=second.id, status=Status.DONE))
+        await update_task(world.ports, world.me, UpdateTask(task=first.id, status=Status.REVIEW))
+        reopened = await world.claim()
+        await update_task(world.ports, world.me, UpdateTask(task=first.id, status=Status.DONE))
+
+        assert [None, None] == [one_open, reopened]
+        assert "last" == (await world.claimed()).task.title
+
+    async def test_failed_dependencies_block(self, world: World) -> None:
+        """
+        Only done is done.
+        """
+        first = await world.task("first", status=Status.FAILED)
+        await world.task("second", depends_on=(first.id,))
+
+        assert await world.claim() is None
+
+    async def test_a_dependency_that_is_dropped_no_longer_blocks(self, world: World) -> None:
+        """
+        Readiness follows the dependencies as they change.
+        """
+        first = await world.task("first", status=Status.BACKLOG)
+        second = await world.task("second")
+        await update_task(world.ports, world.me, UpdateTask(task=second.id, depends_on=(first.id,)))
+        blocked = await world.claim()
+        await update_task(world.ports, world.me, UpdateTask(task=second.id, depends_on=()))
+
+        assert blocked is None
+        assert "second" == (await world.claimed()).task.title
+
+    async def test_resting_work_is_not_handed_out(self, world: World) -> None:
+        """
+        Until its moment has come, and not a microsecond earlier.
+        """
+        task = await world.task(not_before=world.clock.now() + timedelta(minutes=1))
+        await world.task("meanwhile")
+        world.clock.advance(minutes=1, microseconds=-1)
+        with pytest.raises(NotClaimable, match="delayed until"):
+            await world.claimed(task)
+        early = await claimed_titles(world, 2)
+        world.clock.advance(microseconds=1)
+
+        assert ["meanwhile", None] == early
+        assert task.id == (await world.claimed(agent="bob")).task.id
+
+    async def test_assigned_work_goes_to_its_assignee_only(self, world: World) -> None:
+        """
+        Whatever the case of the name.
+        """
+        task = await world.task(assignee="Ada")
+        with pytest.raises(NotClaimable, match="assigned to Ada"):
+            await world.claimed(task, agent="bob")
+        others = await world.claim(agent="bob")
+
+        assert others is None
+        assert task.id == (await world.claimed(agent="ADA")).task.id
+
+    async def test_open_and_own_work_stand_in_one_queue(self, world: World) -> None:
+        """
+        What is assigned to the claimant competes with what is open to all, by the same order.
+        """
+        await world.task("open, low", priority="low")
+        await world.task("own, high", priority="high", assignee="ada")
+        await world.task("open, critical", priority="critical")
+        await world.task("own, low", priority="low", assignee="ada")
+        titles = [(await world.claimed(agent="ada")).task.title for _ in range(4)]
+
+        assert ["open, critical", "own, high", "open, low", "own, low"] == titles
+
+    async def test_nothing_but_what_may_be_claimed_is_offered(self, world: World) -> None:
+        """
+        A decision sees idle, unblocked, rested work that fits, in the queue's order, until it takes something.
+        """
+        parked = await world.task("parked", status=Status.BACKLOG)
+        await world.task("blocked", depends_on=(parked.id,))
+        await world.task("resting", not_before=world.clock.now() + timedelta(seconds=1))
+        await world.task("bob's", assignee="bob")
+        await world.claimed(await world.task("leased"), agent="eve")
+        await world.task("open")
+        await world.task("own", assignee="Ada")
+        await world.task("never reached", priority="low")
+        offered = []
+
+        def decide(candidate: Candidate) -> TaskChange | None:
+            offered.append((candidate.task.title, candidate.run, candidate.open_dependencies))
+            return TaskChange(task=candidate.task) if candidate.task.title == "own" else None
+
+        async with world.ports.unit(world.me) as unit:
+            unit.tasks.claim_next(ClaimFilter(name_key="ada"), decide, at=world.clock.now())
+            change = await unit.commit()
+
+        assert [("open", None, 0), ("own", None, 0)] == offered
+        assert ("own", 1) == (change.task.title, change.task.version)
+
+    async def test_a_decision_that_takes_nothing_changes_nothing(self, world: World) -> None:
+        """
+        All were offered, and the answer is None.
+        """
+        tasks = [await world.task(f"task {i}") for i in range(20)]
+        offered = []
+        async with world.ports.unit(world.me) as unit:
+            unit.tasks.claim_next(
+                ClaimFilter(name_key="ada"), lambda candidate: offered.append(candidate.task), at=world.clock.now()
+            )
+
+            assert await unit.commit() is None
+        assert tasks == offered == [await world.fresh(task) for task in tasks]
+
+    async def test_a_claim_may_ask_for_one_board(self, world: World) -> None:
+        """
+        Then only that board's work is handed out, however urgent the rest is.
+        """
+        other = await world.another_board()
+        await world.task("urgent", priority="critical")
+        await world.task("here", board=other.id)
+
+        assert ["here", None] == await claimed_titles(world, 2, board=other.id)
+
+    async def test_an_agent_of_a_board_gets_that_boards_work_only(self, world: World) -> None:
+        """
+        Asking for another board is denied.
+        """
+        other = await world.another_board()
+        await world.task("urgent", priority="critical")
+        there = await world.task("there")
+        await world.task("here", board=other.id)
+        me = await world.principal("ada", board=other.id)
+        with pytest.raises(BoardDenied):
+            await claim_next(world.ports, me, ClaimNext(board=world.board.id))
+        with pytest.raises(BoardDenied):
+            await claim_task(world.ports, me, ClaimTask(task=there.number))
+        claims = [await claim_next(world.ports, me, ClaimNext()) for _ in range(2)]
+
+        assert ["here", None] == [claim.task.title if claim else None for claim in claims]
+
+    async def test_a_task_that_moves_to_another_board_is_claimed_there(self, world: World) -> None:
+        """
+        The queue follows it.
+        """
+        other, task = await world.another_board(), await world.task()
+        await update_task(world.ports, world.me, UpdateTask(task=task.id, board=other.id))
+
+        assert await world.claim(board=world.board.id) is None
+        assert task.id == (await world.claimed(board=other.id)).task.id
+
+    async def test_the_queue_follows_priority_and_due_date(self, world: World) -> None:
+        """
+        A change of either moves the task in the queue.
+        """
+        first, second, third = [await world.task(title) for title in ("first", "second", "third")]
+        await update_task(world.ports, world.me, UpdateTask(task=second.id, priority="high"))
+        await update_task(world.ports, world.me, UpdateTask(task=third.id, due_at=world.clock.now()))
+
+        assert ["second", "third", "first"] == await claimed_titles(world, 3)
+        assert first.version == 0
+
+    async def test_who_claims_must_be_somebody(self, world: World) -> None:
+        """
+        An operator names the agent, an agent is itself, a viewer takes nothing.
+        """
+        ada = await world.principal("ada")
+        task = await world.task()
+        with pytest.raises(InvalidField):
+            await claim_next(world.ports, world.me, ClaimNext())
+        with pytest.raises(KeyOfAnotherAgent):
+            await claim_task(world.ports, ada, ClaimTask(task=task.id, agent="bob"))
+        with pytest.raises(RoleTooLow):
+            await claim_next(world.ports, evolve(world.me, role=Role.VIEWER), ClaimNext(agent="ada"))
+
+        assert "ada" == (await claim_task(world.ports, ada, ClaimTask(task=task.id, agent="Ada"))).run.by.name
+
+    async def test_what_cannot_be_claimed_is_told_why(self, world: World) -> None:
+        """
+        Unknown, on another board, at another version, or held by somebody.
+        """
+        task = await world.task()
+        for refusal, claim in [
+            (TaskNotFound, ClaimTask(task=TaskId(world.ports.ids.new()), agent="ada")),
+            (TaskNotFound, ClaimTask(task=task.id, on=BoardId(world.ports.ids.new()), agent="ada")),
+            (VersionMismatch, ClaimTask(task=task.id, expects=7, agent="ada")),
+        ]:
+            with pytest.raises(refusal):
+                await claim_task(world.ports, world.me, claim)
+        await world.claimed(task)
+        with pytest.raises(NotClaimable, match="ada holds a lease on it until"):
+            await world.claimed(task, agent="bob")
+
+    async def test_claims_of_one_task_at_once_give_one_lease(self, world: World) -> None:
+        """
+        One of many wins, the others are told that it is taken.
+        """
+        task = await world.task()
+        claims = [world.claim(task, agent=f"agent {i}") for i in range(12)]
+        answers = await asyncio.gather(*claims, return_exceptions=True)
+
+        assert 1 == sum(not isinstance(answer, Exception) for answer in answers)
+        assert 11 == sum(isinstance(answer, NotClaimable) for answer in answers)
+        assert (1, 1) == ((await world.fresh(task)).fence, (await world.facts()).count("task.claimed"))
+
+    async def test_next_claims_at_once_give_different_tasks(self, world: World) -> None:
+        """
+        Every task goes to somebody, none to two, and nobody waits for another.
+        """
+        tasks = {(await world.task(f"task {i}")).id for i in range(15)}
+        claims = await asyncio.gather(*(world.claim(agent=f"agent {i}") for i in range(20)))
+        taken = [claim.task.id for claim in claims if claim]
+
+        assert 15 == len(taken)
+        assert tasks == set(taken)
+
+    async def test_fences_grow_and_attempts_count(self, world: World) -> None:
+        """
+        Every new lease of a task has a higher fence than all before it.
+        """
+        task = await world.task()
+        fences = []
+        for _ in range(3):
+            claimed = await world.claimed(task)
+            fences.append((claimed.run.fence, claimed.run.attempt))
+            world.clock.advance(hours=1)
+
+        assert [(1, 1), (2, 2), (3, 3)] == fences
+
+    async def test_an_operators_write_ends_the_lease_and_raises_the_fence(self, world: World) -> None:
+        """
+        Whoever held it learns so; the next lease has a fence beyond both.
+        """
+        task = await world.task()
+        first = await world.claimed(task)
+        moved = await update_task(world.ports, world.me, UpdateTask(task=task.id, status=Status.INBOX, assignee=None))
+        rows = await world.ports.reads.tasks.runs(world.me, task.id)
+        second = await world.claimed(task)
+
+        assert (None, first.run.fence + 1) == (moved.run, moved.fence)
+        assert [REVOKED.value] == [row.state for row in rows]
+        assert moved.fence + 1 == second.run.fence
+
+    async def test_an_edit_that_moves_nothing_leaves_the_lease(self, world: World) -> None:
+        """
+        A new title does not take work away.
+        """
+        task = await world.task()
+        claimed = await world.claimed(task)
+        edited = await update_task(world.ports, world.me, UpdateTask(task=task.id, title="Ship it soon"))
+        done = await complete_task(world.ports, world.me, CompleteTask(task=task.id, lease=claimed.lease))
+
+        assert claimed.run.id == edited.run
+        assert Status.DONE is done.status
+
+    async def test_work_on_an_archived_board_is_still_claimed(self, world: World) -> None:
+        """
+        Archiving closes a board to new work only.
+        """
+        task = await world.task()
+        await update_board(world.ports, world.me, UpdateBoard(board=world.board.id, status=BoardStatus.ARCHIVED))
+
+        assert task.id == (await world.claimed()).task.id
+
+    async def test_a_claim_may_take_at_once_what_it_finds_lapsed(self, world: World) -> None:
+        """
+        Work whose lease ran out long ago has rested by then, and stands in its place in the queue.
+        """
+        low, high = await world.task(priority="low"), await world.task(priority="high")
+        await world.claimed(high)
+        world.clock.advance(hours=1)
+
+        assert [high.id, low.id] == [(await world.claimed(agent=agent)).task.id for agent in ("bob", "cy")]
