@@ -21,7 +21,6 @@ from mission_core.agents.use_cases import AgentWithToken, CreateAgent, RegisterA
 from mission_core.errors import InvalidField, KeyReused
 from mission_core.ids import AgentId
 from mission_core.ports import Ports
-from mission_core.tasks.model import Status
 from mission_core.values import json_text, name_key
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
@@ -62,7 +61,6 @@ AGENT_FIELD_NAMES: Final = {
     "write_to_gateway": "",
     "provision_openclaw_workspace": "",
 }
-STATUS_NAMES: Final = tuple(status.value for status in Status)
 
 
 async def list_agents(request: Request) -> Response:
@@ -76,9 +74,12 @@ async def list_agents(request: Request) -> Response:
     )
     listed = await ports.reads.agents.page(principal, wanted, page)
     keys = tuple(name_key(row.name) for row in listed.rows)
-    counts = await ports.reads.tasks.count_by_status(principal, keys) if keys else {}
+    counts: dict[str, dict[str, int]] = {key: {} for key in keys}
+    found = await ports.reads.tasks.count_by_status(principal, keys) if keys else {}
+    for (key, status), amount in found.items():
+        counts[key][status] = amount
     agents = [
-        AgentPayload.of(row, at=now, taskStats=task_stats_of(counts, key))
+        AgentPayload.of(row, at=now, taskStats=task_stats_of(counts[key]))
         for row, key in zip(listed.rows, keys, strict=True)
     ]
     return json_response(
@@ -86,17 +87,16 @@ async def list_agents(request: Request) -> Response:
     )
 
 
-def task_stats_of(counts: Mapping[tuple[str, str], int], key: str) -> TaskStatsPayload:
+def task_stats_of(counts: Mapping[str, int]) -> TaskStatsPayload:
     """
-    Count an agent's tasks, in total and by status. *key* is its name key.
+    Count an agent's tasks, from their number in each status.
     """
-    stats = {status: counts.get((key, status), 0) for status in STATUS_NAMES}
-    done = stats["done"]
+    done = counts.get("done", 0)
     return TaskStatsPayload(
-        total=sum(stats.values()),
-        assigned=stats["assigned"],
-        in_progress=stats["in_progress"],
-        quality_review=stats["quality_review"],
+        total=sum(counts.values()),
+        assigned=counts.get("assigned", 0),
+        in_progress=counts.get("in_progress", 0),
+        quality_review=counts.get("quality_review", 0),
         done=done,
         completed=done,
     )
@@ -112,7 +112,7 @@ async def add_agent(request: Request) -> Response:
     made = await perform_once(request, create_agent, _create_command(body), _created_again)
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, made.agent.id)
-    shown = AgentPayload.of(row, at=ports.clock.now(), taskStats=task_stats_of({}, ""))
+    shown = AgentPayload.of(row, at=ports.clock.now(), taskStats=task_stats_of({}))
     answer = MadeAgentPayload(
         agent=shown,
         agent_token=unset_if_none(made.token),
