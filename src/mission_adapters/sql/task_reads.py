@@ -179,9 +179,10 @@ def _select_total(*filters: str) -> Executable:
 
 
 @cached_statement
-def _select_open_tasks(*filters: str) -> Executable:
+def _select_open_tasks(limit: int, *filters: str) -> Executable:
     found = ROWS.where(under_way, *_conditions(filters))
-    return found.order_by(tasks.c.rank, tasks.c.number).limit(parameter("limit", int))
+    # Written into the statement, as with `PLANNED_LIMITS`: the program asks with few limits.
+    return found.order_by(tasks.c.rank, tasks.c.number).limit(literal_column(str(limit)))
 
 
 @cached_statement
@@ -287,7 +288,7 @@ class SqlTaskReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[TaskRow]]:
-            found = yield _select_open_tasks(*given)(dialect, organization=own, limit=limit, **given)
+            found = yield _select_open_tasks(limit, *given)(dialect, organization=own, **given)
             rows = yield from task_rows_of(dialect, principal.organization, found)
             return rows
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import ColumnElement, Select, case, exists, func, not_, null, select
 
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import ASSIGNEE_AGENT, IS_ASSIGNEE
+from mission_adapters.sql.entity_queries import ASSIGNEE_AGENT, assignee_agent
 from mission_adapters.sql.json_objects import JsonColumn, column, json_object
 from mission_adapters.sql.kind_tables import MAPPINGS, select_rows
 from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
-from mission_adapters.sql.tables import agents, boards, dependencies, tasks
+from mission_adapters.sql.tables import boards, dependencies, tasks
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag
 from mission_core.projections import WHOLE_ROWS, Projection
@@ -77,7 +77,7 @@ ROWS: Final[Select[Any]] = select_task_rows().where(tasks.c.organization == _org
 _json_fields: Final[dict[str, JsonColumn]] = {
     **{each.name: column(each) for each in tasks.c},
     **{name: column(each) for name, each in _joined_columns.items()},
-    "assignee_agent": lambda convert: select(convert(agents.c.id)).where(IS_ASSIGNEE).scalar_subquery(),
+    "assignee_agent": assignee_agent,
     "ticket_reference": lambda convert: convert(
         case((tasks.c.ticket.is_not(None), boards.c.ticket_prefix + func.printf("-%03d", tasks.c.ticket)))
     ),
