@@ -25,8 +25,7 @@ from mission_core.ports import Ports
 from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER
 from mission_http.fleet.bodies import AgentHeartbeatBody
-from mission_http.fleet.own_agent_rule import own_agent_only, own_agent_row
-from mission_http.fleet.path_parameters import agent_in
+from mission_http.fleet.path_parameters import agent_in, own_agent_only, own_agent_row
 from mission_http.fleet.payloads import AgentHeartbeatPayload, WorkItemPayload, WorkItemsPayload
 from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import parsed_body_of

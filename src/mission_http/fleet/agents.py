@@ -26,7 +26,7 @@ from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
 from mission_http.fleet.bodies import AgentPageQuery, CreateAgentBody, RegisterAgentBody, required_object_of
 from mission_http.fleet.errors import VALIDATION, InvalidRequest
-from mission_http.fleet.own_agent_rule import readable_agent_row
+from mission_http.fleet.path_parameters import readable_agent_row
 from mission_http.fleet.payloads import (
     AgentAnswerPayload,
     AgentListPayload,

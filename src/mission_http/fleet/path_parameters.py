@@ -1,20 +1,29 @@
 """
-Path parameters of the Fleet API: ids of tasks, projects and agents.
+Path parameters of the Fleet API: tasks, projects and agents, and the rule that an agent's key below admin may only
+access its own agent.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
 from starlette.requests import Request
 
+from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal
 from mission_core.agents.model import AgentNotFound
+from mission_core.agents.queries import AgentRow
+from mission_core.agents.use_cases import require_own_agent
+from mission_core.boards.model import BoardDenied
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.values import MAX_INTEGER, UNSTORABLE
+from mission_http.fleet.access import is_restricted_agent
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import clamped_number
+from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.value_parsers import UUID_TEXT
 
 _signed_number: Final = re.compile(r"\s*([+-]?)(\d+)", re.ASCII)
@@ -88,3 +97,45 @@ def _agent_id_or_name(segment: str) -> AgentId | str:
     if UNSTORABLE.search(segment):
         raise AgentNotFound
     return segment
+
+
+@contextmanager
+def own_agent_only(principal: Principal) -> Iterator[None]:
+    """
+    Context manager that turns "not found" into `KeyOfAnotherAgent` for an agent's key below admin.
+    """
+    try:
+        yield
+    except (AgentNotFound, BoardDenied):
+        if is_restricted_agent(principal):
+            raise KeyOfAnotherAgent from None
+        raise
+
+
+async def readable_agent_row(request: Request) -> AgentRow:
+    """
+    Read the agent in the path. A key without a role may only read its own agent.
+
+    Raises:
+        AgentNotFound: If there is no such agent.
+        KeyOfAnotherAgent: If the key has no role and belongs to another agent.
+    """
+    principal = principal_of(request)
+    if isinstance(principal, AgentPrincipal) and principal.confined:
+        return await own_agent_row(request)
+    return await ports_of(request).reads.agents.get(principal, agent_in(request))
+
+
+async def own_agent_row(request: Request) -> AgentRow:
+    """
+    Read the agent in the path. An agent's key below admin may only access its own agent.
+
+    Raises:
+        AgentNotFound: If there is no such agent.
+        KeyOfAnotherAgent: If the key belongs to another agent.
+    """
+    principal = principal_of(request)
+    with own_agent_only(principal):
+        row = await ports_of(request).reads.agents.get(principal, agent_in(request))
+        require_own_agent(principal, AgentId(UUID(bytes=row.id)))
+    return row

@@ -4,12 +4,15 @@ Operations on projects, which are the boards of the core.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AgentsUnknown
+from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AgentsUnknown, BoardAssignment
 from mission_core.boards.model import (
     BoardNotFound,
     BoardStatus,
@@ -21,7 +24,7 @@ from mission_core.boards.model import (
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
 from mission_core.errors import KeyReused, VersionMismatch
-from mission_core.ids import BoardId
+from mission_core.ids import BoardId, BoardNumber
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.model import GateClosed
 from mission_core.values import ABSENT, Absent
@@ -30,11 +33,11 @@ from mission_http.fleet.bodies import CreateProjectBody, DeleteProjectQuery, Pro
 from mission_http.fleet.errors import InvalidRequest, ProjectExists
 from mission_http.fleet.path_parameters import project_in
 from mission_http.fleet.payloads import DeletedProjectPayload, ProjectAnswerPayload, ProjectListPayload, ProjectPayload
-from mission_http.fleet.responses import assigned_names_by_board, perform_once_for_id, project_response
+from mission_http.fleet.responses import perform_once_for_id
 from mission_http.fleet.wire import command_arguments, moment_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.etags import IF_MATCH, expected_version_of
+from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY
 from mission_http.platform.json_responses import json_response
@@ -51,7 +54,7 @@ async def list_projects(request: Request) -> Response:
     archived = query_of(request, ProjectListQuery).include_archived == "1"
     reads, principal = ports_of(request).reads, principal_of(request)
     listed = await reads.boards.page(principal, BoardFilter(archived=archived))
-    names = assigned_names_by_board(await reads.entities.every(principal, BOARD_ASSIGNMENTS))
+    names = _assigned_names_by_board(await reads.entities.every(principal, BOARD_ASSIGNMENTS))
     projects = [
         ProjectPayload.of(row, task_count=row.task_count, assigned_agents=names.get(row.id, [])) for row in listed.rows
     ]
@@ -80,14 +83,14 @@ async def add_project(request: Request) -> Response:
         project = await perform_once_for_id(request, create_board, command)
     except HandleTaken:
         raise ProjectExists from None
-    return await project_response(request, BoardId(project), 201)
+    return await _project_response(request, BoardId(project), 201)
 
 
 async def get_project(request: Request) -> Response:
     """
     Get a project.
     """
-    return await project_response(request, project_in(request), counted=True, with_assigned_agents=True)
+    return await _project_response(request, project_in(request), counted=True, with_assigned_agents=True)
 
 
 async def change_project(request: Request) -> Response:
@@ -107,7 +110,7 @@ async def change_project(request: Request) -> Response:
         await update_board(ports, principal, command)
     except AgentsUnknown as refusal:
         raise InvalidRequest("Unknown project agents", refusal.names) from None
-    return await project_response(request, project, with_assigned_agents=True)
+    return await _project_response(request, project, with_assigned_agents=True)
 
 
 async def delete_project(request: Request) -> Response:
@@ -129,6 +132,38 @@ async def delete_project(request: Request) -> Response:
     except GeneralBoardProtected:
         raise InvalidRequest("Default project cannot be deleted") from None
     return json_response(DeletedProjectPayload(success=True, mode="delete" if handed_over else "archive"))
+
+
+async def _project_response(
+    request: Request,
+    project: BoardId | BoardNumber,
+    status: int = 200,
+    *,
+    counted: bool = False,
+    with_assigned_agents: bool = False,
+) -> Response:
+    """
+    Respond with a project as last committed, with its task count if *counted*, and with its assigned agents if asked.
+    """
+    reads, principal = ports_of(request).reads, principal_of(request)
+    row = await reads.boards.get(principal, project)
+    shown = ProjectPayload.of(row)
+    if counted:
+        shown.task_count = row.task_count
+    if with_assigned_agents:
+        staff = await reads.entities.every(principal, BOARD_ASSIGNMENTS, board=BoardId(UUID(bytes=row.id)))
+        shown.assigned_agents = [each.agent_name for each in staff]
+    return json_response(ProjectAnswerPayload(project=shown), status, {"etag": etag_of(row.version)})
+
+
+def _assigned_names_by_board(staff: Iterable[BoardAssignment]) -> dict[bytes, list[str]]:
+    """
+    Group the names of assigned agents by the bytes of the board's id, oldest assignment first.
+    """
+    names: dict[bytes, list[str]] = defaultdict(list)
+    for each in staff:
+        names[each.board.bytes].append(each.agent_name)
+    return names
 
 
 ENDPOINTS = [

@@ -1,12 +1,18 @@
 """
-Operations on the soul of an agent: the text that describes its personality.
+Operations on the soul of an agent, the text that describes its personality, and on soul templates, which are Markdown
+files in an optional directory that the operator configures.
+
+Three placeholders in a template are replaced by values; a template is never executed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import asyncio
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from attrs import frozen
+from attrs import define, frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,14 +22,12 @@ from mission_core.accounts.model import KeyOfAnotherAgent
 from mission_core.agents.model import MAX_SOUL_LENGTH, AgentNotFound
 from mission_core.agents.queries import AgentRow
 from mission_core.agents.souls import WriteSoul, write_soul
-from mission_core.errors import VersionMismatch
-from mission_core.values import ABSENT, Absent
+from mission_core.errors import NotFound, VersionMismatch
+from mission_core.values import ABSENT, UNSTORABLE, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.errors import VALIDATION, InvalidRequest
-from mission_http.fleet.own_agent_rule import readable_agent_row
-from mission_http.fleet.path_parameters import agent_in
+from mission_http.fleet.path_parameters import agent_in, readable_agent_row
 from mission_http.fleet.payloads import NamedAgentPayload
-from mission_http.fleet.soul_templates import NAME, SoulTemplate, SoulTemplates, TemplateNotFound, fill_template
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, seconds_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
@@ -38,8 +42,93 @@ if TYPE_CHECKING:
     from mission_http.settings import Settings
 
 INVALID_NAME = "Invalid template name"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+PLACEHOLDER: Final = re.compile(r"\{\{(AGENT_NAME|AGENT_ROLE|TIMESTAMP)\}\}")
+HEADING: Final = re.compile(r"^#+[ \t]+(\S.*?)[ \t#]*$", re.MULTILINE)
+SUFFIX: Final = ".md"
 SoulText = Annotated[str, Length(0, MAX_SOUL_LENGTH)]
 ContentSource = Literal["workspace", "database", "none"]
+
+
+@define
+class TemplateNotFound(NotFound):
+    """
+    There is no soul template with this name.
+    """
+
+    name: str
+
+    says = "Template not found"
+
+
+class SoulTemplatePayload(Payload):
+    """
+    A soul template: its name, its first heading as description, and its size in bytes.
+    """
+
+    name: str
+    description: str
+    size: int
+
+
+@frozen
+class SoulTemplates:
+    """
+    The soul templates in a directory. Without a directory there are none.
+    """
+
+    directory: Path | None
+
+    async def names(self) -> list[str]:
+        """
+        List the names, sorted.
+        """
+        return await asyncio.to_thread(lambda: sorted(path.stem for path in self._files()))
+
+    async def all_templates(self) -> list[SoulTemplatePayload]:
+        """
+        List the templates, sorted by name.
+        """
+        return await asyncio.to_thread(lambda: [_template_from(path) for path in sorted(self._files())])
+
+    async def read(self, name: str) -> str:
+        """
+        Read the text of a template.
+
+        Raises:
+            TemplateNotFound: If there is no template with this name.
+        """
+
+        def text() -> str:
+            path = next((path for path in self._files() if path.stem == name), None)
+            if path is None:
+                raise TemplateNotFound(name)
+            return _text_in(path)
+
+        return await asyncio.to_thread(text)
+
+    def _files(self) -> list[Path]:
+        if self.directory is None or not self.directory.is_dir():
+            return []
+        return [path for path in self.directory.glob(f"*{SUFFIX}") if NAME.fullmatch(path.stem) and path.is_file()]
+
+
+def _template_from(path: Path) -> SoulTemplatePayload:
+    heading = HEADING.search(_text_in(path))
+    described = heading[1] if heading else f"{path.stem} template"
+    return SoulTemplatePayload(name=path.stem, description=described, size=path.stat().st_size)
+
+
+def _text_in(path: Path) -> str:
+    return UNSTORABLE.sub("", path.read_text(encoding="utf-8", errors="replace"))
+
+
+def fill_template(template: str, *, name: str, role: str, timestamp: str) -> str:
+    """
+    Replace the placeholders of a template with values. Placeholders inside values are not replaced.
+    """
+    values = {"AGENT_NAME": name, "AGENT_ROLE": role, "TIMESTAMP": timestamp}
+    return PLACEHOLDER.sub(lambda found: values[found[1]], template)
 
 
 class SoulBody(Body):
@@ -77,12 +166,6 @@ class WrittenSoulPayload(Payload):
     soul_content: str
     saved_to_workspace: bool
     updated_at: int
-
-
-class SoulTemplatePayload(FleetPayload[SoulTemplate]):
-    name: str
-    description: str
-    size: int
 
 
 class SoulTemplatesPayload(Payload):
@@ -156,8 +239,7 @@ class SoulHandlers:
         if self.templates.directory is None:
             return json_response(SoulTemplatesPayload(templates=[], message="Templates directory not found"))
         if not wanted:
-            templates = [SoulTemplatePayload.of(each) for each in await self.templates.all_templates()]
-            return json_response(SoulTemplatesPayload(templates=templates))
+            return json_response(SoulTemplatesPayload(templates=await self.templates.all_templates()))
         if not NAME.fullmatch(wanted):
             raise InvalidRequest(INVALID_NAME)
         content = await self.templates.read(wanted)

@@ -22,8 +22,7 @@ from mission_core.agents.working_memory import (
 )
 from mission_core.errors import VersionMismatch
 from mission_http.fleet.access import OWN_AGENT_OPERATOR, OWN_AGENT_VIEWER
-from mission_http.fleet.own_agent_rule import own_agent_only, own_agent_row
-from mission_http.fleet.path_parameters import agent_in
+from mission_http.fleet.path_parameters import agent_in, own_agent_only, own_agent_row
 from mission_http.fleet.payloads import NamedAgentPayload
 from mission_http.fleet.souls import ContentSource, content_source
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of
