@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, get_type_hints
 
-from attrs import field, fields, frozen, make_class
+from attrs import NOTHING, fields, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +22,7 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import Body
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
@@ -178,10 +179,11 @@ class Resource(Generic[EntityT]):
         """
         The body class with the fields of a command.
         """
-        hints, elsewhere = get_type_hints(command, include_extras=True), (self.key, "expects")
-        given = [each for each in fields(command) if each.name not in elsewhere]
-        own = {each.name: field(default=each.default, type=hints[each.name]) for each in given}
-        return make_class(self.gives.__name__.removesuffix("Read") + verb, own, frozen=True, kw_only=True)
+        hints = get_type_hints(command, include_extras=True)
+        given = [each for each in fields(command) if each.name not in (self.key, "expects")]
+        body: dict[str, Any] = {each.name: each.default for each in given if each.default is not NOTHING}
+        body["__annotations__"] = {each.name: hints[each.name] for each in given}
+        return type(self.gives.__name__.removesuffix("Read") + verb, (Body,), body)
 
     def _endpoint(self, method: str, path: str, handle: Handler, name: str, summary: str, **more: Any) -> Endpoint:
         handle.__name__, handle.__doc__ = name, summary
