@@ -1,30 +1,28 @@
 """
-What every limiter promises: in this process, and in a Redis that many share.
+The rate limiters in this process and in a Redis that many share: their contract, and what only one of them promises.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from mission_adapters.rate_limits import KEY_PREFIX, MemoryRateLimiter, RedisRateLimiter, SlidingWindow
 from mission_adapters.testing import ManualClock
-from mission_core.rate_limits import Quota, RateLimitDecision, RateLimiter
+from mission_adapters.testing.contracts import LimiterUnderTest, RateLimiterContract
+from mission_adapters.testing.contracts.rate_limiter import SLIDING, THREE, by_either
+from mission_core.rate_limits import Quota, RateLimitDecision
 from tests import redis_server
 from tests.example_counts import max_examples
-
-THREE = Quota(name="three", amount=3, seconds=60)
-SLIDING = evolve(THREE, name="three that slide", sliding=True)
-by_either = pytest.mark.parametrize("quota", [THREE, SLIDING], ids=lambda quota: quota.name)
 
 
 @pytest.fixture(scope="session")
@@ -36,35 +34,18 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
-@frozen
-class Limited:
-    """
-    A limiter, and how to let time pass for it: by its clock, or by what Redis has left of each window.
-    """
-
-    limiter: RateLimiter
-    passes: Callable[[float], Awaitable[None]]
-    somebody: str
-
-    async def hit(self, quota: Quota = THREE, who: str = "") -> RateLimitDecision:
-        return await self.limiter.hit(quota, self.somebody + who)
-
-    async def hits(self, count: int, quota: Quota = THREE, who: str = "") -> list[RateLimitDecision]:
-        return [await self.hit(quota, who) for _ in range(count)]
-
-
 @asynccontextmanager
-async def in_memory() -> AsyncIterator[Limited]:
+async def in_memory() -> AsyncIterator[LimiterUnderTest]:
     clock = ManualClock()
 
     async def passes(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    yield Limited(MemoryRateLimiter(clock), passes, str(uuid4()))
+    yield LimiterUnderTest(MemoryRateLimiter(clock), passes, str(uuid4()))
 
 
 @asynccontextmanager
-async def in_redis(url: str) -> AsyncIterator[Limited]:
+async def in_redis(url: str) -> AsyncIterator[LimiterUnderTest]:
     clock, somebody = ManualClock(), str(uuid4())
 
     async def passes(seconds: float) -> None:
@@ -74,7 +55,7 @@ async def in_redis(url: str) -> AsyncIterator[Limited]:
             await client.pexpire(key, int(await client.pttl(key) - seconds * 1000))
 
     async with RedisRateLimiter.open(url, clock=clock) as limiter, Redis.from_url(url) as client:
-        yield Limited(limiter, passes, somebody)
+        yield LimiterUnderTest(limiter, passes, somebody)
 
 
 async def slide(client: Redis, key: bytes, seconds: float) -> None:
@@ -87,7 +68,7 @@ async def slide(client: Redis, key: bytes, seconds: float) -> None:
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def limited(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
+async def limited(request: pytest.FixtureRequest) -> AsyncIterator[LimiterUnderTest]:
     """
     A limiter, and somebody whom it never saw.
     """
@@ -96,129 +77,10 @@ async def limited(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
         yield limited
 
 
-@by_either
-async def test_as_many_pass_as_the_quota_says(limited: Limited, quota: Quota) -> None:
+class TestRateLimiters(RateLimiterContract):
     """
-    Each is told how many are left, unless the window slides; the others are refused.
+    In this process and in Redis.
     """
-    verdicts = await limited.hits(5, quota)
-
-    assert [True, True, True, False, False] == [each.allowed for each in verdicts]
-    assert ([3, 3, 3, 0, 0] if quota.sliding else [2, 1, 0, 0, 0]) == [each.remaining for each in verdicts]
-    assert ([0, 0, 0, 4, 5] if quota.sliding else [1, 2, 3, 4, 5]) == [each.count for each in verdicts]
-
-
-@by_either
-async def test_of_many_at_once_no_more_pass(limited: Limited, quota: Quota) -> None:
-    """
-    Nobody slips in between the count and the verdict.
-    """
-    verdicts = await asyncio.gather(*(limited.hit(evolve(quota, amount=10)) for _ in range(500)))
-
-    assert 10 == sum(each.allowed for each in verdicts)
-    assert {*range(11, 501)} == {each.count for each in verdicts if not each.allowed}
-
-
-async def test_a_window_begins_with_its_first_request_and_then_ends(limited: Limited) -> None:
-    """
-    However many came in it.
-    """
-    first = await limited.hit()
-    await limited.passes(40)
-    before = await limited.hits(5)
-    await limited.passes(21)
-    after = await limited.hit()
-
-    assert 60 == first.retry_after
-    assert {20, 21} >= {each.retry_after for each in before}
-    assert (True, 1, 60) == (after.allowed, after.count, after.retry_after)
-
-
-@by_either
-async def test_who_comes_back_when_told_is_let_in(limited: Limited, quota: Quota) -> None:
-    """
-    Whenever it was told.
-    """
-    for waited in (0.0, 12.3, 47.9):
-        refused = (await limited.hits(4, quota))[-1]
-        await limited.passes(waited)
-        again = await limited.hit(quota)
-        await limited.passes(again.retry_after)
-
-        assert (False, False) == (refused.allowed, again.allowed)
-        assert (await limited.hit(quota)).allowed
-        await limited.passes(61)
-
-
-@by_either
-async def test_everybody_has_a_window_of_their_own(limited: Limited, quota: Quota) -> None:
-    """
-    So does each class of requests.
-    """
-    await limited.hits(4, quota)
-    other = evolve(quota, name="other")
-
-    assert (False, True, True) == tuple([each.allowed for each in (
-        await limited.hit(quota), await limited.hit(quota, "'s neighbour"), await limited.hit(other)
-    )])  # fmt: skip
-
-
-@by_either
-async def test_parts_of_a_name_do_not_run_into_each_other(limited: Limited, quota: Quota) -> None:
-    """
-    Nobody uses up what is somebody else's by what they are called.
-    """
-    whole = f"{limited.somebody}:b"
-    verdicts = [await limited.limiter.hit(quota, *who) for who in [(whole, "c")] * 4 + [(limited.somebody, "b:c")]]
-
-    assert [True, True, True, False, True] == [each.allowed for each in verdicts]
-
-
-async def test_the_end_is_the_same_for_all_of_a_window(limited: Limited) -> None:
-    """
-    A client may plan by it.
-    """
-    ends = {each.resets_at for each in await limited.hits(5)}
-
-    assert 1 == len(ends)
-
-
-async def test_a_window_that_slides_lets_go_of_one_request_after_the_other(limited: Limited) -> None:
-    """
-    So there is no moment at which all may pass again, and what is told is when the next may.
-    """
-    first = await limited.hit(SLIDING)
-    await limited.passes(40)
-    later = await limited.hits(3, SLIDING)
-    await limited.passes(20)
-    last = await limited.hits(2, SLIDING)
-
-    assert [True, True, True, False, True, False] == [each.allowed for each in (first, *later, *last)]
-    assert pytest.approx([20, 40], abs=1) == [each.retry_after for each in (later[-1], last[-1])]
-
-
-async def test_in_a_window_that_slides_what_is_refused_takes_no_place(limited: Limited) -> None:
-    """
-    Who never ceases to ask is let in as often as who asks only when told.
-    """
-    allowed = []
-    for _ in range(12):
-        allowed.append(sum(each.allowed for each in await limited.hits(5, SLIDING)))
-        await limited.passes(20)
-
-    assert [3, 0, 0] * 4 == allowed
-
-
-async def test_the_refused_of_a_window_that_slides_are_numbered(limited: Limited) -> None:
-    """
-    Anew when the seconds of the quota are over since the first of them, whatever was allowed in between.
-    """
-    numbered = []
-    for wait, hits in [(0, 1), (40, 2), (10, 2), (11, 2), (50, 4)]:
-        await limited.passes(wait)
-        numbered.append([each.count for each in await limited.hits(hits, SLIDING)])
-
-    assert [[0], [0, 0], [4, 5], [0, 6], [0, 0, 4, 5]] == numbered
 
 
 Step = tuple[str, float]
@@ -260,7 +122,7 @@ def test_a_limiter_counts_as_a_dictionary_does(redis_url: str, quota: Quota, rul
     Whoever comes when.
     """
 
-    async def counts(opened: AbstractAsyncContextManager[Limited]) -> list[int]:
+    async def counts(opened: AbstractAsyncContextManager[LimiterUnderTest]) -> list[int]:
         async with opened as limited:
             found = []
             for who, waited in steps:
@@ -415,21 +277,6 @@ async def test_a_clock_that_was_set_back_refuses_nobody_for_longer_by_a_redis(re
 
         assert (False, 60) == (refused.allowed, refused.retry_after)
         assert (await limited.hit(SLIDING)).allowed
-
-
-async def test_where_fewer_may_pass_from_now_on_they_are_told_when(limited: Limited) -> None:
-    """
-    Not before so many have left.
-    """
-    for _ in range(3):
-        await limited.hit(SLIDING)
-        await limited.passes(10)
-    fewer = evolve(SLIDING, amount=2)
-    refused = await limited.hit(fewer)
-    await limited.passes(refused.retry_after)
-
-    assert pytest.approx(40, abs=1) == refused.retry_after
-    assert [True, False] == [each.allowed for each in await limited.hits(2, fewer)]
 
 
 def test_memory_keeps_no_more_of_a_window_that_slides_than_may_pass() -> None:

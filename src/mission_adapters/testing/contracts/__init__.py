@@ -14,6 +14,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.event_log import EventLogContract
     from mission_adapters.testing.contracts.idempotency import IdempotencyContract
     from mission_adapters.testing.contracts.leases import LeaseContract
+    from mission_adapters.testing.contracts.rate_limiter import LimiterUnderTest, RateLimiterContract
     from mission_adapters.testing.contracts.task_queue import TaskQueueContract
     from mission_adapters.testing.contracts.unit_of_work import UnitOfWorkContract
 
@@ -22,6 +23,8 @@ __all__ = [
     "EventLogContract",
     "IdempotencyContract",
     "LeaseContract",
+    "LimiterUnderTest",
+    "RateLimiterContract",
     "StoreContract",
     "TaskQueueContract",
     "UnitOfWorkContract",

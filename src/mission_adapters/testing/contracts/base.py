@@ -1,5 +1,5 @@
 """
-The fixtures that all contracts of a store share.
+The fixtures that contracts share.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from mission_core.ports import Ports
 
 
 @pytest.mark.anyio
-class StoreContract:
+class AsyncContract:
     """
-    The base class of the contracts of a store.
-
-    A subclass, its module or its `conftest.py` has a fixture `ports`: `Ports` over the store, with a `ManualClock`, as
-    `ports_over` makes them. The store may keep the rows of other tests; each test has organizations of its own.
+    The base class of the contracts whose tests are asynchronous.
     """
 
     @pytest.fixture(scope="session")
@@ -26,6 +23,15 @@ class StoreContract:
         The event loop that async tests run on.
         """
         return "asyncio"
+
+
+class StoreContract(AsyncContract):
+    """
+    The base class of the contracts of a store.
+
+    A subclass, its module or its `conftest.py` has a fixture `ports`: `Ports` over the store, with a `ManualClock`, as
+    `ports_over` makes them. The store may keep the rows of other tests; each test has organizations of its own.
+    """
 
     @pytest.fixture
     async def world(self, ports: Ports) -> World:

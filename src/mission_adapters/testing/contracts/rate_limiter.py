@@ -1,0 +1,180 @@
+"""
+The contract of a rate limiter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from attrs import evolve, frozen
+
+from mission_adapters.testing.contracts.base import AsyncContract
+from mission_core.rate_limits import Quota, RateLimitDecision, RateLimiter
+
+THREE = Quota(name="three", amount=3, seconds=60)
+SLIDING = evolve(THREE, name="three that slide", sliding=True)
+by_either = pytest.mark.parametrize("quota", [THREE, SLIDING], ids=lambda quota: quota.name)
+
+
+@frozen
+class LimiterUnderTest:
+    """
+    A rate limiter, how time passes for it, and a client that it has not seen yet.
+
+    Args:
+        passes: Lets so many seconds pass, for example by a `ManualClock`.
+    """
+
+    limiter: RateLimiter
+    passes: Callable[[float], Awaitable[None]]
+    somebody: str
+
+    async def hit(self, quota: Quota = THREE, who: str = "") -> RateLimitDecision:
+        """
+        Count a request of the client, or of the one with this suffix to its name.
+        """
+        return await self.limiter.hit(quota, self.somebody + who)
+
+    async def hits(self, count: int, quota: Quota = THREE, who: str = "") -> list[RateLimitDecision]:
+        """
+        Count so many requests, one after the other.
+        """
+        return [await self.hit(quota, who) for _ in range(count)]
+
+
+class RateLimiterContract(AsyncContract):
+    """
+    What a `RateLimiter` must do. A subclass, its module or its `conftest.py` has a fixture `limited`: a
+    `LimiterUnderTest`.
+    """
+
+    @by_either
+    async def test_as_many_pass_as_the_quota_says(self, limited: LimiterUnderTest, quota: Quota) -> None:
+        """
+        Each is told how many are left, unless the window slides; the others are refused.
+        """
+        verdicts = await limited.hits(5, quota)
+
+        assert [True, True, True, False, False] == [each.allowed for each in verdicts]
+        assert ([3, 3, 3, 0, 0] if quota.sliding else [2, 1, 0, 0, 0]) == [each.remaining for each in verdicts]
+        assert ([0, 0, 0, 4, 5] if quota.sliding else [1, 2, 3, 4, 5]) == [each.count for each in verdicts]
+
+    @by_either
+    async def test_of_many_at_once_no_more_pass(self, limited: LimiterUnderTest, quota: Quota) -> None:
+        """
+        Nobody slips in between the count and the verdict.
+        """
+        verdicts = await asyncio.gather(*(limited.hit(evolve(quota, amount=10)) for _ in range(500)))
+
+        assert 10 == sum(each.allowed for each in verdicts)
+        assert {*range(11, 501)} == {each.count for each in verdicts if not each.allowed}
+
+    async def test_a_window_begins_with_its_first_request_and_then_ends(self, limited: LimiterUnderTest) -> None:
+        """
+        However many came in it.
+        """
+        first = await limited.hit()
+        await limited.passes(40)
+        before = await limited.hits(5)
+        await limited.passes(21)
+        after = await limited.hit()
+
+        assert 60 == first.retry_after
+        assert {20, 21} >= {each.retry_after for each in before}
+        assert (True, 1, 60) == (after.allowed, after.count, after.retry_after)
+
+    @by_either
+    async def test_who_comes_back_when_told_is_let_in(self, limited: LimiterUnderTest, quota: Quota) -> None:
+        """
+        Whenever it was told.
+        """
+        for waited in (0.0, 12.3, 47.9):
+            refused = (await limited.hits(4, quota))[-1]
+            await limited.passes(waited)
+            again = await limited.hit(quota)
+            await limited.passes(again.retry_after)
+
+            assert (False, False) == (refused.allowed, again.allowed)
+            assert (await limited.hit(quota)).allowed
+            await limited.passes(61)
+
+    @by_either
+    async def test_everybody_has_a_window_of_their_own(self, limited: LimiterUnderTest, quota: Quota) -> None:
+        """
+        So does each class of requests.
+        """
+        await limited.hits(4, quota)
+        other = evolve(quota, name="other")
+
+        assert (False, True, True) == tuple([each.allowed for each in (
+            await limited.hit(quota), await limited.hit(quota, "'s neighbour"), await limited.hit(other)
+        )])  # fmt: skip
+
+    @by_either
+    async def test_parts_of_a_name_do_not_run_into_each_other(self, limited: LimiterUnderTest, quota: Quota) -> None:
+        """
+        Nobody uses up what is somebody else's by what they are called.
+        """
+        whole = f"{limited.somebody}:b"
+        verdicts = [await limited.limiter.hit(quota, *who) for who in [(whole, "c")] * 4 + [(limited.somebody, "b:c")]]
+
+        assert [True, True, True, False, True] == [each.allowed for each in verdicts]
+
+    async def test_the_end_is_the_same_for_all_of_a_window(self, limited: LimiterUnderTest) -> None:
+        """
+        A client may plan by it.
+        """
+        ends = {each.resets_at for each in await limited.hits(5)}
+
+        assert 1 == len(ends)
+
+    async def test_a_window_that_slides_lets_go_of_one_request_after_the_other(self, limited: LimiterUnderTest) -> None:
+        """
+        So there is no moment at which all may pass again, and what is told is when the next may.
+        """
+        first = await limited.hit(SLIDING)
+        await limited.passes(40)
+        later = await limited.hits(3, SLIDING)
+        await limited.passes(20)
+        last = await limited.hits(2, SLIDING)
+
+        assert [True, True, True, False, True, False] == [each.allowed for each in (first, *later, *last)]
+        assert pytest.approx([20, 40], abs=1) == [each.retry_after for each in (later[-1], last[-1])]
+
+    async def test_in_a_window_that_slides_what_is_refused_takes_no_place(self, limited: LimiterUnderTest) -> None:
+        """
+        Who never ceases to ask is let in as often as who asks only when told.
+        """
+        allowed = []
+        for _ in range(12):
+            allowed.append(sum(each.allowed for each in await limited.hits(5, SLIDING)))
+            await limited.passes(20)
+
+        assert [3, 0, 0] * 4 == allowed
+
+    async def test_the_refused_of_a_window_that_slides_are_numbered(self, limited: LimiterUnderTest) -> None:
+        """
+        Anew when the seconds of the quota are over since the first of them, whatever was allowed in between.
+        """
+        numbered = []
+        for wait, hits in [(0, 1), (40, 2), (10, 2), (11, 2), (50, 4)]:
+            await limited.passes(wait)
+            numbered.append([each.count for each in await limited.hits(hits, SLIDING)])
+
+        assert [[0], [0, 0], [4, 5], [0, 6], [0, 0, 4, 5]] == numbered
+
+    async def test_where_fewer_may_pass_from_now_on_they_are_told_when(self, limited: LimiterUnderTest) -> None:
+        """
+        Not before so many have left.
+        """
+        for _ in range(3):
+            await limited.hit(SLIDING)
+            await limited.passes(10)
+        fewer = evolve(SLIDING, amount=2)
+        refused = await limited.hit(fewer)
+        await limited.passes(refused.retry_after)
+
+        assert pytest.approx(40, abs=1) == refused.retry_after
+        assert [True, False] == [each.allowed for each in await limited.hits(2, fewer)]
