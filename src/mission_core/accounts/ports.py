@@ -259,13 +259,13 @@ class Secrets(Protocol):
 
     def lease(self, run: RunId, fence: int) -> str:
         """
-        The lease token of a run: an HMAC over run and fence. It is derived each time, not stored.
+        The lease token of a run: its id with an HMAC over it and the fence. It is derived each time, not stored.
         """
 
     def run_of_lease(self, lease: str) -> RunId | None:
         """
-        The id of the run that the lease token belongs to; None if the HMAC is wrong. The caller must still compare the
-        fence, with `lease`.
+        The id of the run in a lease token; None if the token is malformed. The signature is not checked: the caller
+        compares the token with `lease` of the run and its fence.
         """
 
 

@@ -10,21 +10,31 @@ with missing_extra_named():
     import anyio as anyio
 
     from mission_adapters.testing.contracts.base import StoreContract
+    from mission_adapters.testing.contracts.clock import ClockContract
     from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
+    from mission_adapters.testing.contracts.encryption import SecretEncryptionContract
     from mission_adapters.testing.contracts.event_log import EventLogContract
+    from mission_adapters.testing.contracts.id_factory import IdFactoryContract
     from mission_adapters.testing.contracts.idempotency import IdempotencyContract
     from mission_adapters.testing.contracts.leases import LeaseContract
+    from mission_adapters.testing.contracts.password_hasher import PasswordHasherContract
     from mission_adapters.testing.contracts.rate_limiter import LimiterUnderTest, RateLimiterContract
+    from mission_adapters.testing.contracts.secrets import SecretsContract
     from mission_adapters.testing.contracts.task_queue import TaskQueueContract
     from mission_adapters.testing.contracts.unit_of_work import UnitOfWorkContract
 
 __all__ = [
+    "ClockContract",
     "CredentialStoreContract",
     "EventLogContract",
+    "IdFactoryContract",
     "IdempotencyContract",
     "LeaseContract",
     "LimiterUnderTest",
+    "PasswordHasherContract",
     "RateLimiterContract",
+    "SecretEncryptionContract",
+    "SecretsContract",
     "StoreContract",
     "TaskQueueContract",
     "UnitOfWorkContract",

@@ -1,0 +1,33 @@
+"""
+The contract of a clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from itertools import pairwise
+
+from mission_core.ports import Clock
+
+
+class ClockContract:
+    """
+    What a `Clock` must do. A subclass, its module or its `conftest.py` has a fixture `clock`.
+    """
+
+    def test_it_tells_utc(self, clock: Clock) -> None:
+        """
+        An aware datetime, whatever the time zone of the machine.
+        """
+        now = clock.now()
+
+        assert UTC is now.tzinfo
+        assert timedelta(0) == now.utcoffset()
+
+    def test_it_does_not_go_back(self, clock: Clock) -> None:
+        """
+        A later answer is never earlier.
+        """
+        told = [clock.now() for _ in range(1000)]
+
+        assert all(earlier <= later for earlier, later in pairwise(told))

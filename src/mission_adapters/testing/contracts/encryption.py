@@ -1,0 +1,76 @@
+"""
+The contract of the encryption of stored secrets.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.testing import strategies as some
+from mission_core.accounts.ports import DecryptionFailed, SecretEncryption
+
+HERE: Final = UUID(int=1)
+THERE: Final = UUID(int=2)
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+
+
+class SecretEncryptionContract:
+    """
+    What a `SecretEncryption` must do. A subclass, its module or its `conftest.py` has a fixture `encryption`.
+    """
+
+    @shared
+    @given(secret=some.texts(most=2000), about=some.ids)
+    def test_a_secret_is_decrypted_as_it_was(self, encryption: SecretEncryption, secret: str, about: UUID) -> None:
+        """
+        Whatever its characters.
+        """
+        assert secret == encryption.decrypt(encryption.encrypt(secret, about=about), about=about)
+
+    @shared
+    @given(secret=some.texts(most=200))
+    def test_a_secret_is_encrypted_otherwise_each_time(self, encryption: SecretEncryption, secret: str) -> None:
+        """
+        So nobody sees which rows have the same one.
+        """
+        assert encryption.encrypt(secret, about=HERE) != encryption.encrypt(secret, about=HERE)
+
+    @shared
+    @given(secret=some.texts(most=200))
+    def test_a_secret_is_decrypted_for_its_own_row_only(self, encryption: SecretEncryption, secret: str) -> None:
+        """
+        Moved to another one, it says nothing.
+        """
+        with pytest.raises(DecryptionFailed):
+            encryption.decrypt(encryption.encrypt(secret, about=HERE), about=THERE)
+
+    @shared
+    @given(junk=st.binary(max_size=100))
+    def test_what_was_never_encrypted_is_not_decrypted(self, encryption: SecretEncryption, junk: bytes) -> None:
+        """
+        Also where it begins like something that was.
+        """
+        for sealed in (junk, encryption.encrypt("a secret", about=HERE)[:1] + junk):
+            with pytest.raises(DecryptionFailed):
+                encryption.decrypt(sealed, about=HERE)
+
+    @shared
+    @given(secret=some.texts(most=200), data=st.data())
+    def test_a_changed_ciphertext_is_not_decrypted(
+        self, encryption: SecretEncryption, secret: str, data: st.DataObject
+    ) -> None:
+        """
+        Wherever a bit of it changes, and wherever it ends too early.
+        """
+        sealed = bytearray(encryption.encrypt(secret, about=HERE))
+        if data.draw(st.booleans()):
+            sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        else:
+            del sealed[data.draw(st.integers(0, len(sealed) - 1)) :]
+        with pytest.raises(DecryptionFailed):
+            encryption.decrypt(bytes(sealed), about=HERE)

@@ -1,0 +1,94 @@
+"""
+The contract of the factory of secrets.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.testing import strategies as some
+from mission_core.accounts.ports import Secrets
+from mission_core.ids import InviteId, RunId
+
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+fences = st.integers(1, 2**31)
+
+
+class SecretsContract:
+    """
+    What a `Secrets` must do. A subclass, its module or its `conftest.py` has a fixture `secrets`.
+    """
+
+    def test_secrets_have_their_forms(self, secrets: Secrets) -> None:
+        """
+        A token of 43 URL-safe characters, and keys of a prefix and 48 hexadecimal digits.
+        """
+        assert re.fullmatch(r"[\w-]{43}", secrets.token(), re.ASCII)
+        assert re.fullmatch(r"mca_[0-9a-f]{48}", secrets.key())
+        assert re.fullmatch(r"mc_[0-9a-f]{48}", secrets.server_key())
+
+    def test_no_secret_comes_twice(self, secrets: Secrets) -> None:
+        """
+        Of no kind.
+        """
+        made = [make() for _ in range(1000) for make in (secrets.token, secrets.key, secrets.server_key)]
+
+        assert 3000 == len(set(made))
+
+    @shared
+    @given(run=some.ids, fence=fences)
+    def test_a_lease_names_its_run(self, secrets: Secrets, run: RunId, fence: int) -> None:
+        """
+        It is the same each time, so that a repeated claim can show it again.
+        """
+        lease = secrets.lease(run, fence)
+
+        assert lease == secrets.lease(run, fence)
+        assert run == secrets.run_of_lease(lease)
+        assert re.fullmatch(r"[\w-]+", lease, re.ASCII)
+
+    @shared
+    @given(run=some.ids, fence=fences, other=some.ids, another=fences)
+    def test_leases_differ_by_run_and_fence(
+        self, secrets: Secrets, run: RunId, fence: int, other: RunId, another: int
+    ) -> None:
+        """
+        A lease is good for one claim only.
+        """
+        assert ((run, fence) == (other, another)) is (secrets.lease(run, fence) == secrets.lease(other, another))
+
+    @shared
+    @given(text=st.text(max_size=60))
+    def test_what_is_no_lease_names_no_run(self, secrets: Secrets, text: str) -> None:
+        """
+        Nor does it fail.
+        """
+        run = secrets.run_of_lease(text)
+
+        assert run is None or text.isascii()
+
+    @shared
+    @given(invite=some.ids, other=some.ids)
+    def test_an_invite_token_names_its_invite(self, secrets: Secrets, invite: InviteId, other: InviteId) -> None:
+        """
+        It has 32 URL-safe characters, and is derived each time.
+        """
+        token = secrets.invite_token(invite)
+
+        assert re.fullmatch(r"[\w-]{32}", token, re.ASCII)
+        assert invite == secrets.invite_of_token(token)
+        assert (invite == other) is (token == secrets.invite_token(other))
+
+    @shared
+    @given(invite=some.ids, place=st.integers(0, 31))
+    def test_a_changed_invite_token_names_nothing(self, secrets: Secrets, invite: InviteId, place: int) -> None:
+        """
+        Whichever character was changed.
+        """
+        token = secrets.invite_token(invite)
+        changed = token[:place] + ("B" if token[place] == "A" else "A") + token[place + 1 :]
+
+        assert secrets.invite_of_token(changed) is None
