@@ -121,3 +121,18 @@ def contents(url: str, statements: list[str]) -> list[Counter[tuple[Any, ...]]]:
     The rows that the database answers to each statement, in no order.
     """
     return [Counter(rows) for rows in asked(url, *statements)]
+
+
+async def executed(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """
+    The rows that a statement returns; what it changes is committed.
+    """
+    path = path_in(url)
+    if path is not None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(statement)]
+    finally:
+        await connection.close()

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mission_http.settings import settings_from
-from tests.contract.test_secret_fingerprint import GIVEN, executed, made, opened
+from tests.contract.schemas import executed
+from tests.contract.webhook_secrets import GIVEN, made, opened
 from tests.documentation import sample, samples
 
 pytestmark = pytest.mark.real_time

@@ -3,16 +3,13 @@ A database is served with one `AUTH_SECRET`, until that is rotated.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 
-from mission_adapters.sql.migrations import migrate, path_in
+from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.store import SqlStore
 from mission_http.doctor.findings import FindingLevel
 from mission_http.maintenance import rotate_auth_secret
@@ -20,6 +17,7 @@ from mission_http.settings import SECRETS_FILE, Settings, SettingsError, read_se
 from mission_http.wiring import ports_over_database, secret_keys, with_current_auth_secret
 from tests.contract.doctor_findings import doctor
 from tests.contract.process_kills import kill_at_each_step
+from tests.contract.schemas import executed
 from tests.contract.server_commands import run
 from tests.contract.webhook_secrets import GIVEN, a_sealed_secret, made, opened
 
@@ -38,18 +36,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def told(url: str, secret: str, folder: Path, **more: str) -> Settings:
     return settings_from({"AUTH_SECRET": secret, "DATABASE_URL": url, **more}, data_dir=folder / "data")
-
-
-async def executed(url: str, statement: str) -> list[tuple[Any, ...]]:
-    path = path_in(url)
-    if path is not None:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            return connection.execute(statement).fetchall()
-    connection = await asyncpg.connect(url)
-    try:
-        return [tuple(row) for row in await connection.fetch(statement)]
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize("sealed", [False, True])
