@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mission_adapters import database_ports
+from mission_adapters.backoff import JitteredBackoff
+
 ROOT = Path(__file__).parents[2]
 NAMED_SAMPLE = re.compile(r"<!-- sample: (\w+) -->\n```python\n(.*?)```", re.DOTALL)
 SAMPLES = dict(NAMED_SAMPLE.findall((ROOT / "docs/embedding.md").read_text()))
@@ -177,3 +180,11 @@ def test_a_store_that_breaks_a_promise_fails_its_contract_with_both_values(tmp_p
 
     assert "1 failed" in done.stdout
     assert "position: 7 != 8" in done.stdout
+
+
+async def test_ports_over_a_database_wait_between_two_tries(tmp_path: Path) -> None:
+    """
+    So that those who race for a row do not meet again at once.
+    """
+    async with database_ports(f"sqlite:///{tmp_path / 'mission.db'}", secret="s" * 32) as ports:
+        assert isinstance(ports.backoff, JitteredBackoff)

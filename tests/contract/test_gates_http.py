@@ -56,6 +56,10 @@ async def test_a_round_trip_over_an_open_project_leads_around_no_gate(fleet: Fle
     recorded = await fleet.task(project_id=gated, status="done")
     await put(fleet, recorded, project_id=fleet.project)
     assert "done" == (await put(fleet, recorded, project_id=gated))["task"]["status"]
+    await put(fleet, recorded, project_id=fleet.project)
+    for status in ("review", "done"):  # it was done there before, but not this time
+        await put(fleet, recorded, status=status)
+    await put(fleet, recorded, 403, project_id=gated)
 
 
 @pytest.mark.parametrize("scope", ["agent:self", "operator"])
@@ -215,17 +219,56 @@ async def test_a_person_alone_reviews_their_own_work_and_the_log_says_so(
     Until there is another one who may.
     """
     await set_rules(boards, **REVIEWED)
-    first, second = [await team.me.does(await boards.task(), status="review") for _ in range(2)]
-    alone = await team.me.does(first, status="done")
+    first, second, third = [await team.me.does(await boards.task(), status="review") for _ in range(3)]
+    alone = [await team.me.does(first, status="done")]
+    pat = await boards.person("pat", role="member", boards=False)
+    elsewhere = {"board_id": str((await world.another_board()).id), "can_read": True, "can_write": True}
+    access = {"all_boards_read": False, "all_boards_write": False, "board_access": [elsewhere]}
+    await boards.got("PUT", f"/api/v1/organizations/me/members/{pat.member}/access", access)
+    await boards.person("una", role="admin", approved=False)  # neither may review here
+    alone.append(await team.me.does(second, status="done"))
     logged = (await world.facts()).count("task.self_reviewed")
-    await boards.person("pat", role="member", boards=False)
     await boards.person("kim", role="admin")
-    refused = await team.me.refused(second, status="done")
+    refused = await team.me.refused(third, status="done")
 
-    assert ("done", 1) == (alone["status"], logged)
+    assert (["done", "done"], 2) == ([each["status"] for each in alone], logged)
     assert 409 == refused[0]
     assert "done" == (await started_review_closed(boards, team))["status"]
+    assert 2 == (await world.facts()).count("task.self_reviewed")
+
+
+async def test_where_everybody_worked_on_it_an_owner_closes_the_review(
+    boards: BoardsDriver, team: Team, world: World
+) -> None:
+    """
+    And no admin does.
+    """
+    await set_rules(boards, **REVIEWED)
+    kim = await boards.person("kim", role="admin")
+    task = await team.me.does(await boards.task(), status="review")
+    path = f"{team.me.tasks}/{task['id']}"
+    for status in ("inbox", "review"):
+        await boards.got("PATCH", path, {"status": status}, user=kim.token)
+    refused = await boards.call("PATCH", path, {"status": "done"}, user=kim.token)
+
+    assert (409, "own_review") == (refused.status, refused.json["code"])
+    assert "done" == (await team.me.does(task, status="done"))["status"]
     assert 1 == (await world.facts()).count("task.self_reviewed")
+
+
+async def test_the_servers_key_is_the_only_member_while_there_is_one(
+    boards: BoardsDriver, fleet: FleetDriver, world: World
+) -> None:
+    """
+    It may be anybody's once there are two.
+    """
+    reviewed = await project(fleet, **REVIEWED)
+    first, second = [await fleet.task(project_id=reviewed, status="review") for _ in range(2)]
+    closed = (await put(fleet, first, status="done"))["task"]["status"]
+    await boards.person("kim", role="admin")
+    await put(fleet, second, 403, status="done")
+
+    assert ("done", 1) == (closed, (await world.facts()).count("task.self_reviewed"))
 
 
 async def started_review_closed(boards: BoardsDriver, team: Team) -> Any:
