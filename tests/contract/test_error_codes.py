@@ -3,18 +3,20 @@ Codes of errors: stable words for programs beside the texts for people, in both 
 """
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from attrs import evolve
 
 from mission_core.boards.model import GateSet
+from mission_core.errors import OutcomeUnknown, Refusal, StaleWrite, StoreBusy, StoreFailed, StoreUnreachable
 from mission_http.boards.dialect import boards_dialect
 from mission_http.fleet.dialect import fleet_dialect
 from mission_http.platform.openapi import document_of
-from tests.contract.boards_driver import BoardsDriver
+from tests.contract.boards_driver import TOKEN, BoardsDriver, boards_over
 from tests.contract.conftest import World
-from tests.contract.fleet_driver import FleetDriver, fleet_settings
-from tests.unit.http.platform.sample_app import Answer
+from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, fleet_settings
+from tests.unit.http.platform.sample_app import Answer, ask
 
 pytestmark = pytest.mark.parametrize("store_url", ["memory"], indirect=True, scope="session")
 SHARED = set(
@@ -87,3 +89,42 @@ async def test_both_dialects_tell_the_same_conflicts_apart(
     assert [(409, "lease_lost"), (412, "version_mismatch"), (409, "gate_closed"), (404, None)] == [
         told(each) for each in by_boards
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "seconds"),
+    [
+        (StoreBusy("as asked"), 503, "store_busy", "2"), (StoreFailed("as asked"), 503, "store_failed", "2"),
+        (StoreUnreachable("as asked"), 503, "store_unreachable", "2"),
+        (OutcomeUnknown("as asked"), 503, "outcome_unknown", None),
+        (StaleWrite("task", UUID(int=1)), 409, "stale_write", None),
+    ],
+)  # fmt: skip
+async def test_a_store_that_keeps_nothing_is_told_with_when_to_come_back(
+    world: World, error: Refusal, status: int, code: str, seconds: str | None
+) -> None:
+    """
+    In both dialects. Where nobody knows what was kept, nobody is told to ask again.
+    """
+    failing: list[Refusal] = []
+
+    def unit(*given: Any, **more: Any) -> Any:
+        if failing:
+            raise failing[0]
+        return world.ports.unit(*given, **more)
+
+    ports, task = evolve(world.ports, unit=unit), await world.task()
+    async with (
+        boards_over(ports, world.me, world.board.id) as boards, fleet_over(ports, world.me, world.board.number) as fleet
+    ):  # fmt: skip
+        failing.append(error)
+        change = b'{"title": "x"}'  # not through the drivers: operations do not list what any of them may answer
+        answers = [
+            await ask(fleet.app, "PUT", f"/api/tasks/{task.number}", change, key=KEY),
+            await ask(
+                boards.app, "PATCH", f"{boards.tasks}/{task.id}", change, key=None, authorization=f"Bearer {TOKEN}"
+            ),
+        ]
+
+    assert [(status, code)] * 2 == [told(each) for each in answers]
+    assert [seconds] * 2 == [each.headers.get("retry-after") for each in answers]
