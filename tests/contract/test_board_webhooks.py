@@ -10,6 +10,7 @@ import json
 import pytest
 from attrs import evolve
 
+from mission_adapters.testing.concurrent_writes import BOTH_ORDERS, in_turn
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.accounts.ports import DecryptionFailed
 from mission_core.agents.organization_creation import ensure_organization
@@ -44,7 +45,6 @@ from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.values import PageRequest
 from mission_http.settings import settings_from
 from mission_http.wiring import ports_over_database, secret_keys
-from tests.contract.concurrent_writes import BOTH_ORDERS, in_turn
 from tests.contract.conftest import viewer
 
 SECRET = "a secret that both sides have"

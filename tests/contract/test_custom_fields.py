@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mission_adapters.testing.concurrent_writes import at_once
 from mission_core.boards.custom_field_use_cases import (
     CreateField,
     DeleteField,
@@ -28,7 +29,6 @@ from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.tags_and_custom_fields import CustomFieldsRequired, CustomFieldsUnknown, CustomFieldValueInvalid
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
 from mission_core.values import PageRequest, canonical
-from tests.contract.concurrent_writes import at_once
 
 
 async def a_field(world, key="size", *, on=(), **fields):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mission_adapters.testing.concurrent_writes import BOTH_ORDERS, in_turn
 from mission_core.accounts.profiles import UpdateProfile, ensure_local_user, update_profile
 from mission_core.boards.groups import CreateGroup, DeleteGroup, GroupNotFound, create_group, delete_group
 from mission_core.boards.model import BoardDenied, BoardNotFound
@@ -23,7 +24,6 @@ from mission_core.conversations.use_cases import (
 from mission_core.errors import InvalidField, RoleTooLow
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.values import PageRequest
-from tests.contract.concurrent_writes import BOTH_ORDERS, in_turn
 from tests.contract.conftest import viewer
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
+from mission_adapters.testing.concurrent_writes import BOTH_ORDERS, at_once
 from mission_core.accounts.access_requests import ACCESS_REQUESTS
 from mission_core.accounts.account_deletion import delete_account
 from mission_core.accounts.google_sign_in import ReviewAccessRequest, review_access_request, sign_in_with_google
@@ -22,7 +23,6 @@ from mission_core.agents.organization_creation import ensure_organization
 from mission_core.boards.board_access import AcceptInvite, InvitePerson, accept_invite, invite_person
 from mission_core.errors import NotFound
 from tests.contract.browser import PASSWORD, make_person
-from tests.contract.concurrent_writes import BOTH_ORDERS, at_once
 from tests.contract.conftest import World
 from tests.contract.people import standing_as
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
+from mission_adapters.testing.concurrent_writes import at_once
 from mission_core.accounts.members import ADMIN, OWNER
 from mission_core.accounts.model import Role, RoleTooLow
 from mission_core.accounts.server_key_rotation import (
@@ -27,7 +28,6 @@ from mission_core.errors import InvalidField
 from mission_core.ids import OrganizationId
 from mission_core.ports import Ports
 from mission_http.wiring import ServerSecretCredentials
-from tests.contract.concurrent_writes import at_once
 from tests.contract.conftest import World, viewer
 from tests.contract.fleet_driver import KEY, FleetDriver, refusal, wrong_fields
 from tests.contract.people import standing_as

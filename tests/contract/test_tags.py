@@ -4,6 +4,7 @@ Tags, and the tasks that have them.
 
 import pytest
 
+from mission_adapters.testing.concurrent_writes import at_once, kinds
 from mission_core.boards.tags import (
     TAGS,
     CreateTag,
@@ -18,7 +19,6 @@ from mission_core.boards.tags import (
 from mission_core.errors import InvalidField
 from mission_core.tasks.tags_and_custom_fields import TagsNotFound
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
-from tests.contract.concurrent_writes import at_once, kinds
 
 
 async def a_tag(world, name="Bug", **fields):

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from attrs import evolve
 
+from mission_adapters.testing.concurrent_writes import BOTH_ORDERS, at_once, kinds
 from mission_core.accounts.account_deletion import delete_account
 from mission_core.accounts.member_admin import SetMemberRole, set_member_role
 from mission_core.accounts.members import ADMIN, MEMBERS, OWNER, BoardPermission, Member
@@ -30,7 +31,6 @@ from mission_core.accounts.users import USERS, UserNotFound
 from mission_core.boards.board_access import BoardAccess, SetBoardAccess, set_board_access
 from mission_core.errors import InvalidField
 from tests.contract.browser import PASSWORD, WRONG, Browser, Person, allow_sign_in, make_person
-from tests.contract.concurrent_writes import BOTH_ORDERS, at_once, kinds
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import KEY, FleetDriver, refusal, wrong_fields
 from tests.contract.people import also_in

@@ -11,6 +11,7 @@ with missing_extra_named():
 
     from mission_adapters.testing.contracts.base import StoreContract
     from mission_adapters.testing.contracts.clock import ClockContract
+    from mission_adapters.testing.contracts.concurrent_decisions import ConcurrentDecisionsContract
     from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
     from mission_adapters.testing.contracts.encryption import SecretEncryptionContract
     from mission_adapters.testing.contracts.event_log import EventLogContract
@@ -25,6 +26,7 @@ with missing_extra_named():
 
 __all__ = [
     "ClockContract",
+    "ConcurrentDecisionsContract",
     "CredentialStoreContract",
     "EventLogContract",
     "IdFactoryContract",

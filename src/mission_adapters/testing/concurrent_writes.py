@@ -1,0 +1,132 @@
+"""
+Use cases whose commits meet: all have read before any of them commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from mission_adapters.testing.world import World
+from mission_core.accounts.model import Principal
+from mission_core.extras import missing_extra_named
+from mission_core.ports import IdempotencyKey, Ports
+
+with missing_extra_named():
+    import pytest
+
+UseCaseCall = tuple[Callable[[Ports, Any, Any], Awaitable[Any]], Any]
+"""A use case and its command."""
+BOTH_ORDERS = pytest.mark.parametrize("last", [False, True])
+
+
+@frozen
+class Meeting:
+    """
+    Holds back the first commit of each party until all have come to theirs; whoever repeats its use case goes on.
+    """
+
+    parties: int
+    arrived: list[None] = field(factory=list)
+    everybody: asyncio.Event = field(factory=asyncio.Event)
+
+    def ports(self, ports: Ports, late: Callable[[Any], Any] | None = None) -> Ports:
+        """
+        Ports whose first unit commits when everybody is ready to, or as the unit that *late* makes of it.
+        """
+        opened: list[Any] = []
+
+        def unit(principal: Principal, *, once: IdempotencyKey | None = None) -> Any:
+            made = ports.unit(principal, once=once)
+            if opened:
+                return made
+            opened.append(made)
+            return late(made) if late else _LateUnit(made, self)
+
+        return evolve(ports, unit=unit)
+
+    async def arrive(self) -> None:
+        """
+        Wait until everybody has come to the commit.
+        """
+        self.arrived.append(None)
+        if len(self.arrived) == self.parties:
+            self.everybody.set()
+        await self.everybody.wait()
+
+
+@frozen
+class _LateUnit:
+    unit: Any
+    meeting: Meeting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unit, name)
+
+    async def commit(self) -> Any:
+        await self.meeting.arrive()
+        return await self.unit.commit()
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.unit.__aexit__(*exc)
+
+
+@frozen
+class _UnitInTurn(_LateUnit):
+    own: asyncio.Event
+    next: asyncio.Event
+
+    async def commit(self) -> Any:
+        await self.meeting.arrive()
+        await self.own.wait()
+        try:
+            return await self.unit.commit()
+        finally:
+            self.next.set()
+
+
+async def at_once(world: World, *calls: UseCaseCall, me: Principal | None = None, last: bool = False) -> list[Any]:
+    """
+    Perform these use cases so that all have read before any commits; with *last*, the last one is started first.
+
+    Returns:
+        The answers and errors, in the order of calls.
+    """
+    if last:
+        return (await at_once(world, *calls[::-1], me=me))[::-1]
+    meeting = Meeting(len(calls))
+    performed = (use_case(meeting.ports(world.ports), me or world.me, command) for use_case, command in calls)
+    return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
+
+
+async def in_turn(world: World, *calls: UseCaseCall, me: Principal | None = None, last: bool = False) -> list[Any]:
+    """
+    Perform these use cases so that all have read before any commits, and each commits when the one before it has; with
+    *last*, the last one first.
+
+    Returns:
+        The answers and errors, in the order of calls.
+    """
+    if last:
+        return (await in_turn(world, *calls[::-1], me=me))[::-1]
+    meeting, turns = Meeting(len(calls)), [asyncio.Event() for _ in range(len(calls) + 1)]
+    turns[0].set()
+
+    def ports_at(place: int) -> Ports:
+        return meeting.ports(world.ports, lambda unit: _UnitInTurn(unit, meeting, turns[place], turns[place + 1]))
+
+    performed = (use_case(ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls))
+    return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
+
+
+def kinds(answers: Iterable[Any]) -> list[str]:
+    """
+    The names of the classes of the answers, sorted.
+    """
+    return sorted(type(answer).__name__ for answer in answers)

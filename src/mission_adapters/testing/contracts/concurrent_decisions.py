@@ -1,0 +1,870 @@
+"""
+The contract of concurrent decisions: of two writers whose decisions exclude each other, never both are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from attrs import evolve, frozen
+
+from mission_adapters.testing.concurrent_writes import BOTH_ORDERS, UseCaseCall, at_once, in_turn, kinds
+from mission_adapters.testing.contracts.base import StoreContract
+from mission_adapters.testing.world import World
+from mission_core.accounts.model import AgentPrincipal, Principal, Role, SystemPrincipal
+from mission_core.agents.model import Agent, TooManyAgents
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    CreateKey,
+    RegisterAgent,
+    create_agent,
+    create_key,
+    register_agent,
+)
+from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, Approval, ApprovalAlreadyDecided, ApprovalStatus
+from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
+from mission_core.boards.model import GENERAL_HANDLE, Board, GateSet
+from mission_core.boards.queries import BoardFilter
+from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.errors import StaleWrite
+from mission_core.ids import ApprovalId
+from mission_core.ports import Ports
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.bulk_update import MoveTasks, move_tasks
+from mission_core.tasks.comment_creation import AddComment, add_comment
+from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
+from mission_core.tasks.late_result_adoption import AdoptLateResult, adopt_result
+from mission_core.tasks.leases import (
+    ClaimNext,
+    ClaimResult,
+    ClaimTask,
+    CompleteTask,
+    FailTask,
+    ReleaseTask,
+    claim_next,
+    claim_task,
+    complete_task,
+    fail_task,
+    release_task,
+)
+from mission_core.tasks.model import BlockedByDependencies, DependencyCycle, GateClosed, NotClaimable, Status, Task
+from mission_core.tasks.runs import Assignee, Failure, FailureReason, LeaseLost, Outcome
+from mission_core.tasks.team_rules import AssigneeOnAnotherBoard, OnlyLeadMovesTasks
+from mission_core.tasks.use_cases import (
+    CreateTask,
+    DeleteTask,
+    UpdateMode,
+    UpdateTask,
+    create_task,
+    delete_task,
+    update_task,
+)
+from mission_core.values import JsonText
+
+
+def waits_for(task: Task, *others: Task) -> UseCaseCall:
+    """
+    Make the task depend on others.
+    """
+    return update_task, UpdateTask(task=task.id, depends_on=tuple(other.id for other in others))
+
+
+HELD = GateSet(require_approval_for_done=False, block_status_changes_with_pending_approval=True)
+
+
+def asks(world: World, *tasks: Task, board: Board | None = None, **fields: Any) -> UseCaseCall:
+    """
+    Ask for an approval of these tasks.
+    """
+    ids, place = tuple(task.id for task in tasks), (board or world.board).id
+    return request_approval, RequestApproval(board=place, action="x", confidence=1, tasks=ids, **fields)
+
+
+def decides(approval: Approval, status: str) -> UseCaseCall:
+    """
+    Decide about an approval.
+    """
+    return decide_approval, DecideApproval(approval=approval.id, status=ApprovalStatus(status))
+
+
+async def done_by(world: World, call: UseCaseCall) -> Any:
+    """
+    Call a use case, and return its answer.
+    """
+    use_case, command = call
+    return await use_case(world.ports, world.me, command)
+
+
+async def pending_for(world: World, task: Task) -> list[ApprovalId]:
+    """
+    The approvals of the task that are pending.
+    """
+    links = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS, task=task.id)
+    return [link.approval for link in links if link.status is ApprovalStatus.PENDING]
+
+
+def moves(task: Task) -> UseCaseCall:
+    return update_task, UpdateTask(task=task.id, status=Status.REVIEW)
+
+
+def claims(task: Task) -> UseCaseCall:
+    return claim_task, ClaimTask(task=task.id, agent="ada")
+
+
+def claims_next(task: Task) -> UseCaseCall:
+    return claim_next, ClaimNext(agent="ada")
+
+
+ASKED = {False: "approval.requested", True: "approval.reopened"}
+
+
+@frozen
+class Team:
+    """
+    A board with a review and a lead, and a task on it that a worker has, which depends on one and precedes another.
+    """
+
+    lead: Agent
+    worker: AgentPrincipal
+    before: Task
+    task: Task
+    after: Task
+
+    def edits(self) -> tuple[UseCaseCall, ...]:
+        """
+        Edits on which nothing rests that becomes of the task: of itself, its board, its people and its neighbours.
+        """
+        return (
+            (update_task, UpdateTask(task=self.task.id, title="Say it", priority="high", tags=("loud",))),
+            (update_board, UpdateBoard(board=self.task.board, description="Where things are said")),
+            *((update_agent, UpdateAgent(agent=each, soul="calm")) for each in (self.lead.id, self.worker.agent)),
+            *((update_task, UpdateTask(task=each.id, title="Beside it")) for each in (self.before, self.after)),
+        )
+
+
+async def team_of(world: World) -> Team:
+    """
+    A team on a new board.
+    """
+    gates = GateSet(require_approval_for_done=False, require_review_before_done=True)
+    board = await world.another_board("team", gates=gates)
+    before = await world.task("before", board=board.id, status=Status.DONE)
+    task = await world.task("it", board=board.id, depends_on=(before.id,))
+    after = await world.task("after", board=board.id, depends_on=(task.id,))
+    lead, worker = await world.agent("lea", board=board.id, lead=True), await world.principal("ada", board=board.id)
+    return Team(lead, worker, before, task, after)
+
+
+def ending(how: str, claimed: ClaimResult, **more: Any) -> UseCaseCall:
+    """
+    The end of a run, tried once: a lost race is told.
+    """
+    task, lease = claimed.task.id, claimed.lease
+    commands: dict[str, Callable[[], Any]] = {
+        "complete": lambda: CompleteTask(task=task, lease=lease, outcome=Outcome(resolution="said"), **more),
+        "fail": lambda: FailTask(task=task, lease=lease, failure=Failure(reason=FailureReason.TRANSIENT), **more),
+        "release": lambda: ReleaseTask(task=task, lease=lease, note="later", **more),
+    }
+    use_case: Any = {"complete": complete_task, "fail": fail_task, "release": release_task}[how]
+    return use_case.__wrapped__, commands[how]()
+
+
+def as_worker(worker: AgentPrincipal, use_case: Any, command: Any) -> UseCaseCall:
+    """
+    A use case that the worker calls, and tries once.
+    """
+    return lambda ports, principal, command: getattr(use_case, "__wrapped__", use_case)(ports, worker, command), command
+
+
+async def begun(world: World, team: Team, how: str) -> UseCaseCall:
+    """
+    Work that the worker has begun in one of the ways there are, and how it ends it.
+    """
+    task, worker = team.task.id, team.worker
+    if how in ("complete", "fail", "release"):
+        return as_worker(worker, *ending(how, await claim_task(world.ports, worker, ClaimTask(task=task))))
+    if how in ("adopt", "adopt as an operator"):
+        late = await claim_task(world.ports, worker, ClaimTask(task=task))
+        world.clock.advance(minutes=6)
+        held = await claim_task(world.ports, world.me, ClaimTask(task=task, agent="bob"))
+        with pytest.raises(LeaseLost):
+            await complete_task(world.ports, worker, CompleteTask(task=task, lease=late.lease))
+        lease = held.lease if how == "adopt" else None
+        adopt: Any = adopt_result
+        return adopt.__wrapped__, AdoptLateResult(task=task, run=late.run.id, lease=lease)
+    mode = UpdateMode.TEAM if how == "review on a team" else UpdateMode.PLAIN
+    await update_task(world.ports, worker, UpdateTask(task=task, status=Status.IN_PROGRESS, mode=mode))
+    status = Status(how.partition(" ")[0])
+    if how.endswith("of many"):
+        return as_worker(worker, move_tasks, MoveTasks(moves=((team.task.number, status),)))
+    return as_worker(worker, update_task, UpdateTask(task=task, status=status, mode=mode))
+
+
+ENDINGS = (
+    "complete", "fail", "release", "adopt", "adopt as an operator", "review", "failed", "inbox", "review of many",
+    "review on a team",
+)  # fmt: skip
+
+
+class ConcurrentDecisionsContract(StoreContract):
+    """
+    What a store must do when two use cases decide at once, and each rests on rows that the other changes.
+    """
+
+    async def test_two_dependencies_do_not_close_a_cycle_of_two(self, world: World) -> None:
+        """
+        Each alone is fine, both together are refused: one wins, the other sees the cycle.
+        """
+        a, b = [await world.task(title) for title in "ab"]
+        answers = await at_once(world, waits_for(a, b), waits_for(b, a))
+
+        assert ["DependencyCycle", "Task"] == kinds(answers)
+        assert 1 == len([task for task in (a, b) if (await world.fresh(task)).depends_on])
+
+    async def test_two_dependencies_do_not_close_a_cycle_of_four(self, world: World) -> None:
+        """
+        Also where neither names what the other writes.
+        """
+        a, b, c, d = [await world.task(title) for title in "abcd"]
+        await update_task(world.ports, world.me, waits_for(b, c)[1])
+        await update_task(world.ports, world.me, waits_for(d, a)[1])
+        answers = await at_once(world, waits_for(a, b), waits_for(c, d))
+
+        assert ["DependencyCycle", "Task"] == kinds(answers)
+
+    async def test_four_dependencies_do_not_close_a_cycle_of_four(self, world: World) -> None:
+        """
+        Four writers at once leave no circle of waiting tasks.
+        """
+        tasks = [await world.task(title) for title in "abcd"]
+        answers = await at_once(world, *(waits_for(task, tasks[(i + 1) % 4]) for i, task in enumerate(tasks)))
+        fresh = [await world.fresh(task) for task in tasks]
+
+        assert any(isinstance(answer, DependencyCycle | StaleWrite) for answer in answers)
+        assert any(not task.depends_on for task in fresh)
+
+    async def test_a_cycle_is_refused_without_a_race_too(self, world: World) -> None:
+        """
+        Direct, through others, and onto itself.
+        """
+        a, b, c = [await world.task(title) for title in "abc"]
+        await update_task(world.ports, world.me, waits_for(a, b)[1])
+        await update_task(world.ports, world.me, waits_for(b, c)[1])
+        for task in (b, c):
+            with pytest.raises(DependencyCycle):
+                await update_task(world.ports, world.me, waits_for(task, a)[1])
+
+    @BOTH_ORDERS
+    async def test_a_dependency_added_while_the_other_task_finishes_is_not_left_waiting(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Whoever is first: once both are kept, the dependent is claimable.
+        """
+        upstream = await world.task("upstream")
+        claimed = await world.claimed(upstream)
+        dependent = await world.task("dependent")
+        complete = complete_task, CompleteTask(task=upstream.id, lease=claimed.lease)
+        answers = await at_once(world, waits_for(dependent, upstream), complete, last=last)
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert dependent.id == (await world.claimed(agent="bob")).task.id
+
+    @BOTH_ORDERS
+    async def test_a_dependency_added_while_the_other_task_is_reopened_blocks(self, world: World, last: bool) -> None:
+        """
+        Whoever is first: once both are kept, the dependent is blocked.
+        """
+        upstream = await world.task("upstream", status=Status.DONE)
+        dependent = await world.task("dependent")
+        reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+        answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert await world.claim() is None
+
+    @BOTH_ORDERS
+    async def test_work_under_way_that_gains_a_dependency_while_it_is_reopened_is_sent_back_or_came_later(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Reopening sends back what waits for it; only who names it afterwards goes on.
+        """
+        upstream = await world.task("upstream", status=Status.DONE)
+        dependent = await world.task("dependent", status=Status.IN_PROGRESS)
+        reopen = update_task, UpdateTask(task=upstream.id, status=Status.INBOX)
+        answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+        entries = await world.ports.log.read(world.me.organization)
+        told = [entry for entry in entries if entry.kind == "task.updated"]
+        sent_back = (await world.fresh(dependent)).status is Status.INBOX
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert sent_back is (told[-1].subject == upstream.id)
+
+    @BOTH_ORDERS
+    async def test_a_task_made_with_a_dependency_that_finishes_meanwhile_is_not_left_waiting(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        The same for a new task.
+        """
+        upstream = await world.task("upstream", status=Status.IN_PROGRESS)
+        create = create_task, CreateTask(title="dependent", board=world.board.id, depends_on=(upstream.id,))
+        finish = update_task, UpdateTask(task=upstream.id, status=Status.DONE)
+        answers = await at_once(world, create, finish, last=last)
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert "dependent" == (await world.claimed()).task.title
+
+    async def test_a_task_claimed_while_its_dependency_is_reopened_is_not_held(self, world: World) -> None:
+        """
+        Whoever is first: either nothing is claimed, or reopening takes it back.
+        """
+        upstream = await world.task("upstream", status=Status.DONE)
+        dependent = await world.task("dependent", depends_on=(upstream.id,))
+        reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+        claim = claim_task, ClaimTask(task=dependent.id, agent="ada")
+        for calls in ((reopen, claim), (claim, reopen)):
+            answers = await at_once(world, *calls)
+            fresh = await world.fresh(dependent)
+
+            assert {"Task"} <= set(kinds(answers)) <= {"Task", "ClaimResult", "NotClaimable"}
+            assert (Status.INBOX, None) == (fresh.status, fresh.run)
+            await update_task(world.ports, world.me, UpdateTask(task=upstream.id, status=Status.DONE))
+
+    @BOTH_ORDERS
+    async def test_a_dependency_on_a_task_that_is_removed_meanwhile_is_not_kept(self, world: World, last: bool) -> None:
+        """
+        Nothing waits for what is not there, whoever comes to the commit first.
+        """
+        upstream, dependent = await world.task("upstream"), await world.task("dependent")
+        remove = delete_task, DeleteTask(task=upstream.id)
+        answers = await at_once(world, waits_for(dependent, upstream), remove, last=last)
+        fresh = await world.fresh(dependent)
+
+        assert {"Task", "DependencyNotFound"} >= set(kinds(answers))
+        assert () == fresh.depends_on
+        assert dependent.id == (await world.claimed()).task.id
+
+    @BOTH_ORDERS
+    async def test_work_assigned_while_its_dependency_is_reopened_is_not_handed_out(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Either it is refused as blocked, or it waits in the queue.
+        """
+        upstream = await world.task("upstream", status=Status.DONE)
+        create = create_task, CreateTask(title="d", board=world.board.id, assignee="ada", depends_on=(upstream.id,))
+        reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+        answers = await at_once(world, create, reopen, last=last)
+
+        assert isinstance(answers[0], BlockedByDependencies | Task)
+        assert not isinstance(answers[1], Exception)
+        assert await world.claim(agent="ada") is None
+
+    @BOTH_ORDERS
+    async def test_what_was_handed_out_and_gains_a_dependency_while_that_is_reopened_comes_back(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Reopening takes back what was assigned; only who names it afterwards keeps the work assigned.
+        """
+        upstream = await world.task("upstream", status=Status.DONE)
+        dependent = await world.task("dependent", assignee="ada")
+        reopen = update_task, UpdateTask(task=upstream.id, status=Status.INBOX)
+        answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+        entries = await world.ports.log.read(world.me.organization)
+        told = [entry for entry in entries if entry.kind == "task.updated"]
+        sent_back = (await world.fresh(dependent)).assignee is None
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert sent_back is (told[-1].subject == upstream.id)
+
+    @BOTH_ORDERS
+    async def test_nothing_is_assigned_to_who_left_the_board_meanwhile(self, world: World, last: bool) -> None:
+        """
+        Whoever is first: the work is assigned while the agent is there, or refused.
+        """
+        agent, task = await world.agent(board=world.board.id), await world.task()
+        leave = update_agent, UpdateAgent(agent=agent.id, board=(await world.another_board()).id)
+        assign = update_task, UpdateTask(task=task.id, assignee=agent.id, mode=UpdateMode.TEAM)
+        answers = await at_once(world, assign, leave, last=last)
+        facts = [kind for kind in await world.facts() if kind in ("task.assigned", "agent.updated")]
+        expected = (
+            ["agent.updated"] if isinstance(answers[0], AssigneeOnAnotherBoard) else ["task.assigned", "agent.updated"]
+        )
+
+        assert not isinstance(answers[1], Exception)
+        assert expected == facts
+
+    @BOTH_ORDERS
+    async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
+        """
+        What enters a review relies on the lead it goes to.
+        """
+        lead, task = await world.agent("lea", board=world.board.id, lead=True), await world.task()
+        leave = update_agent, UpdateAgent(agent=lead.id, board=(await world.another_board()).id)
+        submit = update_task, UpdateTask(task=task.id, status=Status.REVIEW, mode=UpdateMode.TEAM)
+        await at_once(world, submit, leave, last=last)
+        facts = [kind for kind in await world.facts() if kind in ("task.moved", "agent.updated")]
+        assigned = (await world.fresh(task)).assignee is not None
+
+        assert assigned is (facts == ["task.moved", "agent.updated"])
+
+    @BOTH_ORDERS
+    async def test_no_completion_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
+        """
+        It stays with its worker then.
+        """
+        board = await world.another_board(gates=GateSet())
+        lead, task = await world.agent("lea", board=board.id, lead=True), await world.task(board=board.id)
+        claimed = await world.claimed(task)
+        leave = update_agent, UpdateAgent(agent=lead.id, board=world.board.id)
+        complete = complete_task, CompleteTask(task=task.id, lease=claimed.lease)
+        answers = await in_turn(world, complete, leave, last=last)
+        done = await world.fresh(task)
+
+        assert ["Agent", "Task"] == kinds(answers)
+        assert done.assignee is not None
+        assert (Status.REVIEW, "ada" if last else "lea") == (done.status, done.assignee.name)
+
+    @BOTH_ORDERS
+    @pytest.mark.parametrize("mode", list(UpdateMode))
+    async def test_no_work_is_begun_whose_dependency_is_reopened_meanwhile(
+        self, world: World, mode: UpdateMode, last: bool
+    ) -> None:
+        """
+        It is refused, or sent back.
+        """
+        upstream = await world.task("upstream", status=Status.DONE)
+        task, worker = await world.task(depends_on=(upstream.id,)), await world.principal(board=world.board.id)
+
+        async def begin(ports: Ports, principal: Principal, command: UpdateTask) -> Task:
+            return await update_task(ports, worker, command)
+
+        reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
+        begun = begin, UpdateTask(task=task.id, status=Status.IN_PROGRESS, mode=mode)
+        answers = await in_turn(world, begun, reopen, last=last)
+
+        assert isinstance(answers[0], BlockedByDependencies | NotClaimable if last else Task)
+        assert (Status.INBOX, None) == (lambda each: (each.status, each.run))(await world.fresh(task))
+
+    @BOTH_ORDERS
+    async def test_a_worker_moves_nothing_where_that_became_the_leads_meanwhile(self, world: World, last: bool) -> None:
+        """
+        Moving relies on the rule of the board that leaves it to leads.
+        """
+        worker, task = await world.principal(board=world.board.id), await world.task(assignee="ada")
+        rule = update_board, UpdateBoard(board=world.board.id, gates={"only_lead_can_change_status": True})
+
+        async def move(ports: Ports, principal: Principal, command: UpdateTask) -> Task:
+            return await update_task(ports, worker, command)
+
+        answers = await at_once(world, (move, UpdateTask(task=task.id, status=Status.DONE)), rule, last=last)
+        facts = [kind for kind in await world.facts() if kind in ("task.moved", "board.updated")]
+
+        expected = ["board.updated"] if isinstance(answers[0], OnlyLeadMovesTasks) else ["task.moved", "board.updated"]
+
+        assert expected == facts
+
+    async def test_a_lead_does_not_pass_its_boards_limit(self, world: World) -> None:
+        """
+        Two agents made at once where there is room for one: one is made.
+        """
+        board = await world.another_board(max_agents=1)
+        lead = await world.principal("lead", board=board.id, lead=True)
+        create = [(create_agent, CreateAgent(name=name, board=board.id)) for name in ("ada", "bob")]
+        answers = await at_once(world, *create, me=lead)
+
+        assert ["AgentWithToken", "TooManyAgents"] == kinds(answers)
+        with pytest.raises(TooManyAgents):
+            await create_agent(world.ports, lead, CreateAgent(name="eve", board=board.id))
+
+    @BOTH_ORDERS
+    async def test_a_gate_that_closes_meanwhile_keeps_the_task(self, world: World, last: bool) -> None:
+        """
+        Finishing relies on the gates it was decided under.
+        """
+        task = await world.task()
+        finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
+        close = update_board, UpdateBoard(board=world.board.id, gates={"require_approval_for_done": True})
+        answers = await at_once(world, finish, close, last=last)
+        fresh = await world.fresh(task)
+
+        assert not isinstance(answers[1], Exception)
+        assert isinstance(answers[0], GateClosed) is (fresh.status is not Status.DONE)
+
+    async def test_two_edits_of_one_task_are_both_kept(self, world: World) -> None:
+        """
+        The slower one is repeated from its reads.
+        """
+        task = await world.task()
+        title = update_task, UpdateTask(task=task.id, title="new title")
+        priority = update_task, UpdateTask(task=task.id, priority="critical")
+        answers = await at_once(world, title, priority)
+        fresh = await world.fresh(task)
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert ("new title", "critical", task.version + 2) == (fresh.title, fresh.priority, fresh.version)
+
+    async def test_of_two_that_register_one_name_both_are_welcome(self, world: World) -> None:
+        """
+        One makes the agent, the other is a sign of life of it.
+        """
+        answers = await at_once(world, *((register_agent, RegisterAgent(name=name)) for name in ("ada", "Ada")))
+
+        assert [False, True] == sorted(answer.new for answer in answers)
+        assert answers[0].agent.id == answers[1].agent.id
+
+    async def test_founding_an_organization_at_once_founds_one(self, ports: Ports) -> None:
+        """
+        Any number of processes may start at once.
+        """
+        slug = f"test-{uuid4()}"
+        founded = await asyncio.gather(*(ensure_organization(ports, slug=slug) for _ in range(6)))
+        me = SystemPrincipal(organization=founded[0].id)
+        boards, total = await ports.reads.boards.page(me, BoardFilter())
+        async with ports.unit(me) as unit:
+            main = await unit.agents.main()
+
+        assert {founded[0]} == set(founded)
+        assert (1, "general", "TASK") == (total, boards[0].handle, boards[0].ticket_prefix)
+        assert main is not None
+        assert (True, True, "Gateway Agent") == (main.main, main.hidden, main.name)
+        assert GateSet() == GateSet(require_approval_for_done=bool(boards[0].require_approval_for_done))
+
+    @BOTH_ORDERS
+    async def test_a_comment_on_a_task_that_goes_meanwhile_does_not_stay_behind(self, world: World, last: bool) -> None:
+        """
+        It is gone with the task, or its author is told that the task is.
+        """
+        task = await world.task()
+        comment = add_comment, AddComment(task=task.id, content="Hello")
+        answers = await at_once(world, comment, (delete_task, DeleteTask(task=task.id)), last=last)
+
+        assert {"Task", "Comment", "TaskNotFound"} >= set(kinds(answers))
+        assert [] == await world.ports.reads.entities.every(world.me, COMMENTS)
+
+    async def test_of_two_comments_that_give_a_task_away_the_first_one_does(self, world: World) -> None:
+        """
+        The other one finds that it is somebody's.
+        """
+        for name in ("ada", "bob"):
+            await world.agent(name, board=world.board.id)
+        task = await world.task()
+        comments = [AddComment(task=task.id, content=text, assign_first_mention=True) for text in ("@ada", "@bob")]
+        answers = await at_once(world, *((add_comment, each) for each in comments))
+
+        assigned = (await world.fresh(task)).assignee
+
+        assert assigned is not None
+        assert [assigned.name] == [each.assigned for each in answers if each.assigned]
+
+    @BOTH_ORDERS
+    async def test_a_task_that_is_written_to_while_its_agent_gets_another_name_goes_by_that(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Whoever is first: both are kept, and it is handed out under the new name.
+        """
+        ada = await world.agent("ada")
+        task = await world.task(assignee="ada")
+        answers = await at_once(
+            world,
+            (update_task, UpdateTask(task=task.id, title="two", priority="high")),
+            (update_agent, UpdateAgent(agent=ada.id, name="grace")),
+            last=last,
+        )
+        fresh = await world.fresh(task)
+
+        assert ["Agent", "Task"] == kinds(answers)
+        assert ("two", Assignee("grace", ada.id)) == (fresh.title, fresh.assignee)
+        assert task.id == (await world.claimed(agent="grace")).task.id
+
+    async def test_two_agents_do_not_get_the_same_new_name(self, world: World) -> None:
+        """
+        One does; the other is told.
+        """
+        agents = [await world.agent(name) for name in ("ada", "bob")]
+        answers = await at_once(world, *((update_agent, UpdateAgent(agent=each.id, name="Grace")) for each in agents))
+
+        assert ["Agent", "AgentNameTaken"] == kinds(answers)
+
+    @BOTH_ORDERS
+    async def test_what_an_agent_hands_in_while_it_is_deleted_is_taken_or_open_to_all(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Whoever is first: nothing is left in the hands of somebody who is gone.
+        """
+        await world.agent("ada")
+        claimed = await world.claimed(await world.task())
+        complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+        answers = await at_once(world, complete, (delete_agent, DeleteAgent(agent="ada")), last=last)
+        fresh = await world.fresh(claimed.task)
+
+        assert kinds(answers) in (["Agent", "Task"], ["Agent", "LeaseLost"])
+        assert (Status.DONE if "Task" in kinds(answers) else Status.INBOX) is fresh.status
+        assert fresh.run is None
+
+    @BOTH_ORDERS
+    async def test_no_key_outlives_its_agent(self, world: World, last: bool) -> None:
+        """
+        One that is made while the agent is deleted goes with it, or is not made.
+        """
+        ada = await world.agent("ada")
+        answers = await at_once(
+            world, (create_key, CreateKey(agent=ada.id)), (delete_agent, DeleteAgent(agent=ada.id)), last=last
+        )
+
+        assert kinds(answers) in (["Agent", "tuple"], ["Agent", "AgentNotFound"])
+        assert [] == await world.ports.reads.agents.keys(world.me, ada.id)
+
+    @BOTH_ORDERS
+    async def test_of_two_approvals_for_one_task_one_is_pending(self, world: World, last: bool) -> None:
+        """
+        The slower one is told of the other.
+        """
+        a, b, c = [await world.task(title) for title in "abc"]
+        answers = await at_once(world, asks(world, a, b), asks(world, b, c), last=last)
+
+        assert ["Approval", "ApprovalAlreadyPending"] == kinds(answers)
+        assert 1 == len(await pending_for(world, b))
+
+    @BOTH_ORDERS
+    async def test_an_approval_does_not_become_pending_again_beside_a_new_one(self, world: World, last: bool) -> None:
+        """
+        Either is refused, whichever is slower.
+        """
+        task = await world.task()
+        first = await done_by(world, asks(world, task, status=ApprovalStatus.REJECTED))
+        answers = await at_once(world, decides(first, "pending"), asks(world, task), last=last)
+
+        assert ["Approval", "ApprovalAlreadyPending"] == kinds(answers)
+        assert 1 == len(await pending_for(world, task))
+
+    async def test_of_two_decisions_one_stands(self, world: World) -> None:
+        """
+        The other one is told which.
+        """
+        approval = await done_by(world, asks(world, await world.task()))
+        answers = await at_once(world, decides(approval, "approved"), decides(approval, "rejected"))
+        (stands,) = await world.ports.reads.entities.every(world.me, APPROVALS)
+        (told,) = [answer for answer in answers if isinstance(answer, ApprovalAlreadyDecided)]
+
+        assert ["Approval", "ApprovalAlreadyDecided"] == kinds(answers)
+        assert stands.status is told.status
+
+    @BOTH_ORDERS
+    @pytest.mark.parametrize("taking", [moves, claims, claims_next])
+    @pytest.mark.parametrize("again", [False, True])
+    async def test_nothing_moves_past_an_approval_that_becomes_pending_meanwhile(
+        self, world: World, taking: Any, again: bool, last: bool
+    ) -> None:
+        """
+        Whoever is first: if the task has moved, that came before.
+        """
+        board = await world.another_board(gates=HELD)
+        task = await world.task(board=board.id)
+        ask = asks(world, task, board=board)
+        if again:
+            ask = decides(
+                await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED)), "pending"
+            )
+        await at_once(world, taking(task), ask, last=last)
+        facts = [kind for kind in await world.facts() if kind in ("task.moved", "task.claimed", ASKED[again])]
+        moved = (await world.fresh(task)).status is not Status.INBOX
+
+        assert 1 == len(await pending_for(world, task))
+        assert facts[-1] == ASKED[again]
+        assert moved is (len(facts) > 1)
+
+    @BOTH_ORDERS
+    async def test_nothing_is_handed_in_past_an_approval_that_becomes_pending_meanwhile(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        The same for a result under a lease.
+        """
+        board = await world.another_board(gates=HELD)
+        claimed = await world.claimed(await world.task(board=board.id))
+        complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+        answers = await at_once(world, complete, asks(world, claimed.task, board=board), last=last)
+        facts = [kind for kind in await world.facts() if kind in ("task.moved", "approval.requested")]
+
+        assert kinds(answers) in (["Approval", "GateClosed"], ["Approval", "Task"])
+        assert ("GateClosed" in kinds(answers)) is (facts == ["approval.requested"])
+        assert "approval.requested" == facts[-1]
+
+    @BOTH_ORDERS
+    async def test_a_word_that_is_taken_back_meanwhile_lets_nothing_pass(self, world: World, last: bool) -> None:
+        """
+        Whoever is first: the task is done on it before, or not at all.
+        """
+        board = await world.another_board(gates=GateSet())
+        task = await world.task(board=board.id)
+        approval = await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED))
+        finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
+        answers = await at_once(world, finish, decides(approval, "pending"), last=last)
+        facts = [kind for kind in await world.facts() if kind in ("approval.used", "approval.reopened")]
+
+        assert not isinstance(answers[1], Exception)
+        assert isinstance(answers[0], GateClosed) is (facts == ["approval.reopened"])
+        assert "approval.reopened" == facts[-1]
+
+    @BOTH_ORDERS
+    async def test_a_word_that_is_given_meanwhile_lets_pass_or_comes_too_late(self, world: World, last: bool) -> None:
+        """
+        Whoever is first, both are told what is so.
+        """
+        board = await world.another_board(gates=GateSet())
+        claimed = await world.claimed(await world.task(board=board.id))
+        approval = await done_by(world, asks(world, claimed.task, board=board))
+        complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
+        answers = await at_once(world, complete, decides(approval, "approved"), last=last)
+        (link,) = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS)
+
+        assert ["Approval", "Task"] == kinds(answers)
+        assert (answers[0].status is Status.DONE) is (link.used_at is not None)
+
+    @BOTH_ORDERS
+    async def test_nothing_is_asked_for_a_task_that_goes_meanwhile(self, world: World, last: bool) -> None:
+        """
+        It goes with the task, or the asker is told that the task is gone.
+        """
+        task = await world.task()
+        answers = await at_once(world, asks(world, task), (delete_task, DeleteTask(task=task.id)), last=last)
+        rows = world.ports.reads.entities
+
+        assert kinds(answers) in (["Approval", "Task"], ["ApprovalTasksNotFound", "Task"])
+        assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
+
+    async def test_an_approval_goes_with_the_last_of_its_tasks(self, world: World) -> None:
+        """
+        Also where they go at once.
+        """
+        tasks = [await world.task(title) for title in "ab"]
+        await done_by(world, asks(world, *tasks))
+        answers = await at_once(world, *((delete_task, DeleteTask(task=task.id)) for task in tasks))
+
+        assert ["Task", "Task"] == kinds(answers)
+        assert [] == await world.ports.reads.entities.every(world.me, APPROVALS)
+
+    @BOTH_ORDERS
+    async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Nor does a request.
+        """
+        board = await world.another_board()
+        task = await world.task(board=board.id)
+        approval = await done_by(world, asks(world, task, board=board))
+        more = await world.task(board=board.id)
+        remove = delete_board, DeleteBoard(board=board.id)
+        calls = (remove, decides(approval, "approved"), asks(world, more, board=board), asks(world, board=board))
+        answers = await at_once(world, *calls, last=last)
+        rows = world.ports.reads.entities
+
+        assert {"Board", "Approval", "ApprovalNotFound", "BoardNotFound"} >= set(kinds(answers))
+        assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
+
+    @BOTH_ORDERS
+    async def test_no_board_hands_over_what_an_approval_holds_that_becomes_pending_meanwhile(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Whichever comes first; once that is decided, it does.
+        """
+        board = await world.another_board(gates=HELD)
+        task = await world.task(board=board.id)
+        hand_over = delete_board, DeleteBoard(board=board.id, hand_over=True)
+        approval, deleted = await in_turn(world, asks(world, task, board=board), hand_over, last=last)
+        if not last:
+            with pytest.raises(GateClosed):
+                await done_by(world, hand_over)
+            await done_by(world, decides(approval, "rejected"))
+            await done_by(world, hand_over)
+
+        expected = ["BoardNotFound", "Board"] if last else ["Approval", "GateClosed"]
+
+        assert expected == [type(each).__name__ for each in (approval, deleted)]
+        assert board.id != (await world.fresh(task)).board
+
+    @BOTH_ORDERS
+    async def test_no_operator_hands_over_to_a_board_that_gets_more_gates_meanwhile(
+        self, world: World, last: bool
+    ) -> None:
+        """
+        Whichever comes first.
+        """
+        board = await world.another_board(gates=GateSet())
+        async with world.ports.unit(world.me) as unit:
+            general = await unit.boards.find_handle(GENERAL_HANDLE)
+        assert general is not None
+        more = update_board, UpdateBoard(board=general.id, gates={"require_review_before_done": True})
+        hand_over = delete_board, DeleteBoard(board=board.id, hand_over=True)
+        answers = await in_turn(world, hand_over, more, me=evolve(world.me, role=Role.OPERATOR), last=last)
+
+        assert ["RoleTooLow" if last else "Board", "Board"] == [type(each).__name__ for each in answers]
+
+    @pytest.mark.parametrize("how", ENDINGS)
+    async def test_the_end_of_a_run_is_not_refused_for_edits_of_other_fields(self, world: World, how: str) -> None:
+        """
+        Not even its only try: it is kept with them, and answers with what is kept.
+        """
+        team = await team_of(world)
+        end = await begun(world, team, how)
+        was = await world.fresh(team.task)
+        *_, ended = answers = await in_turn(world, *team.edits(), end)
+        fresh = await world.fresh(team.task)
+
+        assert [] == [each for each in answers if isinstance(each, Exception)]
+        assert ("Say it", "high", ("loud",)) == (fresh.title, fresh.priority, fresh.tags)
+        assert fresh == (ended.tasks[0] if how == "review of many" else ended)
+        assert fresh.status is not Status.IN_PROGRESS
+        assert (2 + was.version, 1 + was.edits) == (fresh.version, fresh.edits)
+
+    async def test_a_heartbeat_is_not_refused_for_edits_of_other_fields(self, world: World) -> None:
+        """
+        Nor is its progress lost.
+        """
+        team = await team_of(world)
+        held = await claim_task(world.ports, team.worker, ClaimTask(task=team.task.id))
+        beat = Heartbeat(task=team.task.id, lease=held.lease, progress=JsonText('{"percent":50}'))
+        *edited, beaten = await in_turn(world, *team.edits(), as_worker(team.worker, heartbeat, beat))
+
+        assert [] == [each for each in edited if isinstance(each, Exception)]
+        assert '{"percent":50}' == beaten.run.progress
+
+    @pytest.mark.parametrize("how", ["complete", "fail", "release"])
+    async def test_who_expects_a_version_is_refused_for_any_edit(self, world: World, how: str) -> None:
+        """
+        `If-Match` means all of the task.
+        """
+        claimed = await world.claimed(await world.task("Say hello"))
+        edit = update_task, UpdateTask(task=claimed.task.id, title="Say it")
+        answers = await in_turn(world, edit, ending(how, claimed, expects=claimed.task.version))
+
+        assert ["StaleWrite", "Task"] == kinds(answers)
+
+    async def test_a_completion_is_decided_anew_when_its_gates_or_its_approvals_change(self, world: World) -> None:
+        """
+        Its only try is refused for them.
+        """
+        first, second = [await world.claimed(await world.task(title)) for title in "ab"]
+        gated = UpdateBoard(board=world.board.id, description="Guarded", gates={"require_approval_for_done": True})
+        by_gates = await in_turn(world, (update_board, gated), ending("complete", first))
+        asked = RequestApproval(board=world.board.id, action="finish", confidence=0.5, tasks=(second.task.id,))
+        by_approval = await in_turn(world, (request_approval, asked), ending("complete", second))
+
+        assert ["Board", "StaleWrite"] == kinds(by_gates)
+        assert "StaleWrite" == type(by_approval[-1]).__name__
