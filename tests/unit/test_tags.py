@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
-from mission_core.boards.tags import color_from, slug_from, sorted_by_name
+from mission_core.boards.tags import color_from, name_order, slug_from
 from mission_core.errors import InvalidField
 
 
@@ -44,7 +44,7 @@ def test_tags_stand_in_the_order_of_their_names(tags: list) -> None:
     """
     However they came.
     """
-    line = sorted_by_name(tags)
+    line, other = (sorted(each, key=name_order) for each in (tags, tags[::-1]))
 
     assert [tag.name.lower() for tag in line] == sorted(tag.name.lower() for tag in tags)
-    assert line == sorted_by_name(tags[::-1])
+    assert line == other

@@ -281,11 +281,11 @@ CUSTOM_FIELDS: Final = Kind(
 )
 
 
-def sorted_by_label(fields: list[CustomField]) -> list[CustomField]:
+def label_order(field: CustomField) -> tuple[str, datetime, FieldId]:
     """
-    Sort fields by label, ignoring case, then by age.
+    The key that sorts fields by label, ignoring case, then by age.
     """
-    return sorted(fields, key=lambda each: (each.label.lower(), each.created_at, each.id))
+    return field.label.lower(), field.created_at, field.id
 
 
 def fields_by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomField, ...]]:
@@ -293,7 +293,7 @@ def fields_by_board(fields: Iterable[CustomField]) -> dict[bytes, tuple[CustomFi
     The custom fields of each board in the order of their labels, keyed by the bytes of the board's id.
     """
     found: dict[bytes, tuple[CustomField, ...]] = {}
-    for each in sorted_by_label(list(fields)):
+    for each in sorted(fields, key=label_order):
         for board in each.boards:
             found[board.bytes] = (*found.get(board.bytes, ()), each)
     return found

@@ -73,11 +73,11 @@ class Tag:
 TAGS: Final = Kind(entity=Tag, name="tags", missing=TagNotFound, unique={("slug",): TagSlugTaken}, held_by_tasks=True)
 
 
-def sorted_by_name(tags: list[Tag]) -> list[Tag]:
+def name_order(tag: Tag) -> tuple[str, datetime, TagId]:
     """
-    Sort tags by name, ignoring case, then by age.
+    The key that sorts tags by name, ignoring case, then by age.
     """
-    return sorted(tags, key=lambda tag: (tag.name.lower(), tag.created_at, tag.id))
+    return tag.name.lower(), tag.created_at, tag.id
 
 
 def slug_from(words: str) -> str:
@@ -165,9 +165,7 @@ async def _slug(draft: Draft[Tag]) -> str:
     return next(each for each in suggested if each not in taken)
 
 
-TAG_RECORDS: Final = Records(
-    kind=TAGS, noun="tag", events=(TagCreated, TagUpdated, TagDeleted), prepare=_normalize
-)
+TAG_RECORDS: Final = Records(kind=TAGS, noun="tag", events=(TagCreated, TagUpdated, TagDeleted), prepare=_normalize)
 
 
 @use_case

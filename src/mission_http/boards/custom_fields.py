@@ -25,7 +25,7 @@ from mission_core.boards.custom_fields import (
     FieldKeyTaken,
     FieldVisibility,
     field_type_from,
-    sorted_by_label,
+    label_order,
     visibility_from,
 )
 from mission_core.errors import InvalidField
@@ -139,7 +139,7 @@ def _core_values(given: dict[str, Any]) -> dict[str, Any]:
 FIELD_RESOURCE: Final = Resource(
     kind=CUSTOM_FIELDS, noun="org_custom_field", key="field", path="/organizations/me/custom-fields",
     parameter="task_custom_field_definition_id", tag="custom-fields", gives=TaskCustomFieldDefinitionRead,
-    sort=sorted_by_label,
+    order=label_order,
 )  # fmt: skip
 ENDPOINTS = [
     FIELD_RESOURCE.list("List the custom fields of the organization, sorted by label.", paged=False),

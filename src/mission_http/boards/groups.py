@@ -96,14 +96,10 @@ async def apply_board_group_heartbeat(request: Request) -> Response:
     )
 
 
-def _sorted_by_name(groups: list[BoardGroup]) -> list[BoardGroup]:
-    return sorted(groups, key=lambda group: (name_key(group.name), group.number))
-
-
 GROUP_PATH = "/board-groups/{group_id}"
 GROUP_RESOURCE: Final = Resource(
     kind=GROUPS, noun="board_group", key="group", path="/board-groups", parameter="group_id", tag="board-groups",
-    gives=BoardGroupRead, sort=_sorted_by_name,
+    gives=BoardGroupRead, order=lambda group: (name_key(group.name), group.number),
 )  # fmt: skip
 ENDPOINTS = [
     GROUP_RESOURCE.list("List the groups of boards, sorted by name."),

@@ -68,7 +68,7 @@ class DashboardSeriesSet(BoardsPayload[BoardMetrics]):
     comparison: DashboardRangeSeries
 
 
-def series_of(measure: Measure) -> Computed:
+def series_with(measure: Measure) -> Computed:
     """
     The source of a field that shows one value of each point.
     """
@@ -113,9 +113,9 @@ class DashboardMetrics(BoardsPayload[BoardMetrics]):
     range: Annotated[RangeKey, Given()]
     generated_at: Annotated[datetime, Of("at")]
     kpis: Annotated[DashboardKpis, Of()]
-    throughput: Annotated[DashboardSeriesSet, series_of(lambda point: point.stages["done"])]
-    cycle_time: Annotated[DashboardSeriesSet, series_of(attrgetter("mean_cycle"))]
-    error_rate: Annotated[DashboardSeriesSet, series_of(attrgetter("error_rate"))]
+    throughput: Annotated[DashboardSeriesSet, series_with(lambda point: point.stages["done"])]
+    cycle_time: Annotated[DashboardSeriesSet, series_with(attrgetter("mean_cycle"))]
+    error_rate: Annotated[DashboardSeriesSet, series_with(attrgetter("error_rate"))]
     wip: Annotated[DashboardWipSeriesSet, Of()]
     pending_approvals: Annotated[DashboardPendingApprovals, Of("pending")]
 

@@ -30,7 +30,6 @@ from mission_http.platform.query_strings import query_of
 Command = Callable[..., Any]
 UseCase = Callable[[Ports, Principal, Any], Awaitable[EntityT]]
 Payloads = list[Any]
-Rows = list[EntityT]
 
 
 @frozen(kw_only=True)
@@ -48,7 +47,7 @@ class Resource(Generic[EntityT]):
         path: The path of the list.
         parameter: The path parameter with the id.
         gives: The payload class.
-        sort: Sorts the list.
+        order: The key that sorts the list.
         show: Renders entities as payloads, if that needs more than the entities.
     """
 
@@ -59,7 +58,7 @@ class Resource(Generic[EntityT]):
     parameter: str
     tag: str
     gives: Any
-    sort: Callable[[Rows[EntityT]], Rows[EntityT]]
+    order: Callable[[EntityT], Any]
     show: Callable[[Request, Sequence[EntityT]], Awaitable[Payloads]] | None = None
 
     def list(self, summary: str, *, paged: bool = True) -> Endpoint:
@@ -69,7 +68,8 @@ class Resource(Generic[EntityT]):
 
         async def handle(request: Request) -> Response:
             query = query_of(request, PageQuery) if paged else None
-            rows = self.sort(await ports_of(request).reads.entities.every(principal_of(request), self.kind))
+            found = await ports_of(request).reads.entities.every(principal_of(request), self.kind)
+            rows = sorted(found, key=self.order)
             if query is None:
                 return json_response(await self._shown(request, rows))
             items = await self._shown(request, rows[query.offset : query.offset + query.limit])

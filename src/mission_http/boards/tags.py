@@ -25,7 +25,7 @@ from mission_core.boards.tags import (
     color_from,
     create_tag,
     delete_tag,
-    sorted_by_name,
+    name_order,
     update_tag,
 )
 from mission_core.values import ABSENT, Absent
@@ -86,12 +86,12 @@ async def list_board_tags(request: Request) -> Response:
     """
     await board_in_path(request)
     tags = await ports_of(request).reads.entities.every(principal_of(request), TAGS)
-    return json_response([TagRef.of(tag) for tag in sorted_by_name(tags)])
+    return json_response([TagRef.of(tag) for tag in sorted(tags, key=name_order)])
 
 
 TAG_RESOURCE: Final = Resource(
     kind=TAGS, noun="tag", key="tag", path="/tags", parameter="tag_id", tag="tags", gives=TagRead,
-    show=_with_task_counts, sort=sorted_by_name,
+    show=_with_task_counts, order=name_order,
 )  # fmt: skip
 ENDPOINTS = [
     TAG_RESOURCE.list("List the tags of the organization, sorted by name, each with its number of tasks."),
