@@ -176,6 +176,7 @@ async def test_any_header_is_taken_or_refused(everything: PopulatedApp, operatio
             await understood(everything, operation, raw=raw, **{name: value})
 
 
+@pytest.mark.one_store
 @of_operations
 async def test_any_bytes_are_taken_or_refused(everything: PopulatedApp, operation: Operation) -> None:
     """
@@ -188,6 +189,7 @@ async def test_any_bytes_are_taken_or_refused(everything: PopulatedApp, operatio
             assert 400 <= answer.status < 500, (what, answer.body)
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize("operation", READING, ids=operation_id)
 async def test_a_body_that_is_too_large_is_refused(everything: PopulatedApp, operation: Operation) -> None:
     """
@@ -212,6 +214,7 @@ async def test_any_value_of_a_field_is_taken_or_refused(everything: PopulatedApp
             assert set(wrong_locations(answer)) <= known, (name, value, answer.body)
 
 
+@pytest.mark.one_store
 @taking_bodies
 async def test_every_wrong_field_is_named(everything: PopulatedApp, operation: Operation) -> None:
     """
