@@ -121,7 +121,7 @@ class Records(Generic[EntityT]):
             row: EntityT = unit.repository(self.kind).add(
                 made(id=id, organization=principal.organization, created_at=now, updated_at=now, **draft.given)
             )
-            self._record(unit, self.events[0], row, at=now)
+            unit.record(self.events[0].of(row, at=now))
             unit.result(id)
             await unit.commit()
         return row
@@ -156,7 +156,7 @@ class Records(Generic[EntityT]):
             if not changed:
                 return before
             after = unit.repository(self.kind).save(edited)
-            self._record(unit, self.events[1], after, at=now, changed=changed)
+            unit.record(self.events[1].of(after, at=now, changed=changed))
             unit.result(key)
             await unit.commit()
         return after
@@ -184,7 +184,7 @@ class Records(Generic[EntityT]):
         async with ports.unit(principal) as unit:
             row = await self._get(unit, key, cmd, check)
             unit.repository(self.kind).remove(row)
-            self._record(unit, self.events[2], row, at=ports.clock.now())
+            unit.record(self.events[2].of(row, at=ports.clock.now()))
             await unit.commit()
         return row
 
@@ -207,8 +207,3 @@ class Records(Generic[EntityT]):
         row = await unit.repository(self.kind).get(key)
         await check(unit, row)
         return require_version(row, cmd.expects)
-
-    def _record(self, unit: UnitOfWork, event: Any, row: EntityT, **more: Any) -> None:
-        subject = event.subject_field()
-        names = {each.name for each in fields(event)} - {subject, *more}
-        unit.record(event(**{subject: row.id}, **{name: getattr(row, name) for name in names}, **more))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
+from mission_core.agents.model import AgentCreated
 from mission_core.events.model import GENESIS, ChainBreak, ChainHead, Entry, verify_chain
 from mission_core.values import canonical
 
@@ -104,3 +105,15 @@ def test_a_payload_is_canonical_json(fact):
 
     assert payload == canonical(json.loads(payload))
     assert "at" not in json.loads(payload)
+
+
+@given(some.agents(), some.moments)
+def test_an_event_repeats_the_values_of_its_entity_unless_others_are_given(agent, at):
+    """
+    A field that only the event has keeps its default.
+    """
+    known = AgentCreated(
+        agent=agent.id, number=agent.number, name=agent.name, role="given", board=agent.board, registered=False, at=at
+    )
+
+    assert known == AgentCreated.of(agent, role="given", at=at)

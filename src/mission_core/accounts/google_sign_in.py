@@ -174,12 +174,7 @@ async def _request_access(ports: Ports, desk: Principal, person: ProviderIdentit
                     last_attempt_at=now,
                 )
             )  # fmt: skip
-        unit.record(
-            AccessRequestReceived(
-                request=request.id, provider=request.provider.value, email=request.email, attempts=request.attempts,
-                at=now,
-            )
-        )  # fmt: skip
+        unit.record(AccessRequestReceived.of(request, provider=request.provider.value, at=now))
         await _commit(unit, request.id)
 
 
@@ -232,13 +227,9 @@ Member] | None:
             )
         )  # fmt: skip
         if let_in is None:
-            unit.record(AccessRequestRejected(request=request.id, email=request.email, at=now))
+            unit.record(AccessRequestRejected.of(request, at=now))
         else:
-            unit.record(
-                AccessRequestApproved(
-                    request=request.id, user=let_in[0].id, email=request.email, role=cmd.role.value, at=now
-                )
-            )
+            unit.record(AccessRequestApproved.of(request, user=let_in[0].id, role=cmd.role.value, at=now))
         await _commit(unit, request.id)
     return let_in
 

@@ -186,11 +186,7 @@ def add_user(
         unit.repository(USERS).add(user),
     )  # fmt: skip
     role, provider = str(place["role"]), user.provider.value
-    unit.record(
-        UserCreated(
-            user=user.id, username=user.username, role=role, provider=provider, email=user.email, at=user.created_at
-        )
-    )
+    unit.record(UserCreated.of(user, role=role, provider=provider, at=user.created_at))
     unit.result(user.id)
     return made
 

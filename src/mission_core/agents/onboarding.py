@@ -330,12 +330,7 @@ async def confirm_onboarding(ports: Ports, principal: Principal, cmd: ConfirmOnb
         unit.repository(ONBOARDINGS).save(evolve(talk, stage=OnboardingStage.CONFIRMED, updated_at=now))
         if new_lead is not None:
             unit.agents.add(new_lead)
-            unit.record(
-                AgentCreated(
-                    agent=new_lead.id, number=new_lead.number, name=new_lead.name, role=new_lead.role,
-                    board=board.id, at=now,
-                )
-            )  # fmt: skip
+            unit.record(AgentCreated.of(new_lead, at=now))
         unit.record(
             updated,
             *told,

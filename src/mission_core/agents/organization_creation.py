@@ -130,13 +130,7 @@ async def add_organization_for(
             users.save(evolve(user, active=organization.id, updated_at=now))
         else:
             unit.rely_on(user)
-        unit.record(
-            OrganizationCreated(
-                organization=organization.id, number=organization.number, slug=organization.slug,
-                name=organization.name, at=now,
-            ),
-            MemberJoined(member=member.id, user=user.id, role=OWNER, at=now),
-        )  # fmt: skip
+        unit.record(OrganizationCreated.of(organization, at=now), MemberJoined.of(member, at=now))
         await _add_board(ports, unit, organization, at=now)
         await _add_agent(ports, unit, organization, at=now)
         unit.result(organization.id)
@@ -210,7 +204,7 @@ async def _add_board(ports: Ports, unit: UnitOfWork, organization: Organization,
         updated_at=at,
     )
     unit.boards.add(board)
-    unit.record(BoardCreated(board=board.id, number=number, name=board.name, at=at))
+    unit.record(BoardCreated.of(board, at=at))
 
 
 async def _add_agent(ports: Ports, unit: UnitOfWork, organization: Organization, *, at: datetime) -> None:
@@ -226,4 +220,4 @@ async def _add_agent(ports: Ports, unit: UnitOfWork, organization: Organization,
         updated_at=at,
     )
     unit.agents.add(agent)
-    unit.record(AgentCreated(agent=agent.id, number=number, name=agent.name, role=agent.role, board=None, at=at))
+    unit.record(AgentCreated.of(agent, at=at))

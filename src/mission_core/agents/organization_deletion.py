@@ -97,12 +97,7 @@ async def delete_empty_organization(ports: Ports, principal: Principal, cmd: Del
             raise OrganizationInUse(left)
         unit.organization_deletion.delete(organization, since=since)
         if organization.id != principal.organization:
-            unit.record(
-                OrganizationDeleted(
-                    organization=organization.id, number=organization.number, slug=organization.slug,
-                    name=organization.name, at=ports.clock.now(),
-                )
-            )  # fmt: skip
+            unit.record(OrganizationDeleted.of(organization, at=ports.clock.now()))
         await unit.commit()
     return organization
 

@@ -81,9 +81,9 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
             return before
         agent = unit.agents.save(agent)
         unit.record(
-            SoulWritten(
-                agent=agent.id, name=agent.name, length=len(cmd.content), was_length=len(before.soul or ""),
-                template=cmd.template, reason=cmd.reason, source=cmd.source, at=now,
+            SoulWritten.of(
+                agent, length=len(cmd.content), was_length=len(before.soul or ""), template=cmd.template,
+                reason=cmd.reason, source=cmd.source, at=now,
             )
         )  # fmt: skip
         unit.result(agent.id)

@@ -265,12 +265,7 @@ async def add_agent(
             **given,
         )
     )
-    unit.record(
-        AgentCreated(
-            agent=agent.id, number=number, name=agent.name, role=agent.role, board=agent.board,
-            registered=registered, at=at,
-        )
-    )  # fmt: skip
+    unit.record(AgentCreated.of(agent, registered=registered, at=at))
     return _with_token(ports, unit, principal, agent, ApiKeyNumber(key_number), at=at)
 
 
@@ -281,7 +276,7 @@ def _with_token(
     token = ports.secrets.token()
     wanted = CreateKey(agent=agent.id, name="agent token", scopes=(role.value, "agent:self"))
     key = unit.keys.add(_new_key(agent, token, principal, ApiKeyId(ports.ids.new()), number, wanted, at))
-    unit.record(ApiKeyCreated(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=at))
+    unit.record(ApiKeyCreated.of(key, at=at))
     unit.result(agent.id)
     return AgentWithToken(agent, token)
 
@@ -396,7 +391,7 @@ async def create_key(ports: Ports, principal: Principal, cmd: CreateKey) -> tupl
         key = unit.keys.add(
             _new_key(agent, secret, principal, ApiKeyId(ports.ids.new()), ApiKeyNumber(number), cmd, now)
         )
-        unit.record(ApiKeyCreated(key=key.id, agent=agent.id, name=key.name, scopes=key.scopes, at=now))
+        unit.record(ApiKeyCreated.of(key, at=now))
         unit.result(key.id)
         await unit.commit()
     return key, secret

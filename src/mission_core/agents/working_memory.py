@@ -88,9 +88,7 @@ async def write_working_memory(ports: Ports, principal: Principal, cmd: WriteWor
         whole = f"{known}\n\n{cmd.content}" if known else cmd.content
         if len(whole) > MAX_WORKING_MEMORY_LENGTH:
             raise WorkingMemoryFull(len(whole))
-        return whole, WorkingMemoryWritten(
-            agent=agent.id, name=agent.name, length=len(whole), appended=cmd.append, at=at
-        )
+        return whole, WorkingMemoryWritten.of(agent, length=len(whole), appended=cmd.append, at=at)
 
     return await _change_working_memory(ports, principal, cmd, written)
 
@@ -106,7 +104,7 @@ async def clear_working_memory(ports: Ports, principal: Principal, cmd: ClearWor
     """
     require_role(principal, Role.OPERATOR)
     return await _change_working_memory(
-        ports, principal, cmd, lambda agent, at: ("", WorkingMemoryCleared(agent=agent.id, name=agent.name, at=at))
+        ports, principal, cmd, lambda agent, at: ("", WorkingMemoryCleared.of(agent, at=at))
     )
 
 

@@ -176,10 +176,9 @@ class Approval:
             self, status=status, decider=by.name, decider_kind=by.kind, decider_id=by.id, decided_through=through,
             reason=reason, resolved_at=at,
         )  # fmt: skip
-        return decided, ApprovalDecided(
-            approval=self.id, number=self.number, board=self.board, action=self.action, status=status,
-            digest=self.digest.hex(), through=through, reason=reason, at=at,
-        )  # fmt: skip
+        return decided, ApprovalDecided.of(
+            self, status=status, digest=self.digest.hex(), through=through, reason=reason, at=at
+        )
 
     def reopen(self, *, by: Actor, at: datetime) -> tuple[Approval, ApprovalReopened]:
         """
@@ -190,10 +189,7 @@ class Approval:
         """
         if by.kind == "agent":
             raise AgentsCannotDecide
-        reopened = ApprovalReopened(
-            approval=self.id, number=self.number, board=self.board, action=self.action, was=self.status, at=at
-        )
-        return evolve(self, status=ApprovalStatus.PENDING), reopened
+        return evolve(self, status=ApprovalStatus.PENDING), ApprovalReopened.of(self, was=self.status, at=at)
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

@@ -140,7 +140,7 @@ async def create_board(ports: Ports, principal: Principal, cmd: CreateBoard) -> 
         )
         if board.goal_confirmed:
             board.check_goal()
-        unit.record(BoardCreated(board=board.id, number=number, name=board.name, at=now))
+        unit.record(BoardCreated.of(board, at=now))
         unit.result(board.id)
         await unit.commit()
     return board

@@ -78,10 +78,7 @@ class BoardMemoryEntry:
         """
         The event of its creation.
         """
-        return BoardMemoryWritten(
-            entry=self.id, board=self.board, chat=self.chat, tags=self.tags, source=self.source,
-            length=len(self.content), at=self.created_at,
-        )  # fmt: skip
+        return BoardMemoryWritten.of(self, length=len(self.content), at=self.created_at)
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)
@@ -105,10 +102,7 @@ class GroupMemoryEntry:
         """
         The event of its creation.
         """
-        return GroupMemoryWritten(
-            entry=self.id, group=self.group, chat=self.chat, tags=self.tags, source=self.source,
-            length=len(self.content), at=self.created_at,
-        )  # fmt: skip
+        return GroupMemoryWritten.of(self, length=len(self.content), at=self.created_at)
 
 
 BOARD_MEMORY: Final = Kind(

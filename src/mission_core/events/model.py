@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 from uuid import UUID
 
 from attrs import Attribute, field, fields, frozen
@@ -55,6 +55,14 @@ class Event:
         """
         name: str = fields(cls)[1].name  # the time, which all events have, is before it
         return name
+
+    @classmethod
+    def of(cls, entity: Any, *, at: datetime, **given: Any) -> Self:
+        """
+        Return the event about an entity. It repeats the entity's values of its fields, unless other ones are given.
+        """
+        told = {each.name: getattr(entity, each.name) for each in fields(cls)[2:] if hasattr(entity, each.name)}
+        return cls(at=at, **{cls.subject_field(): entity.id} | told | given)
 
     @property
     def subject(self) -> UUID:
