@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from mission_adapters.kind_registry import COUNTERS
+from mission_adapters.counter_registry import COUNTERS
 from mission_adapters.memory import MemoryStore
 from mission_adapters.sql.entity_queries import TASK_COLUMNS
 from mission_adapters.sql.statements import Statement
