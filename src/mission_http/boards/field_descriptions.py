@@ -67,7 +67,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "approvals_pending_count": "The number of approvals that name the task and are not decided.",
     "assigned_agent_id": "The agent that the task is assigned to; null for none.",
     "assignee": "The name that the task is assigned to, also of a person or of an agent that is not registered.",
-    "author": "The name of the person or agent that wrote the comment.",
     "autonomy_level": "How much the lead agent decides alone.",
     "blocked_by_task_ids": "The ids of the tasks it depends on that are not done yet.",
     "board_access": "The grants for single boards.",
@@ -109,16 +108,12 @@ FIELDS: Final[Mapping[str, str]] = {
     "depends_on_task_ids": "The ids of the tasks that must be done first. It has the same meaning as `depends_on`.",
     "TaskUpdate.depends_on_task_ids": "The ids of all tasks that must be done first; they replace the earlier ones.",
     "detail": "The error in words, or as an object or list where the operation says so.",
-    "digest": (
-        "The SHA-256 digest of the requested action and its payload, in hexadecimal. Approval is good for it only."
-    ),
+    "digest": "The SHA-256 digest of the requested action and its payload. The approval is valid for them only.",
     "disable_device_pairing": "Always false: the built-in gateway pairs no devices.",
     "done": "The number of tasks with the status `done`.",
     "done_tasks": "The number of tasks that are done now.",
     "draft_goal": "The answers as the onboarding agent summed them up; null until it is complete.",
-    "due_at": (
-        "The time by which the task should be done. The queue hands out earlier ones first; null for no such time."
-    ),
+    "due_at": "The time by which the task should be done; null for none. The queue hands out earlier ones first.",
     "enabled": "Whether deliveries are accepted. A disabled webhook answers 410.",
     "ended_at": "The time at which the run ended; null while it has not.",
     "endpoint_path": "The path that deliveries are posted to.",
@@ -194,7 +189,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "msg": "The error in words.",
     "notes": "What agents should know about the user.",
     "objective": "The goal of the board in words.",
-    "ok": "Whether it succeeded.",
     "openclaw_session_id": "The session of the agent at a gateway; null without one.",
     "options": "The answers to choose from.",
     "organization_id": "The organization that it belongs to.",
@@ -212,7 +206,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "preferred_name": "The name by which agents address the user.",
     "primary": "The series for the requested range.",
     "range": "The time that the values cover, such as `24h`, `7d` or `3m` (months).",
-    "reason": "The reason in words; null for none.",
     "LateResultRead.reason": "The kind of failure; null for a result.",
     "RunRead.reason": "The kind of failure; null if the run did not fail.",
     "TaskFail.reason": (
@@ -242,7 +235,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "sessions": "The sessions of the gateway; null if it is not connected.",
     "sessions_count": "The number of sessions of the gateway; null if it is not connected.",
     "signature_header": "The header with the signature; null for the usual ones.",
-    "slug": "The name in lower case with hyphens, for URLs.",
     "soul_template": "The text that describes how the agent behaves (its soul); null for the default.",
     "source": "The author of the entry as it was sent; null for none.",
     "source_ip": "The address that the delivery came from.",

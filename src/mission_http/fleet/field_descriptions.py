@@ -78,7 +78,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "attempt_count": "The number of sign-ins that were tried before the review.",
     "audit_log_entries": "The entries of the audit log.",
     "auth": "The role that the operation needs, or `public`.",
-    "author": "The name of the person or agent that wrote it.",
     "FleetCommentBody.author": "Ignored: the author is the caller.",
     "auto_assigned_to": "The agent that the comment assigned the task to, because it was the first one mentioned.",
     "available_templates": "The names of the templates that can replace the text.",
@@ -142,9 +141,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "delivered_to": "The names of the agents that got the message.",
     "deltas": "The values after `beta_start` less those before.",
     "depends_on": "The numbers of the tasks that must be done before this one can be claimed.",
-    "FleetUpdateTaskBody.depends_on": (
-        "The numbers of all tasks that must be done first; they replace the earlier ones."
-    ),
+    "FleetUpdateTaskBody.depends_on": "The numbers of the tasks that must be done first, instead of the earlier ones.",
     "detail": "Details of the event as a JSON object; null for none.",
     "details": "Each invalid field with its error, or the reasons of a recommendation.",
     "dispatch_attempts": "The number of attempts to send the task to an agent's runtime.",
@@ -154,9 +151,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "docs": "The paths of the OpenAPI document and of the knowledge files.",
     "due_date": "The time in Unix seconds by which the task should be done; null for no such time.",
     "FleetCreateTaskBody.due_date": "The time by which the task should be done, in Unix seconds or ISO 8601.",
-    "FleetUpdateTaskBody.due_date": (
-        "The time by which the task should be done, in Unix seconds or ISO 8601; null for none."
-    ),
+    "FleetUpdateTaskBody.due_date": "The time by which it should be done, in Unix seconds or ISO 8601; null for none.",
     "edges": "The number of messages between each two agents.",
     "end": "The end of the window in Unix seconds.",
     "ended_at": "The time in Unix seconds at which the run ended; null while it has not.",
@@ -175,18 +170,14 @@ FIELDS: Final[Mapping[str, str]] = {
     "errors_pct": "The change in the number of errors, in percent.",
     "estimated_hours": "The hours that the work is expected to take; null if unknown.",
     "estimated_wait_confidence": "`unknown` if no task was done in the last hour, otherwise `calculated`.",
-    "estimated_wait_seconds": (
-        "The seconds until all open tasks are done at the rate of the last hour; null if unknown."
-    ),
+    "estimated_wait_seconds": "The seconds until all open tasks are done at the last hour's rate; null if unknown.",
     "event_stream": "The path and the protocol of the event stream.",
     "excerpt": "The text around the place that matches.",
     "exists": "Whether the agent has the file.",
     "expires_at": "The time in Unix seconds at which the lease ends unless a heartbeat extends it.",
     "FleetKey.expires_at": "The time in Unix seconds from which the key is refused; null for a key that never expires.",
     "FleetMakeKeyBody.expires_at": "The time in Unix seconds from which the key is refused; never by default.",
-    "FleetNewKey.expires_at": (
-        "The time in Unix seconds from which the key is refused; null for a key that never expires."
-    ),
+    "FleetNewKey.expires_at": "The time in Unix seconds from which the key is refused; null for never.",
     "expires_in_days": "The days after which the key is refused, instead of `expires_at`.",
     "failed": "The number of tasks with this outcome.",
     "feedback_notes": "What a person thought of the result; null for nothing.",
@@ -283,7 +274,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "not_before": "The time in Unix seconds before which the task cannot be claimed; null for no such time.",
     "FleetReviewBody.note": "A note on the decision.",
     "number": "The number of the task, which is also its `id`.",
-    "ok": "Whether it succeeded.",
     "old_key_expires_at": "The time in Unix seconds from which the earlier key is refused; null if none is left.",
     "oldest_pending_age_seconds": "The age of the oldest task that waits to begin; null if none waits.",
     "online": "The number of agents that are not offline.",
@@ -322,7 +312,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "queue_depth_shed": "The number of open tasks from which the recommendation is `shed`.",
     "queue_depth_throttle": "The number of open tasks from which the recommendation is `throttle`.",
     "rate": "The share of the tasks, from 0 to 1.",
-    "reason": "The reason in words; null for none.",
     "FleetFailBody.reason": (
         "The kind of failure. After `unclear` and `access_missing` the task waits for a person, after `impossible` "
         "and `refused` it is failed, and after the others it is queued again with a delay."
@@ -347,9 +336,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "requests": "The number of requests to models.",
     "FleetAccessRequestList.requests": "The access requests: pending ones first, then the latest first.",
     "reset": "The key of the setting that has its default value again.",
-    "resumes_at": (
-        "The time in Unix seconds at which a suspended lease runs again even without a decision; null if none."
-    ),
+    "resumes_at": "The time in Unix seconds at which a suspended lease runs again in any case; null if none.",
     "retry_count": "The number of retries that clients counted. The server's own count is `attempts`.",
     "review_note": "The reviewer's note; null for none.",
     "reviewed_at": "The time of the review in Unix seconds; null while there is none.",
@@ -372,7 +359,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "FleetExplanation.since": "The time in Unix seconds at which the state began.",
     "size": "The length of the text.",
     "skipped": "The number of recipients that did not get the message.",
-    "slug": "The name in lower case with hyphens, for URLs.",
     "soul_content": "The text that describes how the agent behaves; null for none.",
     "source": "The origin of the text: a file in the agent's directory, the database, or none.",
     "FleetAgent.source": "How the agent came to be, such as `manual` or `self`.",

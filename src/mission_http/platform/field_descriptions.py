@@ -18,9 +18,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "agent_token": "The new API key of the agent. It is returned only here and cannot be read again.",
     "attempt": "The number of this attempt at the task, counted from 1.",
     "attempts": "The number of claims that count against `max_attempts`. A release does not count.",
-    "block_status_changes_with_pending_approval": (
-        "Whether a task keeps its status while an approval for it is pending."
-    ),
+    "author": "The name of the person or agent that wrote it.",
+    "block_status_changes_with_pending_approval": "Whether a task keeps its status while it has a pending approval.",
     "blocked_by": "The ids of the tasks in `depends_on` that are not done yet.",
     "code": "The stable code of the error, in snake case. Texts may change; codes do not.",
     "comment_required_for_review": "Whether a task needs a comment before it can move to `review`.",
@@ -48,9 +47,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "notice": "A sentence that tells what happened to the late result.",
     "number": "The short number of the item, which is never reused within an organization.",
     "offset": "The number of items that were skipped.",
-    "only_lead_can_change_status": (
-        "Whether only the lead of the board, besides people, changes the status of its tasks."
-    ),
+    "ok": "Whether it succeeded.",
+    "only_lead_can_change_status": "Whether the lead is the only agent that changes the status of the board's tasks.",
     "order": "What the worker has to do: `continue` unless an operator gave another order.",
     "outcome": "How the work ended; null while it has not.",
     "output": "The result of the work as JSON, for programs; null if there is none.",
@@ -58,6 +56,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "paused": "Whether an operator paused the work.",
     "priority": "The queue hands out `critical` first, then `high`, `medium`, `low` and other words.",
     "progress": "A JSON object of the worker's own that describes how far the work is. The last one is kept.",
+    "reason": "The reason in words; null for none.",
     "received_at": "The time at which it was received.",
     "recorded": "Whether the work was done elsewhere and the task was created as done.",
     "request_id": "The id of the request, which is also in the header `X-Request-Id` and in the log.",
@@ -67,6 +66,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "resumes_at": "The time at which a suspended lease runs again even without a decision; null if not suspended.",
     "run_id": "The id of the run, which is one attempt at the task under one lease.",
     "since": "The time at which the state began.",
+    "slug": "The name in lower case with hyphens, for URLs.",
     "source": "The origin of the entry.",
     "state": "The state of the run. Only `leased` and `suspended` can still change.",
     "ticket_prefix": "The letters before the ticket numbers of the tasks, as in `DEMO-007`.",
