@@ -110,14 +110,15 @@ class Story:
 @frozen
 class Deed:
     """
-    A write as it was asked for: by whom, whether it says something, for whom, whether it only takes work back, and
-    whether it deletes a board, of which an admin hands over what stands there.
+    A write as it was asked for: by whom, whether it says something, for whom, whether it only takes work back, whether
+    it ends a wait for a person, and whether it deletes a board, of which an admin hands over what stands there.
     """
 
     by: Caller
     says: bool = False
     named: str | None = None
     back: bool = False
+    resumes: bool = False
     hands_over: bool = False
 
 
@@ -226,6 +227,8 @@ class Gates(RuleBasedStateMachine):
             assert self.rules[now.board] <= self.rules[was.board] or deed.by.admin or not deed.by.agent
             return
         if deed.back and moves and now.status in BACK:
+            return
+        if deed.resumes and was is not None and (was.status, now.status) == ("awaiting_owner", "in_progress"):
             return
         places = {now.board: arrives} if was is None or not moves else {was.board: False, now.board: arrives}
         own = [self.meets(deed, was, now, board, there) for board, there in places.items()]
@@ -459,6 +462,35 @@ class Gates(RuleBasedStateMachine):
         path = f"/api/tasks/{number}" if fleet else self.path(by, self.stories[number])
         answer = self.do(Deed(by), "POST", f"{path}/claim", {} if by.agent else {"agent": name})
         return answer.json["lease"] if answer.status == 200 else None
+
+    @precondition(lambda self: self.stories)
+    @rule(
+        who=st.integers(0, 39), other=st.integers(0, 39), which=st.integers(0, 5), fleet=st.booleans(),
+        name=st.sampled_from(sorted(AGENTS)), pending=st.booleans(),
+        how=st.sampled_from(["resume", "cancel", "heartbeat", "complete"]),
+    )  # fmt: skip
+    def wait_for_a_person(
+        self, who: int, other: int, which: int, fleet: bool, name: str, pending: bool, how: str
+    ) -> None:
+        """
+        Somebody suspends a lease, which ends by an order, with the time it was to last, or with the work.
+        """
+        by, chief, (number, story) = self.caller(who, fleet=fleet), self.caller(other, fleet=fleet), self.task(which)
+        held = self.claimed(by, number, fleet, name)
+        if held is None:
+            return
+        own, theirs = (f"/api/tasks/{number}" if fleet else self.path(each, story) for each in (by, chief))
+        lease = {"lease": held["lease"]}
+        waiting = lease | {"waiting_for": "a person", "wait_seconds": 600}
+        self.do(Deed(by, back=True), "POST", f"{own}/lease/heartbeat", waiting)
+        if pending:
+            self.ask_for_approval(sorted(self.stories).index(number), "pending")
+        if how in ("resume", "cancel"):
+            self.do(Deed(chief, resumes=True, back=True), "POST", f"{theirs}/orders", {"kind": how})
+        elif how == "heartbeat":
+            self.world.clock.advance(seconds=601)
+            self.do(Deed(by, resumes=True), "POST", f"{own}/lease/heartbeat", lease)
+        self.do(Deed(by, says=True), "POST", f"{own}/complete", lease | {"resolution": "it is done"})
 
     @precondition(lambda self: self.stories)
     @rule(
