@@ -21,6 +21,7 @@ from mission_http.platform.dispatcher import Dispatcher
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.implicit_leases import ImplicitLeaseRenewals
 from mission_http.platform.openapi_endpoints import DOCUMENT_ENDPOINTS, OpenApiDocuments
+from mission_http.platform.presence_updates import PresenceUpdates
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RateLimits, check_rate_limit_classes
 from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import ResponseHeadersMiddleware, SecurityHeaders
@@ -89,6 +90,7 @@ class MissionApp:
     limits: RateLimits
     network: NetworkSettings
     implicit_lease_renewals: ImplicitLeaseRenewals = field(factory=ImplicitLeaseRenewals, init=False)
+    presence_updates: PresenceUpdates = field(factory=PresenceUpdates, init=False)
     _open_ports: OpenPorts
     _open_limiter: OpenLimiter
     _dispatcher: Dispatcher
@@ -137,4 +139,5 @@ class MissionApp:
             try:
                 yield
             finally:
+                await self.presence_updates.finish()
                 self._ports = self.limits.limiter = None

@@ -105,7 +105,7 @@ async def test_an_agent_reads_on_although_its_presence_cannot_be_kept(
     answers = [await boards.call("GET", path, agent=made["agent_token"]) for path in reads]
 
     assert [200, 200, 200] == [each.status for each in answers]
-    assert [each.message for each in caplog.records if each.message.startswith("presence_not_recorded agent=ada ")]
+    assert [each.message for each in caplog.records if each.message.startswith("presence_not_recorded agent='ada' ")]
 
 
 async def test_a_database_that_is_put_back_needs_a_restart(boards: BoardsDriver, database: Path) -> None:

@@ -5,21 +5,16 @@ Authentication of requests: find the principal of a credential or bearer token.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mission_core.accounts.identity_claims import SigningKeysUnavailable, TokenRefused, identity_from_claims
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.accounts.user_provisioning import ClientCredentialsRefused
 from mission_core.accounts.users import IdentityProvider
 from mission_core.agents.member_provisioning import UserNotApproved, provisioned_member
-from mission_core.agents.use_cases import (
-    RecordAgentHeartbeat,
-    presence_update_due,
-    record_agent_heartbeat,
-    secret_digest,
-)
-from mission_core.errors import StaleWrite, StoreFailed
+from mission_core.agents.use_cases import presence_update_due, secret_digest
 from mission_http.platform.exchange import exchange_of, ports_of
+from mission_http.platform.presence_updates import PresenceUpdates
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,20 +29,14 @@ async def principal_of_credential(request: Request, secret: str, *, touch: bool 
     """
     Find the principal of a credential of this server; None if the credential is unknown or no longer valid.
 
-    With *touch*, a request of an agent also records that the agent is alive, at most once in a while. The request goes
-    on if the store cannot keep that.
+    With *touch*, a request of an agent also records that the agent is alive, at most once in a while.
     """
     ports = ports_of(request)
     now = ports.clock.now()
     principal = await ports.credentials.principal_of(secret_digest(secret), at=now)
     if touch and isinstance(principal, AgentPrincipal) and presence_update_due(principal, at=now):
-        try:
-            await record_agent_heartbeat(ports, principal, RecordAgentHeartbeat(agent=principal.agent))
-        except (StoreFailed, StaleWrite) as error:
-            reason = error.reason if isinstance(error, StoreFailed) else error
-            logger.warning(
-                "presence_not_recorded agent=%s error=%s reason=%r", principal.name, type(error).__name__, str(reason)
-            )
+        updates = cast(PresenceUpdates, request.scope["app"].presence_updates)
+        await updates.record(ports, principal)
     return principal
 
 

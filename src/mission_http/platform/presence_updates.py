@@ -1,0 +1,67 @@
+"""
+Presence updates: a request of an agent records that the agent is alive, beside what it was sent for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
+from mission_core.errors import Refusal, StoreFailed
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import AgentPrincipal
+    from mission_core.ids import AgentId
+    from mission_core.ports import Ports
+
+logger = logging.getLogger("mission_http")
+
+MAX_WAIT: Final = 0.5
+"""The seconds that a request waits for its presence update, so that a blocked database does not hold up reads."""
+
+
+@define(eq=False)
+class PresenceUpdates:
+    """
+    The presence updates that are under way, at most one for each agent.
+    """
+
+    running: dict[AgentId, asyncio.Task[None]] = field(factory=dict)
+
+    async def record(self, ports: Ports, principal: AgentPrincipal) -> None:
+        """
+        Record that the agent is alive, unless an update of it is under way. Return when that is done, or after
+        `MAX_WAIT`. A failure is logged and does not fail the request.
+        """
+        if principal.agent in self.running:
+            return
+        task = asyncio.get_running_loop().create_task(_record(ports, principal))
+        self.running[principal.agent] = task
+        task.add_done_callback(lambda _: self.running.pop(principal.agent))
+        await asyncio.wait([task], timeout=MAX_WAIT)
+
+    async def finish(self) -> None:
+        """
+        Wait for the updates under way, and cancel those that take longer than `MAX_WAIT`.
+        """
+        while self.running:
+            tasks = list(self.running.values())
+            await asyncio.wait(tasks, timeout=MAX_WAIT)
+            for task in tasks:
+                task.cancel()
+
+
+async def _record(ports: Ports, principal: AgentPrincipal) -> None:
+    try:
+        await record_agent_heartbeat(ports, principal, RecordAgentHeartbeat(agent=principal.agent))
+    except Refusal as refusal:
+        reason = refusal.reason if isinstance(refusal, StoreFailed) else refusal
+        logger.warning(
+            "presence_not_recorded agent=%r error=%s reason=%r", principal.name, type(refusal).__name__, str(reason)
+        )
+    except Exception:
+        logger.exception("presence_not_recorded agent=%r", principal.name)
