@@ -45,6 +45,7 @@ from mission_core.conversations.use_cases import (
 from mission_core.errors import Refusal
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import Kind
+from mission_core.projections import WHOLE_ROWS
 from mission_core.reports.queries import HourRange, MinuteRange, ReportScope
 from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.leases import ClaimTask, CompleteTask, FailTask, claim_task, complete_task, fail_task
@@ -53,6 +54,9 @@ from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import Failure, FailureReason, LeaseTerms, Outcome, TaskResult
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import PageRequest
+from mission_http.boards.payloads import TaskRead
+from mission_http.fleet.payloads import TaskPayload
+from mission_http.platform.projections import projection_of
 from tests.contract.conftest import World
 
 PORTS = ("tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals")
@@ -259,6 +263,7 @@ VALUES: Mapping[str, Values] = {
         PageRequest(limit=100, after=5),
     ],
     "page: PageRequest | None": lambda many: [None, PageRequest(limit=1), PageRequest(limit=9, offset=1)],
+    "shown": lambda many: [WHOLE_ROWS, projection_of(TaskPayload), projection_of(TaskRead)],
     "name: str": lambda many: [SHARED, many.wanderer.name, *(place.worker.name for place in many.places)],
     "assignee: str": lambda many: [SHARED, many.wanderer.name, *(place.worker.name for place in many.places)],
     "assignee: str | None": lambda many: [None, SHARED, *(place.worker.name for place in many.places)],

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from mission_adapters.sql import task_reads
 from mission_adapters.testing import strategies as some
+from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.boards.custom_field_use_cases import CreateField, create_field
 from mission_core.boards.tags import CreateTag, create_tag
+from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.tasks.queries import TaskFilter
 from mission_core.values import PageRequest, canonical
 from mission_http.boards.payloads import TaskRead
@@ -96,6 +98,40 @@ async def test_deep_pages_and_pages_after_a_task_are_projected_too(world, monkey
     for page in (PageRequest(limit=2, offset=1), PageRequest(limit=2, offset=2), PageRequest(after=tasks[2].number)):
         async for listed, rendered in lists_and_rendered_rows(world, TaskFilter(), page):
             assert rendered == listed
+
+
+async def test_a_full_first_page_has_the_total_of_its_filter(world):
+    other = await world.another_board()
+    hidden = await world.another_board("Hidden")
+    for number in range(21):
+        await world.task(f"task {number}", assignee="ada", priority="high")
+    await world.task("elsewhere", board=other.id)
+    await world.task("not seen", board=hidden.id)
+    member = MemberPrincipal(
+        organization=world.me.organization, user=UserId(world.ports.ids.new()), number=UserNumber(7),
+        member=MemberId(world.ports.ids.new()), name="mia", display="Mia", role=Role.ADMIN,
+        reads=frozenset({world.board.id, other.id}), writes=frozenset(),
+    )  # fmt: skip
+    of_one_board = evolve(member, reads=frozenset({world.board.id}))
+    filters = {
+        "all": TaskFilter(), "board": TaskFilter(board=world.board.id), "number": TaskFilter(board=world.board.number),
+        "name": TaskFilter(assignee="Ada"), "counted": TaskFilter(assignee="ada", priority="high"),
+    }  # fmt: skip
+    totals = {
+        (name, len(principal.reads)): (await reads_of(world, principal, wanted)).total
+        for name, wanted in filters.items()
+        for principal in (member, of_one_board)
+    }
+
+    assert {each: 22 if each == ("all", 2) else 21 for each in totals} == totals
+    assert 23 == (await reads_of(world, world.me, TaskFilter())).total
+
+
+async def reads_of(world, principal, wanted):
+    """
+    A page of 20 tasks, as the Boards API lists them.
+    """
+    return await world.ports.reads.tasks.page(principal, wanted, PageRequest(limit=20), projection_of(TaskRead))
 
 
 async def test_sqlite_makes_the_json_of_ordinary_tasks(world, store_url):

@@ -44,7 +44,7 @@ _organization: Final = parameter("organization")
 DEEP_OFFSET: Final = 1000
 """The offset from which a page is read by `_select_deep_page`."""
 PLANNED_LIMITS: Final = frozenset({20, 50, 100, 200})
-"""The limits of first pages that are written into the statement, which PostgreSQL then plans once. With a parameter it
+"""The limits of first pages that have a statement of their own on PostgreSQL, which plans it once. With a parameter it
 does not know how few rows are read, and plans at each execution, which costs as much as reading 50 tasks."""
 NAME_FILTERS: Final = frozenset({"name", "agent"})
 """The filters that are more selective than a board."""
@@ -101,7 +101,8 @@ def select_page(
     dialect: str, selected: SelectTasks, shown: Projection, first: int | None, *filters: str
 ) -> Executable:
     """
-    Select a page of the tasks that match the filters, newest first: the *first* tasks, or those by parameters.
+    Select a page of the tasks that match the filters, newest first. With *first*, these are the first ones, and the
+    last column is the total count.
     """
     if _goes_by_board(filters):
         return _rows_numbered(selected(shown), _newest_of_each(dialect, *filters))
@@ -111,7 +112,8 @@ def select_page(
     own = (boards if on_board else tasks).c.organization == _organization
     found = selected(shown).where(own, *_conditions(filters)).order_by(tasks.c.number.desc())
     if first is not None:
-        return found.limit(literal_column(str(first)))
+        counted = _select_total(*filters).correlate(None).scalar_subquery()
+        return found.add_columns(counted).limit(literal_column(str(first)))
     return found.limit(parameter("limit", int)).offset(parameter("offset", int))
 
 
@@ -137,6 +139,10 @@ def _rows_numbered(rows: Select[Any], numbers: Select[Any]) -> Executable:
     page = numbers.subquery("page")
     rows = rows.where(tasks.c.organization == _organization)
     return rows.join(page, page.c.number == tasks.c.number).order_by(tasks.c.number.desc())
+
+
+def _is_planned(page: PageRequest) -> bool:
+    return page.limit in PLANNED_LIMITS and page.offset == 0 and page.after is None
 
 
 def _goes_by_board(filters: Iterable[str]) -> bool:
@@ -169,13 +175,15 @@ def _newest_of_each(dialect: str, *filters: str) -> Select[Any]:
     return found.limit(parameter("limit", int)).offset(parameter("offset", int))
 
 
-@cached_statement
-def _select_total(*filters: str) -> Executable:
+def _select_total(*filters: str) -> Select[Any]:
     for table, known in ((tallies, TASK_COUNT_FILTERS), (workloads, WORKLOAD_FILTERS)):
         if known.keys() >= set(filters):
             return total(table, table.c.organization == _organization, *(known[name](table) for name in filters))
     found = select(func.count()).select_from(tasks).where(tasks.c.organization == _organization)
     return found.where(*_conditions(filters))
+
+
+_select_total_alone = cached_statement(_select_total)
 
 
 @cached_statement
@@ -239,7 +247,7 @@ class SqlTaskReads:
         given["organization"] = principal.organization.bytes
         dialect, paged = self.session.dialect, shape
         family = select_page if page.offset < DEEP_OFFSET else _select_deep_page
-        first = page.limit if page.offset == 0 and page.limit in PLANNED_LIMITS else None
+        first = page.limit if dialect == "postgresql" and _is_planned(page) and not _goes_by_board(shape) else None
         limits: Parameters = {"limit": page.limit, "offset": page.offset, "reach": page.limit + page.offset}
         if page.after is not None:
             paged, limits["after"] = (*shape, "after"), page.after
@@ -254,7 +262,9 @@ class SqlTaskReads:
                 rows = list(map(shown.render, complete))
             if page.after is None and 0 < len(rows) < page.limit:
                 return PageOfRows(rows, page.offset + len(rows))  # on the last page the total is known
-            ((total,),) = yield _select_total(*shape)(dialect, **given)
+            if first is not None and found:
+                return PageOfRows(rows, found[0][-1])
+            ((total,),) = yield _select_total_alone(*shape)(dialect, **given)
             return PageOfRows(rows, total)
 
         return await self.session.read(steps)
