@@ -34,9 +34,10 @@ async def test_a_read_waits_for_nobody_who_has_locked_its_agent(fresh_postgres: 
             await lock.rollback()
             await other.close()
             await boards.app.presence_updates.finish()
+            left = len(boards.app.presence_updates.running)
             ada = await boards.got("GET", f"/api/v1/agents/{made['id']}")
 
     assert [200] * 5 == [each.status for each in answers]
     assert took < 2  # a lock is waited for for three seconds
-    assert 1 == waiting
+    assert [1, 0] == [waiting, left]
     assert f"{clock.now():%Y-%m-%dT%H:%M:%S}" == ada["last_seen_at"]

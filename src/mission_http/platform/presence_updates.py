@@ -46,11 +46,11 @@ class PresenceUpdates:
 
     async def finish(self) -> None:
         """
-        Wait for the updates under way, and cancel those that take longer than `MAX_WAIT`.
+        Wait for the updates under way. Those that take longer than `MAX_WAIT` are cancelled, and have as long to end.
         """
-        while self.running:
-            tasks = list(self.running.values())
-            await asyncio.wait(tasks, timeout=MAX_WAIT)
+        for _ in range(2):
+            if tasks := list(self.running.values()):
+                await asyncio.wait(tasks, timeout=MAX_WAIT)
             for task in tasks:
                 task.cancel()
 
