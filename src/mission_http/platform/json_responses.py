@@ -1,8 +1,8 @@
 """
 JSON responses from payload classes or from encoded bytes.
 
-Payload classes are frozen attrs classes. A field that is `msgspec.UNSET` is omitted, None becomes null, and
-`msgspec.Raw` is passed through unchanged.
+In a payload, a field that is `msgspec.UNSET` is omitted, None becomes null, and `msgspec.Raw` is passed through
+unchanged.
 """
 
 from __future__ import annotations
