@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from mission_adapters.counter_registry import COUNTERS
+from mission_core.accounts.model import readable_boards
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from uuid import UUID
 
     from mission_adapters.memory.tables import UndoLog
+    from mission_core.accounts.model import Principal
     from mission_core.events.counters import CountedChanges, CounterKey, Counters
     from mission_core.ids import OrganizationId
 
@@ -48,8 +50,8 @@ class MemoryCounters:
             cells, place = self.cells.get((organization, counters), {}), list(counters.keys).index(counters.board)
             moved = {}
             for key in [key for key in cells if key[place] == board.bytes]:
-                period, amount = cells[key]
-                self._set(cells, key, None)
+                period, amount = cells.pop(key)
+                self.journal.note(partial(cells.__setitem__, key, (period, amount)))
                 if reassign_to is not None:
                     moved[(*key[:place], reassign_to.bytes, *key[place + 1 :], *period)] = amount
             self._add(cells, counters, moved)
@@ -61,17 +63,16 @@ class MemoryCounters:
         for own in [(organization, counters) for counters in COUNTERS if (organization, counters) in self.cells]:
             self.journal.note(partial(self.cells.__setitem__, own, self.cells.pop(own)))
 
-    def totals(
-        self, counters: Counters, organization: OrganizationId, *by: str, **having: Container[Any] | None
-    ) -> Counter[tuple[Any, ...]]:
+    def totals(self, counters: Counters, principal: Principal, *by: str, **having: Container[Any]) -> Counter[Any]:
         """
-        The sums of an organization's counters by these columns. *having* are the values that columns must have.
+        The sums by these columns of the counters that a principal may see. Columns in *having* have one of the values.
         """
+        if (boards := readable_boards(principal)) is not None:
+            having.setdefault(counters.board, as_columns(boards))
         places = {name: place for place, name in enumerate(list(counters.columns)[1:-1])}
-        shown = [places[name] for name in by]
-        conditions = [(places[name], values) for name, values in having.items() if values is not None]
-        found: Counter[tuple[Any, ...]] = Counter()
-        for key, (period, amount) in self.cells.get((organization, counters), {}).items():
+        shown, conditions = [places[name] for name in by], [(places[name], having[name]) for name in having]
+        found = Counter[Any]()
+        for key, (period, amount) in self.cells.get((principal.organization, counters), {}).items():
             values = key + period
             if amount and all(values[place] in wanted for place, wanted in conditions):
                 found[tuple(values[place] for place in shown)] += amount
@@ -81,13 +82,10 @@ class MemoryCounters:
         width = len(counters.keys)
         for values, amount in amounts.items():
             key, period = values[:width], values[width:]
-            before, sum = cells.get(key, (period, 0))
-            if before <= period:
-                self._set(cells, key, (period, amount if before < period else sum + amount))
-
-    def _set(self, cells: Cells, key: CounterKey, value: tuple[CounterKey, int] | None) -> None:
-        self.journal.note(partial(_put, cells, key, cells.get(key)))
-        _put(cells, key, value)
+            latest, sum = before = cells.get(key, (period, 0))
+            if latest <= period:
+                self.journal.note(partial(cells.__setitem__, key, before))  # a counter of zero is like none
+                cells[key] = (period, amount if latest < period else sum + amount)
 
 
 def as_columns(ids: Iterable[UUID]) -> set[bytes]:
@@ -95,10 +93,3 @@ def as_columns(ids: Iterable[UUID]) -> set[bytes]:
     The values of these ids in the key of a counter.
     """
     return {each.bytes for each in ids}
-
-
-def _put(cells: Cells, key: CounterKey, value: tuple[CounterKey, int] | None) -> None:
-    if value is None:
-        cells.pop(key, None)
-    else:
-        cells[key] = value

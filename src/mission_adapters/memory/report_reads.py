@@ -72,7 +72,7 @@ class MemoryReportReads:
         """
         boards, own = self._boards(principal, scope), principal.organization
         whole = scope.whole and readable_boards(principal) is None
-        standing = self.counters.totals(TASK_COUNTS, own, "status", "priority", board=as_columns(boards))
+        standing = self.counters.totals(TASK_COUNTS, principal, "status", "priority", board=as_columns(boards))
         places = as_columns({*boards, own} if whole else boards)
         waiting = (task.created_at for task in self._tasks(principal, boards) if task.status in IDLE_STATUSES)
         oldest = min(waiting, default=None) if minutes is not None else None
@@ -85,9 +85,8 @@ class MemoryReportReads:
 
     def _bucket_counts(self, principal: Principal, places: set[bytes], hours: HourRange) -> list[BucketCount]:
         since, split, own = hour_of(hours.since), hour_of(hours.split), principal.organization
-        found = self.counters.totals(
-            HOURLY_COUNTS, own, "place", "slot", "what", place=places, slot=range(since, MAX_INTEGER)
-        )
+        by, hours_since = ("place", "slot", "what"), range(since, MAX_INTEGER)
+        found = self.counters.totals(HOURLY_COUNTS, principal, *by, place=places, slot=hours_since)
         amounts: Counter[tuple[bool, int, str]] = Counter()
         placed: Counter[tuple[bool, int, str]] = Counter()
         for (place, slot, what), amount in found.items():
@@ -99,7 +98,7 @@ class MemoryReportReads:
     def _minute_counts(self, principal: Principal, places: set[bytes], minutes: MinuteRange) -> list[MinuteCount]:
         since, near = (
             self.counters.totals(
-                HOURLY_COUNTS, principal.organization, "what",
+                HOURLY_COUNTS, principal, "what",
                 place=places, slot=range(-RING_MINUTES, 0), minute=range(minute_of(start), MAX_INTEGER),
             )
             for start in (minutes.since, minutes.near)
@@ -113,9 +112,7 @@ class MemoryReportReads:
         boards = self._boards(principal, scope)
         whole = scope.whole and readable_boards(principal) is None
         agents = [agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)]
-        waiting = self.counters.totals(
-            WORKLOADS, principal.organization, "assignee_key", "status", board=as_columns(boards)
-        )
+        waiting = self.counters.totals(WORKLOADS, principal, "assignee_key", "status", board=as_columns(boards))
         return [
             AgentWorkload(
                 agent.name,

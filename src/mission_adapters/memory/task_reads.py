@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from mission_adapters.memory.approval_holds import is_held_by_approval
-from mission_adapters.memory.counters import as_columns
 from mission_adapters.memory.decision_operations import tasks_in_progress_of
 from mission_core.accounts.model import Principal, may_read_board, readable_boards
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
@@ -134,11 +133,8 @@ class MemoryTaskReads:
         """
         The number of tasks by assignee and status, for these assignees.
         """
-        keys, boards = set(map(name_key, assignees)), readable_boards(principal)
-        visible = None if boards is None else as_columns(boards)
-        by = ("assignee_key", "status")
-        found = self.counters.totals(WORKLOADS, principal.organization, *by, assignee_key=keys, board=visible)
-        return {(assignee, status): amount for (assignee, status), amount in found.items()}
+        keys = set(map(name_key, assignees))
+        return dict(self.counters.totals(WORKLOADS, principal, "assignee_key", "status", assignee_key=keys))
 
     def _count_carrying(self, principal: Principal, tag: TagId) -> int:
         if readable_boards(principal) is None:

@@ -49,7 +49,7 @@ DELETE_WORKLOADS: Final = Statement(
         workloads.c.organization == _organization, workloads.c.assignee_key.in_([_old_key, _new_key])
     )
 )
-_cell: Final = tuple(tasks.c[name] for name in ("organization", "assignee_key", "board", "status", "priority"))
+_cell: Final = tuple(tasks.c[column.name] for column in workloads.primary_key)
 INSERT_WORKLOADS: Final = Statement(
     insert(workloads).from_select(
         [column.name for column in workloads.c], select(*_cell, func.count()).where(*_either).group_by(*_cell)

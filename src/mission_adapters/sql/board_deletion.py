@@ -20,7 +20,7 @@ from mission_adapters.counter_registry import COUNTERS
 from mission_adapters.decision_operations import DeleteBoardOperation
 from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
 from mission_adapters.sql.approval_holds import approval_links
-from mission_adapters.sql.counters import insert_or_add
+from mission_adapters.sql.counters import COUNTER_TABLES, insert_or_add
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS
 from mission_adapters.sql.kind_tables import MAPPINGS, clear_references, removed_with
@@ -33,7 +33,6 @@ from mission_adapters.sql.tables import (
     boards,
     dependencies,
     marks,
-    metadata,
     numbers,
     queue,
     runs,
@@ -234,19 +233,19 @@ def _move_queue() -> ChangeStatement:
 
 
 def _of_board(counters: Counters) -> tuple[ColumnElement[bool], ...]:
-    columns = metadata.tables[counters.name].c
+    columns = COUNTER_TABLES[counters].c
     return columns.organization == _organization, columns[counters.board] == _board
 
 
 def _delete_counters(counters: Counters) -> ChangeStatement:
-    return delete(metadata.tables[counters.name]).where(*_of_board(counters))
+    return delete(COUNTER_TABLES[counters]).where(*_of_board(counters))
 
 
 def _move_counters(dialect: str, counters: Counters) -> ChangeStatement:
     """
     Add the board's counters to those of the target board.
     """
-    columns = metadata.tables[counters.name].c
+    columns = COUNTER_TABLES[counters].c
     moved = (_reassign_to if column.name == counters.board else column for column in columns)
     return insert_or_add(dialect, counters, select(*moved).where(*_of_board(counters)))
 

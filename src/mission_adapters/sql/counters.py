@@ -4,7 +4,7 @@ Counters in SQL: their tables, the statements that add to counters in a flush, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, Table, case, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.counter_registry import COUNTERS
-from mission_adapters.sql.columns import INTEGER, TYPES, metadata, required, table
+from mission_adapters.sql.columns import INTEGER, TYPES, required, table
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import parameter
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 COUNTERS_PER_STATEMENT: Final = 16
 """The number of counters that one statement changes at most."""
-
-
-def counter_table(counters: Counters) -> Table:
-    """
-    Return the table of the counters.
-    """
-    columns = (required(name, TYPES[type]) for name, type in counters.columns.items())
-    return table(counters.name, *columns, key=("organization", *counters.keys), narrow=True)
+COUNTER_TABLES: Final[Mapping[Counters, Table]] = {
+    each: table(
+        each.name,
+        *(required(name, TYPES[type]) for name, type in each.columns.items()),
+        key=("organization", *each.keys),
+        narrow=True,
+    )
+    for each in COUNTERS
+}
 
 
 def counter_statements(dialect: str, changes: CountedChanges) -> Iterable[BatchedStatement]:
@@ -63,7 +64,7 @@ def insert_or_add(dialect: str, counters: Counters, rows: Any) -> ChangeStatemen
     Return the statement that adds *rows*, which are values or a select, to the counters. A counter that holds an
     earlier period starts again; one that holds a later period stays as it is.
     """
-    kept = metadata.tables[counters.name]
+    kept = COUNTER_TABLES[counters]
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(kept)
     new = insert.excluded
     added: dict[str, Any] = {"amount": kept.c.amount + new.amount}

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, t
 
 from mission_adapters.sql.columns import ID, INTEGER, TEXT, columns_of, optional, required, table
 from mission_adapters.sql.columns import metadata as metadata
-from mission_adapters.sql.counters import counter_table
+from mission_adapters.sql.counters import COUNTER_TABLES
 from mission_adapters.sql.kind_tables import MAPPINGS as MAPPINGS
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
@@ -221,7 +221,7 @@ for _column in ("organization", "board"):
     )
 unblocked: ColumnElement[bool] = literal_column(UNBLOCKED.replace("open", "queue.open", 1))
 
-tallies, workloads, pulses = (counter_table(each) for each in (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS))
+tallies, workloads, pulses = (COUNTER_TABLES[each] for each in (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS))
 
 runs = table(
     "runs",

@@ -82,10 +82,7 @@ class Counters:
                     sums[key] += amount
         if self.of_task is not None:
             for before, after in changes.tasks:
-                if before is not None:
-                    for key, amount in self.of_task(before, changes):
-                        sums[key] -= amount
-                if after is not None:
-                    for key, amount in self.of_task(after, changes):
-                        sums[key] += amount
+                for task, sign in ((before, -1), (after, 1)):
+                    for key, amount in self.of_task(task, changes) if task is not None else ():
+                        sums[key] += sign * amount
         return {key: amount for key, amount in sums.items() if amount}
