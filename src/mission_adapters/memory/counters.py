@@ -12,6 +12,7 @@ from attrs import define, field
 
 from mission_adapters.counter_registry import COUNTERS
 from mission_core.accounts.model import readable_boards
+from mission_core.events.counters import CounterKey
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.tables import UndoLog
     from mission_core.accounts.model import Principal
-    from mission_core.events.counters import CountedChanges, CounterKey, Counters
+    from mission_core.events.counters import CountedChanges, Counters
     from mission_core.ids import OrganizationId
 
-    Cells = dict[CounterKey, tuple[CounterKey, int]]
+Cells = dict[CounterKey, tuple[CounterKey, int]]
 
 
 @define
@@ -79,12 +80,12 @@ class MemoryCounters:
         return found
 
     def _add(self, cells: Cells, counters: Counters, amounts: Mapping[CounterKey, int]) -> None:
-        width = len(counters.keys)
+        width, before = len(counters.keys), Cells()
+        self.journal.note(partial(cells.update, before))
         for values, amount in amounts.items():
             key, period = values[:width], values[width:]
-            latest, sum = before = cells.get(key, (period, 0))
+            latest, sum = before[key] = cells.get(key, (period, 0))  # a counter of zero is like none
             if latest <= period:
-                self.journal.note(partial(cells.__setitem__, key, before))  # a counter of zero is like none
                 cells[key] = (period, amount if latest < period else sum + amount)
 
 

@@ -81,25 +81,27 @@ def cycle_time_of(task: Task) -> timedelta | None:
 
 def _event_counts(event: Event, changes: CountedChanges) -> Amounts:
     task, at = getattr(event, "task", None), micros(event.at)
-    place = (changes.organization if task is None else changes.boards.get(task, changes.organization)).bytes
-    yield (place, at // HOUR, event.kind, 0), 1
-    yield from _minute_count(place, event.kind, at, changes)
+    place = changes.organization if task is None else changes.boards.get(task, changes.organization)
+    return _counts(place.bytes, event.kind, at, now=changes.at)
 
 
 def _task_counts(task: Task, changes: CountedChanges) -> Amounts:
     place, since, cycle = task.board.bytes, micros(status_since(task)), cycle_time_of(task)
-    yield (place, since // HOUR, task.status.value, 0), 1
-    if task.status is Status.DONE:
-        yield from _minute_count(place, task.status.value, since, changes)
-    if cycle is not None:
-        yield (place, since // HOUR, CYCLES, 0), 1
-        yield (place, since // HOUR, CYCLE_SECONDS, 0), cycle // SECOND
+    found = _counts(place, task.status.value, since, now=changes.at if task.status is Status.DONE else None)
+    if cycle is None:
+        return found
+    hour = since // HOUR
+    return *found, ((place, hour, CYCLES, 0), 1), ((place, hour, CYCLE_SECONDS, 0), cycle // SECOND)
 
 
-def _minute_count(place: bytes, what: str, at: int, changes: CountedChanges) -> Amounts:
-    minute, now = at // MINUTE, changes.at // MINUTE
-    if now - RING_MINUTES < minute <= now:
-        yield (place, ring_slot_of(minute), what, minute), 1
+def _counts(place: bytes, what: str, at: int, *, now: int | None) -> Amounts:
+    """
+    One in the hour of *at*. With *now* also one in the minute, if that is among the last minutes.
+    """
+    by_hour, minute = ((place, at // HOUR, what, 0), 1), at // MINUTE
+    if now is None or not now // MINUTE - RING_MINUTES < minute <= now // MINUTE:
+        return (by_hour,)
+    return by_hour, ((place, ring_slot_of(minute), what, minute), 1)
 
 
 HOURLY_COUNTS: Final = Counters(
