@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from mission_adapters.testing.kind_rows import a_comment
 from mission_core.accounts.model import Principal, Role
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.agents.use_cases import CreateAgent, create_agent, secret_digest
@@ -40,7 +41,6 @@ from mission_core.tasks.runs import LeaseLost, RunNotFound
 from mission_core.tasks.use_cases import CreateTask, UpdateTask, create_task, update_task
 from mission_core.values import PageRequest
 from tests.contract.conftest import World, viewer
-from tests.contract.kind_rows import a_comment
 
 HOUR = timedelta(hours=1)
 

@@ -14,6 +14,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.concurrent_decisions import ConcurrentDecisionsContract
     from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
     from mission_adapters.testing.contracts.encryption import SecretEncryptionContract
+    from mission_adapters.testing.contracts.entity_kinds import EntityKindsContract
     from mission_adapters.testing.contracts.event_log import EventLogContract
     from mission_adapters.testing.contracts.id_factory import IdFactoryContract
     from mission_adapters.testing.contracts.idempotency import IdempotencyContract
@@ -28,6 +29,7 @@ __all__ = [
     "ClockContract",
     "ConcurrentDecisionsContract",
     "CredentialStoreContract",
+    "EntityKindsContract",
     "EventLogContract",
     "IdFactoryContract",
     "IdempotencyContract",

@@ -1,6 +1,8 @@
 """
-Rows of any kind, written and read in a world.
+Rows of any kind, written and read in a `World`.
 """
+
+from __future__ import annotations
 
 from enum import Enum
 from typing import Any
@@ -8,8 +10,8 @@ from uuid import UUID
 
 from attrs import evolve, fields_dict
 
+from mission_adapters.testing.world import World
 from mission_core.tasks.comments import COMMENTS, Comment
-from tests.contract.conftest import World
 
 
 async def own(world: World, kind: Any, row: Any) -> Any:
@@ -47,12 +49,13 @@ async def a_comment(world: World, **fields: Any) -> Comment:
     """
     A comment on a task, kept.
     """
-    plain = {
+    plain: dict[str, Any] = {
         "id": world.ports.ids.new(), "number": (await world.ports.numbers.next((world.me.organization, "comment")))[0],
         "organization": world.me.organization, "author": "ada", "author_kind": "agent", "content": "Hello",
         "created_at": world.clock.now(),
     }  # fmt: skip
     if "task" not in fields:
         plain["task"] = (await world.task()).id
-    (kept,) = await written(world, COMMENTS, Comment(**(plain | fields)))
-    return kept
+    comment = Comment(**(plain | fields))
+    await written(world, COMMENTS, comment)
+    return comment

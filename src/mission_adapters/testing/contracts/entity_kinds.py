@@ -1,0 +1,308 @@
+"""
+The contract of entities of every kind, with generated rows. A new kind joins by being declared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve, fields_dict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.kind_registry import KINDS
+from mission_adapters.testing import strategies as some
+from mission_adapters.testing.contracts.base import StoreContract
+from mission_adapters.testing.example_counts import max_examples
+from mission_adapters.testing.kind_rows import a_comment, own, written
+from mission_adapters.testing.world import World
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AssignAgent, assign_agent
+from mission_core.boards.model import BoardDenied
+from mission_core.errors import StaleWrite
+from mission_core.ids import OrganizationId
+from mission_core.kinds import Kind
+from mission_core.tasks.comments import COMMENTS
+from mission_core.tasks.model import TaskNotFound
+from mission_core.tasks.use_cases import DeleteTask, delete_task
+from mission_core.values import PageRequest
+
+FEW = settings(
+    max_examples=max_examples(5),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+
+
+def elsewhere_in(world: World) -> World:
+    """
+    The world as it looks from an organization that has nothing yet.
+    """
+    return evolve(world, me=SystemPrincipal(organization=OrganizationId(world.ports.ids.new())))
+
+
+def keys_of(row: Any) -> list[Any]:
+    """
+    What finds the row: its id, and its number if it has one.
+    """
+    return [row.id, row.number] if hasattr(row, "number") else [row.id]
+
+
+def edited(kind: Kind[Any], row: Any, later: Any) -> Any:
+    """
+    The row with the values of another one, but for what says which row it is.
+    """
+    stays = {"id", "number", "organization", "version"}.union(*kind.unique)
+    return evolve(later, **{name: getattr(row, name) for name in fields_dict(kind.entity) if name in stays})
+
+
+def kept_as_it_is(kind: Kind[Any]) -> Any:
+    @FEW
+    @given(row=some.plain[kind.entity]())
+    async def test(self: Any, world: World, row: Any) -> None:
+        """
+        In every field, by id, by number, by what it is found by, and among all.
+        """
+        world = elsewhere_in(world)
+        row = await own(world, kind, row)
+        await written(world, kind, row)
+        reads = world.ports.reads.entities
+
+        assert row == await reads.get(world.me, kind, row.id)
+        assert row in await reads.every(world.me, kind)
+        for fields in kind.indexed_by:
+            assert row in await reads.every(world.me, kind, **{name: getattr(row, name) for name in fields})
+        if hasattr(row, "number"):
+            assert row == await reads.get(world.me, kind, row.number)
+            assert row == (await reads.page(world.me, kind, PageRequest(limit=1), newest=True)).rows[0]
+
+    return test
+
+
+def refused_a_second_time(kind: Kind[Any]) -> Any:
+    @FEW
+    @given(one=some.plain[kind.entity](), another=some.plain[kind.entity]())
+    async def test(self: Any, world: World, one: Any, another: Any) -> None:
+        """
+        By the commit, with the kind's own refusal.
+        """
+        for fields, refusal in kind.unique.items():
+            world = elsewhere_in(world)
+            first, second = await own(world, kind, one), await own(world, kind, another)
+            if None in [getattr(first, name) for name in fields]:
+                continue
+            await written(world, kind, first)
+            with pytest.raises(refusal):
+                await written(world, kind, evolve(second, **{name: getattr(first, name) for name in fields}))
+
+    return test
+
+
+def saved_with_its_next_version(kind: Kind[Any]) -> Any:
+    @FEW
+    @given(one=some.plain[kind.entity](), later=some.plain[kind.entity]())
+    async def test(self: Any, world: World, one: Any, later: Any) -> None:
+        """
+        Whatever changed of it; who saves or removes an older version is too late.
+        """
+        world = elsewhere_in(world)
+        row = await own(world, kind, one)
+        await written(world, kind, row)
+        changed = edited(kind, row, later)
+        async with world.ports.unit(world.me) as unit, world.ports.unit(world.me) as late:
+            old = await late.repository(kind).get(row.id)
+            await unit.repository(kind).get(row.id)
+            saved = unit.repository(kind).save(changed)
+
+            assert saved == await unit.repository(kind).get(row.id)
+            await unit.commit()
+            late.repository(kind).save(old)
+            with pytest.raises(StaleWrite):
+                await late.commit()
+        async with world.ports.unit(world.me) as unit:
+            unit.repository(kind).remove(old)
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+
+        assert evolve(changed, version=row.version + 1) == saved
+        assert saved == await world.ports.reads.entities.get(world.me, kind, row.id)
+
+    return test
+
+
+def gone_once_removed(kind: Kind[Any]) -> Any:
+    @FEW
+    @given(one=some.plain[kind.entity](), another=some.plain[kind.entity]())
+    async def test(self: Any, world: World, one: Any, another: Any) -> None:
+        """
+        For the unit that removes it at once, and for all when it commits; the row beside it stays. A row that the same
+        unit added was never there.
+        """
+        world = elsewhere_in(world)
+        row, other = await own(world, kind, one), await own(world, kind, another)
+        await written(world, kind, row, other)
+        never = await own(world, kind, one)
+        async with world.ports.unit(world.me) as unit:
+            repository = unit.repository(kind)
+            repository.remove(await repository.get(row.id))
+            repository.remove(repository.add(never))
+            for each in (row, never):
+                with pytest.raises(kind.missing):
+                    await repository.get(each.id)
+            await unit.commit()
+        for each in (row, never):
+            with pytest.raises(kind.missing):
+                await world.ports.reads.entities.get(world.me, kind, each.id)
+
+        assert other == await world.ports.reads.entities.get(world.me, kind, other.id)
+
+    return test
+
+
+def hidden_from_other_organizations(kind: Kind[Any]) -> Any:
+    @FEW
+    @given(one=some.plain[kind.entity]())
+    async def test(self: Any, world: World, one: Any) -> None:
+        """
+        By id, by number, in a list, on a page and in a unit.
+        """
+        there, here = elsewhere_in(world), elsewhere_in(world)
+        row = await own(there, kind, one)
+        await written(there, kind, row)
+        reads = world.ports.reads.entities
+        for key in keys_of(row):
+            with pytest.raises(kind.missing):
+                await reads.get(here.me, kind, key)
+            async with world.ports.unit(here.me) as unit:
+                with pytest.raises(kind.missing):
+                    await unit.repository(kind).get(key)
+
+        assert [] == await reads.every(here.me, kind)
+        if hasattr(row, "number"):
+            assert ([], 0) == await reads.page(here.me, kind, PageRequest())
+        async with world.ports.unit(here.me) as unit:
+            assert await unit.repository(kind).find() is None
+
+    return test
+
+
+def paged_by_number(kind: Kind[Any]) -> Any:
+    @FEW
+    @given(rows=st.lists(some.plain[kind.entity](), min_size=3, max_size=3))
+    async def test(self: Any, world: World, rows: list[Any]) -> None:
+        """
+        Either way round, by offset or after a number, with the total of all.
+        """
+        world = elsewhere_in(world)
+        kept = [await own(world, kind, row) for row in rows]
+        for each in kept:
+            await written(world, kind, each)
+
+        async def page(newest: bool, **limits: int) -> Any:
+            return await world.ports.reads.entities.page(world.me, kind, PageRequest(**limits), newest=newest)
+
+        for newest, line in ((False, kept), (True, kept[::-1])):
+            assert (line, 3) == await page(newest)
+            assert (line[1:2], 3) == await page(newest, limit=1, offset=1)
+            assert (line[1:], 3) == await page(newest, limit=2, after=line[0].number)
+        assert kept == await world.ports.reads.entities.every(world.me, kind)
+        async with world.ports.unit(world.me) as unit:
+            assert kept[0] == await unit.repository(kind).find()
+            assert kept[-1] == await unit.repository(kind).find(newest=True)
+
+    return test
+
+
+class EntityKindsContract(StoreContract):
+    """
+    What the repositories and reads of a store must do with entities of every kind.
+    """
+
+    async def test_rows_of_a_board_are_for_those_who_may_see_it(self, world: World) -> None:
+        """
+        By id, by number, in lists and in units; an agent of another board learns nothing of them.
+        """
+        await assign_agent(world.ports, world.me, AssignAgent(board=world.board.id, agent_name="ada"))
+        (here,) = await world.ports.reads.entities.every(world.me, BOARD_ASSIGNMENTS, board=world.board.id)
+        near = await world.principal("ada", board=world.board.id)
+        far = await world.principal("eve", board=(await world.another_board()).id)
+        reads = world.ports.reads.entities
+
+        assert (
+            [here]
+            == await reads.every(near, BOARD_ASSIGNMENTS)
+            == (await reads.page(near, BOARD_ASSIGNMENTS, PageRequest())).rows
+        )
+        for key in (here.id, here.number):
+            assert here == await reads.get(near, BOARD_ASSIGNMENTS, key)
+            with pytest.raises(BoardDenied):
+                await reads.get(far, BOARD_ASSIGNMENTS, key)
+        for equal in ({}, {"board": world.board.id}, {"agent_name": "ada"}):
+            assert [] == await reads.every(far, BOARD_ASSIGNMENTS, **equal)
+            assert ([], 0) == await reads.page(far, BOARD_ASSIGNMENTS, PageRequest(), **equal)
+            async with world.ports.unit(far) as unit:
+                assert await unit.repository(BOARD_ASSIGNMENTS).find(**equal) is None
+                assert [] == await unit.repository(BOARD_ASSIGNMENTS).every(**equal)
+
+    async def test_the_first_and_the_last_of_a_kind_are_found(self, world: World) -> None:
+        """
+        Among the rows whose fields have these values.
+        """
+        task = (await world.task()).id
+        first, _, last = [await a_comment(world, task=task, author=name) for name in ("ada", "bob", "ada")]
+        await a_comment(world, author="ada")
+        async with world.ports.unit(world.me) as unit:
+            comments = unit.repository(COMMENTS)
+
+            assert first == await comments.find(task=task, author="ada")
+            assert last == await comments.find(task=task, author="ada", newest=True)
+            assert await comments.find(task=task, author="eve", newest=True) is None
+            assert await comments.find(task=task, author_id=world.board.id) is None
+
+    async def test_a_removed_entity_takes_its_rows_along(self, world: World) -> None:
+        """
+        And none of another's.
+        """
+        comment, other = await a_comment(world), await a_comment(world)
+        await delete_task(world.ports, world.me, DeleteTask(task=comment.task))
+
+        assert [] == await world.ports.reads.entities.every(world.me, COMMENTS, task=comment.task)
+        assert [other] == await world.ports.reads.entities.every(world.me, COMMENTS)
+
+    async def test_nothing_stays_behind_on_what_was_removed_meanwhile(self, world: World) -> None:
+        """
+        A row that relies on its task is not kept when the task goes first.
+        """
+        task, comment = await world.task(), await a_comment(world)
+        async with world.ports.unit(world.me) as unit:
+            unit.rely_on(await unit.tasks.get(task.id))
+            unit.repository(COMMENTS).add(evolve(await own(world, COMMENTS, comment), task=task.id))
+            await delete_task(world.ports, world.me, DeleteTask(task=task.id))
+            with pytest.raises(StaleWrite):
+                await unit.commit()
+        with pytest.raises(TaskNotFound):
+            await world.ports.reads.tasks.get(world.me, task.id)
+
+
+def tests_of(kind: Kind[Any]) -> dict[str, Any]:
+    """
+    The tests of a kind, by name. Each kind has tests of its own, so that their rows are drawn before they run: in an
+    async test, Hypothesis could not end a draw.
+    """
+    tests = {
+        f"test_a_row_of_{kind.name}_is_kept_as_it_is": kept_as_it_is(kind),
+        f"test_a_saved_row_of_{kind.name}_has_its_next_version": saved_with_its_next_version(kind),
+        f"test_a_removed_row_of_{kind.name}_is_gone": gone_once_removed(kind),
+    }
+    if kind.unique:
+        tests[f"test_what_is_unique_of_{kind.name}_is_refused_a_second_time"] = refused_a_second_time(kind)
+    if not kind.shared:
+        tests[f"test_a_row_of_{kind.name}_is_its_organizations"] = hidden_from_other_organizations(kind)
+        if "number" in fields_dict(kind.entity):
+            tests[f"test_rows_of_{kind.name}_are_paged_by_number"] = paged_by_number(kind)
+    return tests
+
+
+for _kind in KINDS:
+    for _name, _test in tests_of(_kind).items():
+        setattr(EntityKindsContract, _name, _test)
