@@ -1,5 +1,5 @@
 """
-The ASGI application: serves all dialects, and opens and closes the ports with its lifespan.
+The ASGI application: serves all HTTP APIs (dialects), and opens and closes the ports with its lifespan.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def create_app(
     quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
 ) -> MissionApp:
     """
-    Build the ASGI application for several dialects, alone or to be mounted in another application.
+    Build the ASGI application for several HTTP APIs (dialects), alone or to be mounted in another application.
 
     The first dialect answers paths without a dialect, and its title is that of the OpenAPI document. A mounted
     application gets no lifespan of its own, so give its `lifespan` to the outer one (`docs/embedding.md`).
@@ -55,7 +55,7 @@ def create_app(
         wire: Opens the ports for the lifespan of the application. They may be anybody's, such as `memory_ports`.
         dialects: The dialects to serve: `boards_dialect(settings)`, `fleet_dialect(settings)`.
         security: The security headers of responses.
-        fronting: The public URL, the allowed hosts and the trusted proxies.
+        network: The public URL, the allowed hosts and the trusted proxies.
         log: Logs requests; by default they are not logged.
         limiter: Opens the rate limiter; requests are not limited by default.
         quotas: The rate limits in force, by class.
