@@ -1,5 +1,7 @@
 """
-The named operations of a unit of work. Their decision functions are called inside the flush, with current rows.
+Operations of a unit of work that run inside its flush: claims, lease expiry, heartbeats, reassignment and deletion.
+
+Most have a decision function of the core, which is called with the current rows and returns the changes to write.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class BufferedRepository(Generic[E]):
 
 class BufferedBoardRepository(BufferedRepository[Board]):
     """
-    The board repository of a unit.
+    The board repository of a unit of work, which buffers writes until the commit.
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:
@@ -177,7 +177,7 @@ class BufferedBoardRepository(BufferedRepository[Board]):
 @frozen
 class BufferedOrganizationDeletion:
     """
-    The deletion of organizations in a unit.
+    Deletes an organization when its unit of work commits.
     """
 
     buffer: WriteBuffer
@@ -190,7 +190,7 @@ class BufferedOrganizationDeletion:
 
 class BufferedAgentRepository(BufferedRepository[Agent]):
     """
-    The agent repository of a unit.
+    The agent repository of a unit of work, which buffers writes until the commit.
     """
 
     async def get(self, agent: AgentId | AgentNumber) -> Agent:
@@ -232,7 +232,7 @@ class BufferedAgentRepository(BufferedRepository[Agent]):
 
 class BufferedApiKeyRepository(BufferedRepository[ApiKey]):
     """
-    The API key repository of a unit.
+    The API key repository of a unit of work, which buffers writes until the commit.
     """
 
     async def get(self, key: ApiKeyId | ApiKeyNumber) -> ApiKey:
@@ -247,7 +247,7 @@ class BufferedApiKeyRepository(BufferedRepository[ApiKey]):
 
 class BufferedTaskRepository(BufferedRepository[Task]):
     """
-    The task repository of a unit.
+    The task repository of a unit of work, which buffers writes until the commit.
     """
 
     async def get(self, task: TaskId | TaskNumber) -> Task:
@@ -308,7 +308,7 @@ def with_failures_logged(decide: Decide) -> Decide:
 
 class BufferedRunRepository(BufferedRepository[Run]):
     """
-    The run repository of a unit.
+    The run repository of a unit of work, which buffers writes until the commit.
     """
 
     async def get(self, run: RunId) -> Run:
@@ -325,7 +325,7 @@ class BufferedRunRepository(BufferedRepository[Run]):
 @define
 class BufferedEntityRepository(BufferedRepository[E]):
     """
-    The repository of the entities of one kind in a unit.
+    The repository of one kind of entities in a unit of work, which buffers writes until the commit.
     """
 
     kind_declaration: Kind[E] = field(kw_only=True)

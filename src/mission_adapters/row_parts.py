@@ -1,5 +1,5 @@
 """
-The parts of rows that a unit can rely on instead of the row.
+The parts of rows whose versions a unit of work can rely on (`rely_on`) instead of the version of the whole row.
 """
 
 from __future__ import annotations

@@ -242,7 +242,7 @@ class UnitOfWork(Protocol):
         Flush all buffered writes as one durable transaction, then wake the readers of the log.
 
         Returns:
-            The result of the last named operation, if there was one.
+            The result of the last operation that ran inside the flush, such as a claim; None without one.
 
         Raises:
             StaleWrite: If a row that was saved, removed or relied on has another version now.

@@ -156,7 +156,7 @@ def encrypt_secrets(secret: bytes, passphrase: str, *, about: bytes) -> bytes:
 
 def decrypt_secrets(sealed: bytes, passphrase: str, *, about: bytes) -> bytes:
     """
-    Decrypt a secret.
+    Decrypt a secret that `encrypt_secrets` encrypted.
 
     Raises:
         WrongPassphrase: If this passphrase does not decrypt it.

@@ -122,7 +122,7 @@ class BoardsSource:
     @property
     def organization(self) -> OrganizationId:
         """
-        The organization here.
+        The organization of this system that the rows are imported into.
         """
         return self.importer.organization
 

@@ -85,13 +85,13 @@ class FleetEntityFactory:
     @property
     def organization(self) -> OrganizationId:
         """
-        The organization here.
+        The organization of this system that the rows are imported into.
         """
         return self.importer.organization
 
     def user(self, row: Row) -> User:
         """
-        The user made from a row. The password stays valid, because its hash has a format that is known here.
+        The user made from a row. The password stays valid, because its hash has a format that this system knows.
         """
         username = str(row["username"]).strip()
         hashed = text_of(row, "password_hash", 500)
@@ -126,7 +126,7 @@ class FleetEntityFactory:
 
     def id(self, table: str, key: Any) -> UUID:
         """
-        The id of a row here.
+        The id in this system of an imported row, derived from its table and key.
         """
         return uuid5(self.organization, f"{SOURCE}:{table}:{key}")
 

@@ -1,5 +1,7 @@
 """
-The named operations of a unit in memory. They call their decision functions inside the flush, with current rows.
+Operations that run inside a flush of the memory store: claims, lease expiry, heartbeats, reassignment and deletion.
+
+Most call a decision function of the core with the current rows, and apply the changes that it returns.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 @frozen
 class OperationRunner:
     """
-    Runs the named operations of one flush. *changes* collects the changes that they decided.
+    Runs the operations of one flush. *changes* collects the changes that they make.
     """
 
     principal: Principal

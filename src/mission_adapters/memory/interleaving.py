@@ -1,5 +1,5 @@
 """
-Scheduling pauses for the memory store. They let other tasks run at the points where a database would.
+Scheduling pauses for the memory store. They let other asyncio tasks run at the points where a database would.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ MAX_YIELDS: Final = 4
 
 class Interleaving:
     """
-    Yields to the event loop a pseudo-random number of times. The same seed and the same tasks give the same schedule.
+    Yields to the event loop a pseudo-random number of times. The same seed and the same asyncio tasks give the same
+    schedule.
     """
 
     def __init__(self, seed: int) -> None:
@@ -26,14 +27,15 @@ class Interleaving:
 
     async def pause(self) -> None:
         """
-        Yield to other tasks zero or more times.
+        Yield to other asyncio tasks a pseudo-random number of times, less than `MAX_YIELDS`.
         """
         for _ in range(self._random.randrange(MAX_YIELDS)):
             await asyncio.sleep(0)
 
     async def backoff(self, attempt: int) -> None:
         """
-        Yield to other tasks before a retry; the upper bound doubles with each failed attempt.
+        Yield to other asyncio tasks a pseudo-random number of times, at least once, before a retry. The upper bound
+        doubles with each failed attempt.
         """
         for _ in range(1 + self._random.randrange(MAX_YIELDS * 2**attempt)):
             await asyncio.sleep(0)

@@ -1,5 +1,5 @@
 """
-Board overviews in memory.
+Board snapshots in memory.
 """
 
 from __future__ import annotations

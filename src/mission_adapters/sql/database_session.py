@@ -73,7 +73,7 @@ def invalid_value(error: Exception) -> InvalidField:
 
 class DatabaseSession(Protocol):
     """
-    A connection to a database that runs steps.
+    A connection to a database. It runs steps, which are generators of statements (`Steps`).
     """
 
     @property

@@ -1,8 +1,9 @@
 """
-Operations that decide inside the flush, on locked rows: claim, heartbeat, lease expiry, reassignment and deletion.
+Operations that run inside a flush in SQL: claims, heartbeats, lease expiry, reassignment and deletion.
 
-A task is locked before its runs. On PostgreSQL a locking statement sees the newest version of the locked row only, so
-other rows that a decision needs are read by further statements.
+Most call a decision function of the core with locked rows, and write the changes that it returns. A task is locked
+before its runs. On PostgreSQL a locking statement sees the newest version of the locked row only, so other rows that a
+decision needs are read by further statements.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ LOCK_NAME: Final = Statement(select(func.pg_advisory_xact_lock(parameter("key", 
 
 def run_operation(dialect: str, principal: Principal, operation: Operation, results: FlushResults) -> Steps[None]:
     """
-    Run one operation of a unit.
+    Run one operation inside the flush. Its events, task changes and answer are added to *results*.
 
     Raises:
         TaskNotFound: If the organization does not have the task.

@@ -1,7 +1,7 @@
 """
 The flush of a unit of work: its steps in one order for both databases.
 
-A flush takes its idempotency key first, then runs the operations that decide on locked rows, then writes rows in lock
+A flush takes its idempotency key first, then runs the operations of the unit, such as a claim, then writes rows in lock
 order (by table, then by id). Last it locks the organization's head row and writes the queue, the counters and the log.
 Because of this order two flushes do not deadlock.
 """
@@ -103,13 +103,13 @@ DELETE_TASK: Final = Statement(
 
 def flush(buffer: WriteBuffer, dialect: str, *, at: datetime) -> Steps[Any]:
     """
-    Write the buffered changes of a unit.
+    Write the buffered changes of a unit of work.
 
     Returns:
-        The change that the last operation made, or None.
+        The result of the last operation that ran inside the flush, such as a claim; None without one.
 
     Raises:
-        StaleWrite: If the version of a saved, removed or relied-on row has changed.
+        StaleWrite: If a row that the unit saves, removes or relies on (`rely_on`) has another version now.
         Conflict: If a unique constraint is violated.
         AlreadyDone: If the unit's idempotency key was used before.
     """

@@ -86,7 +86,8 @@ CONTENTION: Final = (*RETRYABLE, asyncpg.LockNotAvailableError)
 
 async def run_steps(steps: Steps[R], connection: Connection, first: BoundStatement | None = None) -> R:
     """
-    Run steps on a connection and return their result. *first* is a statement that the steps have yielded already.
+    Run the statements that *steps* yields on a connection, send it the result of each, and return its final result.
+    *first* is a statement that it has yielded already.
     """
     try:
         ask = first or next(steps)

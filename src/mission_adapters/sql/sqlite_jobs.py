@@ -1,5 +1,6 @@
 """
-Jobs for a thread of the SQLite driver: steps that run there, and their result or error.
+Jobs for a thread of the SQLite driver: database steps (generators of statements) that run there, and their result or
+error.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ is rolled back."""
 @define(eq=False)
 class SqliteJob:
     """
-    Steps that run on a driver's thread, and the future that gets their result.
+    Database steps that run on a driver's thread, and the future that gets their result.
     """
 
     steps: Callable[[], Steps[Any]]
@@ -101,7 +102,8 @@ class SqliteJob:
 
 def run_steps(steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames) -> R:
     """
-    Run steps and return their result.
+    Run the statements that *steps* yields on a cursor, send it the result of each, and return its final result. The
+    violation of a constraint is thrown into *steps*, with the constraint's name from *names*.
     """
     try:
         ask = next(steps)
