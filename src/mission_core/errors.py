@@ -10,7 +10,7 @@ None of them knows about HTTP.
     ├── Denied           the principal may not do this
     ├── Conflict         the request conflicts with the current state
     │   └── StaleWrite   another request changed the row first; repeat the operation
-    └── Exhausted        a limit is reached, or the store failed
+    └── Exhausted        the server cannot serve a valid request now
         └── StoreFailed           the store could not keep the change
             ├── StoreNotReady     a health check found that the store takes no writes
             ├── StoreBusy         other transactions held the locks; repeat the request
@@ -75,7 +75,7 @@ class Conflict(Refusal):
 
 class Exhausted(Refusal):
     """
-    A limit is reached, or the store failed.
+    The server cannot serve a valid request now: a limit is reached, or the store or another service failed.
     """
 
 

@@ -33,9 +33,9 @@ def record_events(
 
     Args:
         subject: The event field with the id of the entity.
-        logs: The entity's fields that the first and the last event repeat.
-        logs_change: The entity's fields that the event of a change repeats, beside *changed*, the names of the changed
-            fields.
+        logs: The entity's fields whose values the events of a creation and a deletion contain.
+        logs_change: The entity's fields whose values the event of a change contains. It also has *changed*, the names
+            of the changed fields.
     """
 
     def made(verb: str, names: tuple[str, ...]) -> type[Event]:
@@ -95,7 +95,7 @@ class Records(Generic[EntityT]):
     values. A kind whose entities have a `number` draws it from the sequence that is named *noun*.
 
     Args:
-        events: The events of a creation, a change and a removal, as `record_events` makes them.
+        events: The event classes of a creation, a change and a removal, as `record_events` makes them.
         require: Requires the role that every use case needs.
         prepare: Normalizes the values of a draft before the entity is built.
     """

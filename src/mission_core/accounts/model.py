@@ -62,7 +62,7 @@ class SystemPrincipal:
     @property
     def actor(self) -> Actor:
         """
-        The actor in the log.
+        The actor of the principal's entries in the event log.
         """
         return Actor("user" if self.user else "system", self.user, self.name)
 
@@ -105,7 +105,7 @@ class AgentPrincipal:
     @property
     def actor(self) -> Actor:
         """
-        The actor in the log.
+        The actor of the principal's entries in the event log.
         """
         return Actor("agent", self.agent, self.name)
 
@@ -136,7 +136,7 @@ class MemberPrincipal:
     @property
     def actor(self) -> Actor:
         """
-        The actor in the log.
+        The actor of the principal's entries in the event log.
         """
         return Actor("user", self.user, self.name)
 

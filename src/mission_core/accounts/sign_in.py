@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 
-
 @define
 class SignInRefused(Denied):
     """
-    The sign-in failed. *reason* is for the log; the caller must not learn whether the user exists.
+    The sign-in failed. *reason* is for the event log; the caller must not learn whether the user exists.
     """
 
     reason: str
@@ -129,7 +128,7 @@ async def is_member_of_default_organization(ports: Ports, user: User) -> bool:
 @use_case
 async def record_failed_sign_in(ports: Ports, organization: OrganizationId, refusal: SignInRefused) -> None:
     """
-    Record a failed sign-in in the log.
+    Add a failed sign-in to the event log of an organization, with its reason.
     """
     async with ports.unit(SystemPrincipal(organization=organization, name="sign-in", display="Sign-in")) as unit:
         unit.record(
@@ -186,9 +185,7 @@ async def _start_session(ports: Ports, principal: Principal, cmd: _StartSession)
     return StartedSession(user, evolve(principal, session=session.id), session, token)
 
 
-def add_session(
-    ports: Ports, unit: UnitOfWork, principal: MemberPrincipal, token: str, *, at: datetime
-) -> UserSession:
+def add_session(ports: Ports, unit: UnitOfWork, principal: MemberPrincipal, token: str, *, at: datetime) -> UserSession:
     """
     Add a new session with this secret when the unit commits.
     """

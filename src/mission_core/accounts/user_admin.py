@@ -57,7 +57,7 @@ class CannotChangeOwnRole(Invalid):
 
 class CannotDeleteOwnUser(Invalid):
     """
-    Users cannot delete themselves here.
+    Admins cannot delete their own user.
     """
 
     code = "own_account"

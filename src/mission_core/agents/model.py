@@ -208,13 +208,13 @@ class Agent:
     @property
     def placement(self) -> AgentPlacement:
         """
-        Its placement, for a decision that relies on nothing else of it.
+        The agent's name, board and lead flag, for a decision that relies on no other field of the agent.
         """
         return AgentPlacement(self.id, self.name, self.board, self.lead)
 
     def status(self, *, at: datetime, as_made: bool = False) -> str:
         """
-        The status derived from its presence.
+        The status derived from the agent's presence.
         """
         return self.presence.status(at=at, as_made=as_made)
 

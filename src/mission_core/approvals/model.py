@@ -154,7 +154,7 @@ class Approval:
     @property
     def pending(self) -> bool:
         """
-        Whether it is undecided.
+        Whether the approval is undecided.
         """
         return self.status is ApprovalStatus.PENDING
 
@@ -244,7 +244,7 @@ class ApprovalLink:
     @property
     def is_usable(self) -> bool:
         """
-        Whether it is approved and not yet used.
+        Whether the approval is approved and not yet used for this task.
         """
         return self.status is ApprovalStatus.APPROVED and self.used_at is None
 

@@ -137,8 +137,8 @@ def truncated(payload: JsonText, most: int) -> JsonText:
 
 def payload_message(webhook: BoardWebhook, payload: WebhookPayload, *, inspect: str) -> str:
     """
-    The memory entry that announces a payload to its board: its ids, the webhook's instruction, and between two markers
-    a preview. *inspect* says where to read the whole payload.
+    The memory entry that announces a payload to its board: its ids, the webhook's instruction, and a preview
+    between the lines `DATA_BEGIN` and `DATA_END`. *inspect* says where to read the whole payload.
     """
     lines = (
         "WEBHOOK PAYLOAD RECEIVED",
@@ -158,7 +158,8 @@ def payload_message(webhook: BoardWebhook, payload: WebhookPayload, *, inspect: 
 
 def preview_of(payload: JsonText) -> str:
     """
-    The beginning of a payload, without text that looks like the markers around it.
+    The first `MAX_PREVIEW_LENGTH` characters of a payload, in which text that looks like `DATA_BEGIN` or
+    `DATA_END` is changed.
     """
     value = json.loads(payload)
     return without_markers(_cut(value if isinstance(value, str) else json.dumps(value, indent=2), MAX_PREVIEW_LENGTH))
@@ -166,7 +167,7 @@ def preview_of(payload: JsonText) -> str:
 
 def without_markers(words: str) -> str:
     """
-    Change every occurrence of a marker in a text, in any spelling, so that a payload cannot forge one.
+    Change every occurrence of `DATA_BEGIN` and `DATA_END` in a text, in any spelling, so that no payload can forge one.
     """
     return DATA_MARKER.sub(r"\1 of quoted", words)
 

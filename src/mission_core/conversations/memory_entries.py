@@ -76,7 +76,7 @@ class BoardMemoryEntry:
 
     def written_event(self) -> BoardMemoryWritten:
         """
-        The event of its creation.
+        The event that records the creation of the entry.
         """
         return BoardMemoryWritten.of(self, length=len(self.content), at=self.created_at)
 
@@ -100,7 +100,7 @@ class GroupMemoryEntry:
 
     def written_event(self) -> GroupMemoryWritten:
         """
-        The event of its creation.
+        The event that records the creation of the entry.
         """
         return GroupMemoryWritten.of(self, length=len(self.content), at=self.created_at)
 

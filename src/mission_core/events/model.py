@@ -59,7 +59,8 @@ class Event:
     @classmethod
     def of(cls, entity: Any, *, at: datetime, **given: Any) -> Self:
         """
-        Return the event about an entity. It repeats the entity's values of its fields, unless other ones are given.
+        Return an event of this class about an entity. Each field of the event has the value in *given*, or else the
+        value of the entity's field of that name.
         """
         told = {each.name: getattr(entity, each.name) for each in fields(cls)[2:] if hasattr(entity, each.name)}
         return cls(at=at, **{cls.subject_field(): entity.id} | told | given)

@@ -34,7 +34,7 @@ class ReportScope:
     @property
     def whole(self) -> bool:
         """
-        Whether it includes all boards.
+        Whether the report is about all boards that the principal may see.
         """
         return self.board is None and self.group is None
 
@@ -245,8 +245,9 @@ class ReportReads(Protocol):
         these tasks.
         """
 
-    async def durations(self, principal: Principal, *, since: datetime, split: datetime,
-    until: datetime) -> list[DurationCount]:
+    async def durations(
+        self, principal: Principal, *, since: datetime, split: datetime, until: datetime
+    ) -> list[DurationCount]:
         """
         The durations, from creation to completion, of the tasks completed from *since* to before *until*. The cost is
         linear in these tasks.
@@ -263,8 +264,9 @@ class ReportReads(Protocol):
         frequency. The cost is linear in these tasks.
         """
 
-    async def find_tasks(self, principal: Principal, text: str, *, limit: int,
-    assignee: str | None = None) -> FoundRows[FoundTask]:
+    async def find_tasks(
+        self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
+    ) -> FoundRows[FoundTask]:
         """
         The tasks (of this assignee, if one is given) whose title, description or assignee contains the text, ignoring
         the case of A to Z; by relevance, then newest first. The cost is linear in all tasks.

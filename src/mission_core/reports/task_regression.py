@@ -60,7 +60,7 @@ class RegressionWindow:
 @frozen(kw_only=True)
 class TaskRegression:
     """
-    Two windows that meet at *since*, and the differences between them.
+    The windows of completed tasks before and after *since*, and the differences between them.
     """
 
     since: datetime
@@ -71,7 +71,8 @@ class TaskRegression:
     @property
     def p95_change(self) -> int | None:
         """
-        The change of the 95th percentile in seconds; None if a window has no tasks.
+        The change of the 95th percentile of task durations between the windows, in seconds; None if a window has no
+        tasks.
         """
         if self.baseline.p95 is None or self.post.p95 is None:
             return None
@@ -80,14 +81,14 @@ class TaskRegression:
     @property
     def intervention_change(self) -> float:
         """
-        The change of the intervention rate.
+        The change of the intervention rate between the windows.
         """
         return self.post.intervention_rate - self.baseline.intervention_rate
 
 
 async def task_regression(ports: Ports, principal: Principal, since: datetime, lookback: timedelta) -> TaskRegression:
     """
-    The comparison of the tasks completed since then with those completed before.
+    Compare the tasks completed from *since* until now with those completed before *since*, at most *lookback* before.
 
     Raises:
         MomentInFuture: If the moment is in the future.

@@ -41,7 +41,7 @@ class LeaseCaller:
     @property
     def holder(self) -> ImplicitHolder:
         """
-        The holder of its implicit leases.
+        The caller as the holder of implicit leases.
         """
         return ImplicitHolder(identity_of(self.principal), self.by.key, self.instance)
 

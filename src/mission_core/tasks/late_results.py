@@ -106,7 +106,7 @@ class LateResult:
     @property
     def size(self) -> int:
         """
-        The number of bytes of its texts.
+        The number of bytes of the resolution, the output and the message.
         """
         return sum(len(each.encode()) for each in (self.resolution, self.output, self.message) if each is not None)
 

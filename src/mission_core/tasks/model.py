@@ -344,21 +344,21 @@ class Task:
     @property
     def work_version(self) -> TaskWorkVersion:
         """
-        Its version without the edits of details.
+        The task's version without the edits of details.
         """
         return TaskWorkVersion(self.id, self.version - self.edits)
 
     @property
     def priority_rank(self) -> int:
         """
-        The sort rank of its priority in the queue.
+        The sort rank of the task's priority in the queue.
         """
         return priority_rank_of(self.priority)
 
     @property
     def tag_and_field_ids(self) -> frozenset[UUID]:
         """
-        The ids of its tags, and of the custom fields that it has values for.
+        The ids of the task's tags, and of the custom fields that the task has values for.
         """
         fields = () if self.field_values == EMPTY_OBJECT else map(UUID, json.loads(self.field_values))
         return frozenset((*self.tag_ids, *fields))

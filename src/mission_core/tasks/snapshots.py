@@ -49,8 +49,8 @@ def versions_of(entities: Iterable[Versioned]) -> Versions:
 
 class TaskSurroundings(NamedTuple):
     """
-    The data shown with a task that changes independently of the task's version. If neither has changed, the task looks
-    the same.
+    The data that a snapshot shows with a task and that changes independently of the task's version. While neither
+    changes, the task is rendered in the same way.
     """
 
     assignee_agent: bytes | None
