@@ -1,6 +1,6 @@
 """
-A cache of task cards: tasks as a board snapshot shows them, encoded as JSON. A card is reused until the task looks
-different.
+A cache of task cards: tasks as a board snapshot shows them, encoded as JSON. A card is reused until a value that it
+shows changes.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class CachedCard(NamedTuple):
 @define
 class CardCache:
     """
-    A cache of encoded cards. A card is valid for every caller who may see its task, until the task's version or the
-    values around it change.
+    A cache of encoded cards. A card is valid for every caller who may see its task, until the task's version or
+    the other data that it shows (`TaskSurroundings`) changes.
 
     Args:
-        max_bytes: The approximate size of the cache in bytes. When it is full, the cards that were not used since the
-            last time are dropped.
+        max_bytes: The approximate size of the cache in bytes. The cards used last, up to half of this size, are in
+            *recent*. When that half is full, they become *aging*, and the previous *aging* cards are dropped.
     """
 
     max_bytes: int = 32 * MEGABYTE
@@ -82,7 +82,7 @@ class CardLookup:
 
     def known(self, id: bytes, version: int, around: TaskSurroundings) -> bool:
         """
-        Whether the cache has a card of a task at this version and with these values around it.
+        Whether the cache has a card of a task at this version and with this other data that it shows.
         """
         card = self.cards.recent.get(id)
         if card is None:

@@ -25,7 +25,7 @@ OTHER_USERS_MODE: Final = stat.S_IRWXG | stat.S_IRWXO
 @frozen(kw_only=True)
 class DataDirectoryState:
     """
-    The inspected data directory.
+    The state of the data directory, as the doctor inspected it.
 
     Args:
         nearest: The directory itself if it exists, else its nearest existing parent.

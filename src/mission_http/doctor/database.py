@@ -48,7 +48,7 @@ CLOCK_PROBLEM: Final = timedelta(minutes=5)
 @frozen(kw_only=True)
 class DatabaseState:
     """
-    The inspected database.
+    The state of the database, as the doctor inspected it.
 
     Args:
         place: Its URL or path, without a password.

@@ -29,7 +29,7 @@ ALGORITHMS: Final = "OIDC_ALGORITHMS"
 @frozen(kw_only=True)
 class IdentityProvidersState:
     """
-    The inspected identity providers.
+    The state of the identity providers, as the doctor inspected them.
 
     Args:
         keys: The number of keys that each issuer publishes, or the error that loading them met, by issuer name.

@@ -49,7 +49,7 @@ VARIABLES_OF_CHECKS: Final = {
 @frozen(kw_only=True)
 class InstallationState:
     """
-    The inspected installation.
+    The state of the installation, as the doctor inspected it.
 
     Args:
         malformed: The error of each variable whose value is malformed, by name.

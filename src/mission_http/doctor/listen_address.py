@@ -30,7 +30,7 @@ MAX_DOCUMENT_BYTES: Final = 8_000_000
 @frozen(kw_only=True)
 class ListenAddressState:
     """
-    The inspected address that the server is to listen on.
+    The state of the address that the server is to listen on, as the doctor inspected it.
 
     Args:
         beyond_loopback: Whether other machines can reach the address.

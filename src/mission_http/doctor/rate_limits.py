@@ -26,7 +26,7 @@ LIMITS: Final = Check("rate limits")
 @frozen(kw_only=True)
 class RateLimiterState:
     """
-    The inspected rate limits.
+    The state of the rate limits, as the doctor inspected them.
 
     Args:
         error: The reason that requests cannot be counted; empty if they can.

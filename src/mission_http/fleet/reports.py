@@ -258,7 +258,7 @@ async def regression(request: Request) -> Response:
 
 def _start(text: str | None) -> datetime:
     """
-    Parse the moment.
+    Parse the moment that separates the two windows of the report.
 
     Raises:
         InvalidRequest: If it is missing or malformed.

@@ -81,7 +81,7 @@ class SoulTemplates:
 
     async def names(self) -> list[str]:
         """
-        List the names, sorted.
+        List the names of the templates, sorted.
         """
         return await asyncio.to_thread(lambda: sorted(path.stem for path in self._files()))
 

@@ -24,7 +24,7 @@ from mission_http.platform.routes import Route, RouteMatch, RouteTree
 @frozen(eq=False)
 class Dispatcher:
     """
-    ASGI application that answers every request in one dialect: that of the path's prefix, or else the first one.
+    ASGI application that passes every request to one HTTP API (dialect): that of the path's prefix, or else the first.
     """
 
     dialects: tuple[Dialect, ...]

@@ -160,7 +160,7 @@ def tagged(tag: str, *groups: Iterable[Endpoint]) -> list[Endpoint]:
 @frozen(kw_only=True)
 class HttpOptions:
     """
-    The HTTP behaviour that dialects differ in.
+    The HTTP behaviour in which the HTTP APIs (dialects) differ.
     """
 
     answers_options: bool = False

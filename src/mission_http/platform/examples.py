@@ -14,7 +14,7 @@ from typing import Any
 @cache
 def examples_in(package: str) -> Mapping[str, Mapping[str, Any]]:
     """
-    The examples of a dialect, by method and path: a `request`, if it has a body, and its `response`.
+    The examples of an HTTP API (dialect), by method and path: a `request`, if it has a body, and its `response`.
     """
     examples: Mapping[str, Mapping[str, Any]] = json.loads((files(package) / "examples.json").read_text("utf-8"))
     return examples

@@ -73,7 +73,7 @@ def request_id_of(request: Request) -> str:
 
 def dialect_of(request: Request) -> Dialect:
     """
-    The dialect that answers the request.
+    The HTTP API that answers the request, as its `Dialect`.
     """
     dialect = exchange_of(request).dialect
     if dialect is None:

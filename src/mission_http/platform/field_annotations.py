@@ -130,7 +130,7 @@ def fields_of(cls: type) -> tuple[Attribute[Any], ...]:
 
 class NamedField(Protocol):
     """
-    A field of an attrs class or of a payload class.
+    The protocol of fields with a name and a type, such as an attrs `Attribute` or a `PayloadField`.
     """
 
     @property

@@ -62,7 +62,7 @@ class RouteMatch:
 @frozen(eq=False)
 class RouteTree:
     """
-    The routing table of all dialects.
+    The routing table of all HTTP APIs (dialects).
 
     A literal segment takes precedence over a parameter where both lead to a known path. A reserved path is unknown even
     where a parameter would match it.

@@ -36,7 +36,7 @@ MILLISECONDS_FROM: Final = 20_000_000_000
 @frozen
 class ValueParsers:
     """
-    The parser functions of a dialect, one for each type of single value.
+    A set of parser functions, one for each type of single value.
     """
 
     text: Callable[[object], str]
