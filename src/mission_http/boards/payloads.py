@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 from msgspec import UNSET, UnsetType
 
 from mission_core.accounts.organizations import built_in_gateway
@@ -414,8 +414,7 @@ class TaskCommentCreate(Body):
     parent_id: UUID | None = None
 
 
-@frozen(kw_only=True)
-class ValidationError:
+class ValidationError(Payload):
     loc: list[str | int]
     msg: str
     type: str
@@ -423,30 +422,26 @@ class ValidationError:
     ctx: dict[str, Any] | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class HTTPValidationError:
+class HTTPValidationError(Payload):
     detail: list[ValidationError] | str | dict[str, Any]
     request_id: str
     hint: str | UnsetType = UNSET
     code: ErrorCode | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class BlockedTaskDetail:
+class BlockedTaskDetail(Payload):
     message: str
     code: str | UnsetType | None = UNSET
     blocked_by_task_ids: list[str] | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class BlockedTaskError:
+class BlockedTaskError(Payload):
     detail: BlockedTaskDetail | str
     request_id: str
     code: ErrorCode | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class LLMErrorResponse:
+class LLMErrorResponse(Payload):
     schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "llm_error_handling"}
 
     detail: str | dict[str, Any] | list[Any]
