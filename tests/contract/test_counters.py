@@ -57,7 +57,7 @@ kept_tasks = st.tuples(
 writes = st.tuples(
     st.just("write"),
     st.dictionaries(st.integers(0, 3), some.maybe(kept_tasks), max_size=3),
-    st.lists(st.tuples(some.facts, st.integers(0, 3), ago), max_size=3),
+    st.lists(st.tuples(some.events, st.integers(0, 3), ago), max_size=3),
 )
 closings = st.tuples(st.just("close_board"), st.booleans())
 renames = st.tuples(st.just("rename"), st.integers(0, 1), st.sampled_from(OTHERS))

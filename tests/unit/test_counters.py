@@ -76,7 +76,7 @@ def test_only_done_tasks_have_taken_their_time(task, at):
     assert status_since(evolve(task, status=Status.REVIEW)) == task.moved_at
 
 
-@given(st.lists(some.facts, max_size=5), some.ids, some.ids, some.moments)
+@given(st.lists(some.events, max_size=5), some.ids, some.ids, some.moments)
 def test_every_fact_counts_once_in_its_hour(facts, own, board, at):
     """
     On the board of its task if that is known, else for the organization; never on both.
@@ -93,7 +93,7 @@ def test_every_fact_counts_once_in_its_hour(facts, own, board, at):
     )
 
 
-@given(some.facts, some.ids, some.moments, st.integers(-2, RING_MINUTES + 2))
+@given(some.events, some.ids, some.moments, st.integers(-2, RING_MINUTES + 2))
 def test_only_the_last_minutes_are_in_the_ring(fact, own, at, ago):
     """
     Each in a place of its own, which is free again when it comes round.

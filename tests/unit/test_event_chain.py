@@ -21,7 +21,7 @@ def chains(draw, least=1):
     A chain of entries from the first position.
     """
     organization, entries, digest = draw(some.ids), [], GENESIS
-    for position, fact in enumerate(draw(st.lists(some.facts, min_size=least, max_size=5)), 1):
+    for position, fact in enumerate(draw(st.lists(some.events, min_size=least, max_size=5)), 1):
         actor = draw(some.actors)
         entries.append(Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest))
         digest = entries[-1].digest
@@ -96,7 +96,7 @@ def test_an_erased_payload_leaves_a_hole_that_verifies(entries, data):
     assert verify_chain(entries) == verify_chain(erased)
 
 
-@given(some.facts)
+@given(some.events)
 def test_a_payload_is_canonical_json(fact):
     """
     The same fields give the same bytes.

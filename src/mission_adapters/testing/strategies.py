@@ -7,6 +7,7 @@ Every value is valid by itself. What it refers to need not exist: `tasks()` draw
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -342,7 +343,7 @@ def implicit_leases(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Run
     return live_runs(**(own | fixed))
 
 
-facts = st.one_of(
+events = st.one_of(
     st.builds(
         TaskMoved, task=ids, board=ids, title=titles, was=st.sampled_from(Status), status=st.sampled_from(Status),
         reopened=maybe(titles), at=moments,
@@ -391,6 +392,7 @@ facts = st.one_of(
     st.builds(ApiKeyCreated, key=ids, agent=ids, name=names, scopes=st.just(("viewer",)), at=moments),
     st.builds(ApiKeyRevoked, key=ids, agent=ids, at=moments),
 )  # fmt: skip
+"""Events of many kinds."""
 
 
 def comments(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Comment]:
@@ -692,7 +694,7 @@ def webhook_payloads(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[We
     return st.builds(WebhookPayload, **(own | fixed))
 
 
-plain = {
+entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
     Setting: settings, BoardGroup: groups, BoardAssignment: assignments, Onboarding: onboardings,
@@ -700,4 +702,4 @@ plain = {
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads,
 }  # fmt: skip
-"""The strategies of plain rows, by their class."""
+"""The strategy of each entity that has a kind, by its class."""

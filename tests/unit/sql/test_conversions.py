@@ -30,7 +30,7 @@ task_ids = st.lists(some.ids, max_size=4, unique=True).map(tuple)
         (API_KEY_ROWS, tables.api_keys, some.keys(version=some.counts)),
         (TASK_ROWS, tables.tasks, some.tasks(depends_on=task_ids, run=some.maybe(some.ids), version=some.counts)),
         (RUN_ROWS, tables.runs, some.runs(version=some.counts)),
-        *((each.rows, each.table, some.plain[each.kind.entity](version=some.counts)) for each in MAPPINGS.values()),
+        *((each.rows, each.table, some.entities[each.kind.entity](version=some.counts)) for each in MAPPINGS.values()),
     ],
     ids=lambda each: getattr(each, "name", ""),
 )
@@ -72,10 +72,10 @@ def test_every_kind_of_plain_row_has_a_strategy() -> None:
     """
     So whatever is added joins the tests below, and those of the stores.
     """
-    assert {kind.entity for kind in MAPPINGS} == set(some.plain)
+    assert {kind.entity for kind in MAPPINGS} == set(some.entities)
 
 
-@given(some.facts, some.ids, some.actors, some.numbers, st.binary(min_size=32, max_size=32))
+@given(some.events, some.ids, some.actors, some.numbers, st.binary(min_size=32, max_size=32))
 def test_an_entry_comes_back_as_it_was(fact, organization, actor: Actor, position: int, previous: bytes) -> None:
     """
     The log keeps the very text that was hashed.

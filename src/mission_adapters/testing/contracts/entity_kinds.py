@@ -58,7 +58,7 @@ def edited(kind: Kind[Any], row: Any, later: Any) -> Any:
 
 def kept_as_it_is(kind: Kind[Any]) -> Any:
     @FEW
-    @given(row=some.plain[kind.entity]())
+    @given(row=some.entities[kind.entity]())
     async def test(self: Any, world: World, row: Any) -> None:
         """
         In every field, by id, by number, by what it is found by, and among all.
@@ -81,7 +81,7 @@ def kept_as_it_is(kind: Kind[Any]) -> Any:
 
 def refused_a_second_time(kind: Kind[Any]) -> Any:
     @FEW
-    @given(one=some.plain[kind.entity](), another=some.plain[kind.entity]())
+    @given(one=some.entities[kind.entity](), another=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, another: Any) -> None:
         """
         By the commit, with the kind's own refusal.
@@ -100,7 +100,7 @@ def refused_a_second_time(kind: Kind[Any]) -> Any:
 
 def saved_with_its_next_version(kind: Kind[Any]) -> Any:
     @FEW
-    @given(one=some.plain[kind.entity](), later=some.plain[kind.entity]())
+    @given(one=some.entities[kind.entity](), later=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, later: Any) -> None:
         """
         Whatever changed of it; who saves or removes an older version is too late.
@@ -132,7 +132,7 @@ def saved_with_its_next_version(kind: Kind[Any]) -> Any:
 
 def gone_once_removed(kind: Kind[Any]) -> Any:
     @FEW
-    @given(one=some.plain[kind.entity](), another=some.plain[kind.entity]())
+    @given(one=some.entities[kind.entity](), another=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, another: Any) -> None:
         """
         For the unit that removes it at once, and for all when it commits; the row beside it stays. A row that the same
@@ -161,7 +161,7 @@ def gone_once_removed(kind: Kind[Any]) -> Any:
 
 def hidden_from_other_organizations(kind: Kind[Any]) -> Any:
     @FEW
-    @given(one=some.plain[kind.entity]())
+    @given(one=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any) -> None:
         """
         By id, by number, in a list, on a page and in a unit.
@@ -188,7 +188,7 @@ def hidden_from_other_organizations(kind: Kind[Any]) -> Any:
 
 def paged_by_number(kind: Kind[Any]) -> Any:
     @FEW
-    @given(rows=st.lists(some.plain[kind.entity](), min_size=3, max_size=3))
+    @given(rows=st.lists(some.entities[kind.entity](), min_size=3, max_size=3))
     async def test(self: Any, world: World, rows: list[Any]) -> None:
         """
         Either way round, by offset or after a number, with the total of all.

@@ -87,7 +87,7 @@ class EventLogContract(StoreContract):
         max_examples=max_examples(10),
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )
-    @given(st.lists(some.facts, min_size=1, max_size=4), some.ids, some.names)
+    @given(st.lists(some.events, min_size=1, max_size=4), some.ids, some.names)
     async def test_an_entry_is_the_fact_that_was_recorded(
         self, world: World, facts: Any, agent: Any, name: Any
     ) -> None:
