@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from attrs import evolve
 
 from mission_core.accounts.identity_claims import (
     ProviderIdentity,
@@ -129,6 +130,22 @@ def test_an_older_token_changes_no_address(issued: Any, told_at: Any, changes: b
     )
 
     assert ({"email": "old@x.io", "email_verified": True, "email_issued_at": issued} if changes else {}) == told
+
+
+def test_a_newer_token_with_the_same_address_is_noted_once() -> None:
+    user = User(
+        id=UserId(UUID(int=1)), number=UserNumber(1), username="ada", username_key="ada", email="ada@x.io",
+        email_verified=True, email_issued_at=MOMENT, created_at=MOMENT, updated_at=MOMENT,
+    )  # fmt: skip
+    between, newest = (
+        ProviderIdentity(provider=IdentityProvider.OIDC, subject="x ada", email=email, verified=True, issued_at=issued)
+        for email, issued in (("old@x.io", MOMENT + SECOND), ("ada@x.io", MOMENT + 2 * SECOND))
+    )
+    noted = evolve(user, **email_changes(user, newest))
+
+    assert newest.issued_at == noted.email_issued_at
+    assert {} == email_changes(noted, newest)
+    assert {} == email_changes(noted, between)
 
 
 def test_when_a_token_was_issued_is_a_moment_or_unknown() -> None:

@@ -176,14 +176,15 @@ def is_client(claims: Claims) -> bool:
 def email_changes(user: User, person: ProviderIdentity) -> dict[str, Any]:
     """
     The changes of a user's e-mail fields that an identity requires. An older token changes nothing; otherwise two
-    tokens of one person would overwrite the address with every request.
+    tokens of one person would overwrite the address with every request. A newer one with the same address is noted, so
+    that no token from before it changes the address.
     """
     if person.email is None or person.is_older(user):
         return {}
     told: dict[str, Any] = {"email": person.email}
     if person.verified is not None or person.email != user.email:
         told["email_verified"] = bool(person.verified)
-    if all(value == getattr(user, name) for name, value in told.items()):
+    if person.issued_at == user.email_issued_at and all(value == getattr(user, name) for name, value in told.items()):
         return {}
     return told | {"email_issued_at": person.issued_at}
 
