@@ -12,15 +12,22 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, cast, func, literal_column, null, or_
-from sqlalchemy.types import REAL
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal_column, null, or_
 
-from mission_core.projections import Choice, Constant, EncodedField, JsonEncoding, JsonMember, JsonValue
+from mission_core.projections import Choice, Constant, EncodedField, JsonEncoding, JsonMember, JsonValue, Projection
 
 Convert = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 JsonColumn = Callable[[Convert], ColumnElement[Any]]
 """An expression for a field of a row, converted."""
-JSON_DIALECT: Final = "sqlite"
+MOST_MEMBERS: Final = 50
+"""SQLite's functions take at least 100 arguments, two for each member."""
+
+
+def makes_json(dialect: str, shown: Projection) -> bool:
+    """
+    Whether the database makes the JSON objects of a projection.
+    """
+    return dialect == "sqlite" and 0 < len(shown.members) <= MOST_MEMBERS
 
 
 def column(expression: ColumnElement[Any]) -> JsonColumn:
@@ -98,6 +105,17 @@ def _boolean(value: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((value.is_(None), null()), (value == _number(0), _constant(False)), else_=_constant(True))
 
 
+def _ten_thousandths(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(func.round(value.op("*")(_number(10_000))), Integer)
+
+
+def _float(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    whole, fraction = (_ten_thousandths(value).op(sign)(_number(10_000)) for sign in "/%")
+    digits = func.rtrim(func.printf(_text("%04d"), fraction), _text("0"))
+    shown = case((fraction == _number(0), _text("0")), else_=digits)
+    return case((value.is_not(None), func.json(func.printf(_text("%d.%s"), whole, shown))))
+
+
 def _unix_seconds(value: ColumnElement[Any]) -> ColumnElement[Any]:
     return value.op("/")(MICROSECONDS)
 
@@ -122,10 +140,11 @@ def _is_present(value: ColumnElement[Any]) -> ColumnElement[bool]:
     return value.is_not(None)
 
 
-def _is_exact_float(value: ColumnElement[Any]) -> ColumnElement[bool]:
-    # SQLite writes at most 15 digits in its JSON, and exponents in another way than Python.
-    exact = cast(func.json_quote(value), REAL) == value
-    return or_(value.is_(None), value == _number(0), and_(value.between(_number(0.001), _number(1e15)), exact))
+def _is_short_decimal(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    # A float that is the quotient of these integers is written as their decimal fraction, which is exact. SQLite's own
+    # text of a float has too few or too many digits, depending on its version.
+    quotient = _ten_thousandths(value).op("/")(_number(10_000.0))
+    return or_(value.is_(None), and_(value.between(_number(0), _number(1_000_000_000)), quotient == value))
 
 
 def _is_since_1970(value: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -142,7 +161,7 @@ UUID_PARTS: Final = ((1, 4), (5, 2), (7, 2), (9, 2), (11, 6))
 CONVERSIONS: Final[Mapping[JsonEncoding, Convert]] = {
     JsonEncoding.TEXT: lambda value: value,
     JsonEncoding.INTEGER: lambda value: value,
-    JsonEncoding.FLOAT: lambda value: value,
+    JsonEncoding.FLOAT: _float,
     JsonEncoding.BOOLEAN: _boolean,
     JsonEncoding.JSON: lambda value: func.json(value),
     JsonEncoding.UNIX_SECONDS: _unix_seconds,
@@ -150,7 +169,7 @@ CONVERSIONS: Final[Mapping[JsonEncoding, Convert]] = {
     JsonEncoding.UUID: _uuid,
 }
 EXACT: Final[Mapping[JsonEncoding, Callable[[ColumnElement[Any]], ColumnElement[bool]]]] = {
-    JsonEncoding.FLOAT: _is_exact_float,
+    JsonEncoding.FLOAT: _is_short_decimal,
     JsonEncoding.JSON: _is_compact_json,
     JsonEncoding.UNIX_SECONDS: _is_since_1970,
     JsonEncoding.NAIVE_TIME: _is_since_1970,

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, fun
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
 from mission_adapters.sql.counters import total, totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
-from mission_adapters.sql.json_objects import JSON_DIALECT
+from mission_adapters.sql.json_objects import makes_json
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.statements import IdArray, IntegerArray, TextArray, cached_statement, in_array, parameter
@@ -253,7 +253,7 @@ class SqlTaskReads:
             paged, limits["after"] = (*shape, "after"), page.after
 
         def steps() -> Steps[PageOfRows]:
-            if shown.members and dialect == JSON_DIALECT:
+            if makes_json(dialect, shown):
                 found = yield family(dialect, select_task_json, shown, first, *paged)(dialect, **given, **limits)
                 rows = yield from _with_rendered_rows(dialect, principal.organization, shown, found)
             else:

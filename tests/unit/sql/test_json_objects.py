@@ -114,6 +114,7 @@ rows = st.builds(
         st.floats(allow_nan=False, allow_infinity=False)
         | st.floats(0, 10_000)
         | st.integers(0, 40_000).map(lambda quarters: quarters / 4)
+        | st.decimals(0, 2_000_000_000, places=4).map(float)
     ),
     flag=some.maybe(st.integers(0, 1)),
     kind=st.sampled_from(["a", "b", "c", ""]),
@@ -160,6 +161,9 @@ def made(connection: sqlite3.Connection, projection: Projection) -> str | None:
 @example(row=ORDINARY._replace(moment=-1))
 @example(row=ORDINARY._replace(number=0.1 + 0.2))
 @example(row=ORDINARY._replace(number=1e-5))
+@example(row=ORDINARY._replace(number=1e-4))
+@example(row=ORDINARY._replace(number=6071.6305535826305))
+@example(row=ORDINARY._replace(number=400.241654034266))
 @example(row=ORDINARY._replace(number=-0.0))
 def test_the_database_writes_the_bytes_that_python_writes(connection: sqlite3.Connection, row: ValuesRow) -> None:
     """
