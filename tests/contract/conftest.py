@@ -41,7 +41,7 @@ API_DRIVERS = {"boards", "fleet"}
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
-    Choose the stores of a test. A test of an API, which is one with a driver, runs in memory; any other runs on every
+    Choose the stores of a test. A test of an API, which is one with a driver, runs on SQLite; any other runs on every
     store. The markers `every_store` and `one_store` say otherwise.
     """
     marks = list(metafunc.definition.iter_markers())  # a function's own come before those of its module
@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     default = "one_store" if API_DRIVERS.intersection(metafunc.fixturenames) else "every_store"
     chosen = next((mark.name for mark in marks if mark.name in ("one_store", "every_store")), default)
-    stores = STORES if chosen == "every_store" else STORES[:1]
+    stores = STORES if chosen == "every_store" else ("sqlite",)
     metafunc.parametrize("store_url", stores, indirect=True, scope="session")
 
 

@@ -17,6 +17,8 @@ from tests.contract.boards_driver import BoardsDriver, Person, run_lifespan
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import fleet_settings
 
+pytestmark = pytest.mark.every_store
+
 MEMBERS = "/api/v1/organizations/me/members"
 
 

@@ -2,7 +2,11 @@
 What the log tells of a team's work, and of what waits for it.
 """
 
+import pytest
+
 from tests.contract.boards_team import start_task, status_and_assignee, task_in_list
+
+pytestmark = pytest.mark.every_store
 
 
 async def told(world, *kinds):
