@@ -1,13 +1,24 @@
 """
-The fixtures that contracts share.
+The fixtures and the settings of properties that contracts share.
 """
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from mission_adapters.testing.example_counts import max_examples
 from mission_adapters.testing.world import World, make_world
 from mission_core.ports import Ports
+
+
+def contract_settings(examples: int) -> settings:
+    """
+    The settings of a property in a contract: so many examples, and no deadline, because a store may be slow. The
+    examples share the fixtures of the test, and several subclasses share the property.
+    """
+    shared = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    return settings(max_examples=max_examples(examples), deadline=None, suppress_health_check=shared)
 
 
 @pytest.mark.anyio

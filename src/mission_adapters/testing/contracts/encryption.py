@@ -8,15 +8,15 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
+from mission_adapters.testing.contracts.base import contract_settings
 from mission_core.accounts.ports import DecryptionFailed, SecretEncryption
 
 HERE: Final = UUID(int=1)
 THERE: Final = UUID(int=2)
-shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
 
 
 class SecretEncryptionContract:
@@ -24,7 +24,7 @@ class SecretEncryptionContract:
     What a `SecretEncryption` must do. A subclass, its module or its `conftest.py` has a fixture `encryption`.
     """
 
-    @shared
+    @contract_settings(100)
     @given(secret=some.texts(most=2000), about=some.ids)
     def test_a_secret_is_decrypted_as_it_was(self, encryption: SecretEncryption, secret: str, about: UUID) -> None:
         """
@@ -32,7 +32,7 @@ class SecretEncryptionContract:
         """
         assert secret == encryption.decrypt(encryption.encrypt(secret, about=about), about=about)
 
-    @shared
+    @contract_settings(100)
     @given(secret=some.texts(most=200))
     def test_a_secret_is_encrypted_otherwise_each_time(self, encryption: SecretEncryption, secret: str) -> None:
         """
@@ -40,7 +40,7 @@ class SecretEncryptionContract:
         """
         assert encryption.encrypt(secret, about=HERE) != encryption.encrypt(secret, about=HERE)
 
-    @shared
+    @contract_settings(100)
     @given(secret=some.texts(most=200))
     def test_a_secret_is_decrypted_for_its_own_row_only(self, encryption: SecretEncryption, secret: str) -> None:
         """
@@ -49,7 +49,7 @@ class SecretEncryptionContract:
         with pytest.raises(DecryptionFailed):
             encryption.decrypt(encryption.encrypt(secret, about=HERE), about=THERE)
 
-    @shared
+    @contract_settings(100)
     @given(junk=st.binary(max_size=100))
     def test_what_was_never_encrypted_is_not_decrypted(self, encryption: SecretEncryption, junk: bytes) -> None:
         """
@@ -59,7 +59,7 @@ class SecretEncryptionContract:
             with pytest.raises(DecryptionFailed):
                 encryption.decrypt(sealed, about=HERE)
 
-    @shared
+    @contract_settings(100)
     @given(secret=some.texts(most=200), data=st.data())
     def test_a_changed_ciphertext_is_not_decrypted(
         self, encryption: SecretEncryption, secret: str, data: st.DataObject

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from attrs import evolve, fields_dict
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.kind_registry import KINDS
 from mission_adapters.testing import strategies as some
-from mission_adapters.testing.contracts.base import StoreContract
-from mission_adapters.testing.example_counts import max_examples
+from mission_adapters.testing.contracts.base import StoreContract, contract_settings
 from mission_adapters.testing.kind_rows import a_comment, own, written
 from mission_adapters.testing.world import World
 from mission_core.accounts.model import SystemPrincipal
@@ -28,10 +27,7 @@ from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.use_cases import DeleteTask, delete_task
 from mission_core.values import PageRequest
 
-FEW = settings(
-    max_examples=max_examples(5),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
+FEW = contract_settings(5)
 
 
 def elsewhere_in(world: World) -> World:

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
-from mission_adapters.testing.contracts.base import StoreContract
-from mission_adapters.testing.example_counts import max_examples
+from mission_adapters.testing.contracts.base import StoreContract, contract_settings
 from mission_adapters.testing.world import World
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.errors import StaleWrite
@@ -83,10 +82,7 @@ class EventLogContract(StoreContract):
 
         assert before == await entries_of(elsewhere)
 
-    @settings(
-        max_examples=max_examples(10),
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-    )
+    @contract_settings(10)
     @given(st.lists(some.events, min_size=1, max_size=4), some.ids, some.names)
     async def test_an_entry_is_the_fact_that_was_recorded(
         self, world: World, facts: Any, agent: Any, name: Any

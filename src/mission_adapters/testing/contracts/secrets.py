@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
+from mission_adapters.testing.contracts.base import contract_settings
 from mission_core.accounts.ports import Secrets
 from mission_core.ids import InviteId, RunId
 
-shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
 fences = st.integers(1, 2**31)
 
 
@@ -38,7 +38,7 @@ class SecretsContract:
 
         assert 3000 == len(set(made))
 
-    @shared
+    @contract_settings(100)
     @given(run=some.ids, fence=fences)
     def test_a_lease_names_its_run(self, secrets: Secrets, run: RunId, fence: int) -> None:
         """
@@ -50,7 +50,7 @@ class SecretsContract:
         assert run == secrets.run_of_lease(lease)
         assert re.fullmatch(r"[\w-]+", lease, re.ASCII)
 
-    @shared
+    @contract_settings(100)
     @given(run=some.ids, fence=fences, other=some.ids, another=fences)
     def test_leases_differ_by_run_and_fence(
         self, secrets: Secrets, run: RunId, fence: int, other: RunId, another: int
@@ -60,7 +60,7 @@ class SecretsContract:
         """
         assert ((run, fence) == (other, another)) is (secrets.lease(run, fence) == secrets.lease(other, another))
 
-    @shared
+    @contract_settings(100)
     @given(text=st.text(max_size=60))
     def test_what_is_no_lease_names_no_run(self, secrets: Secrets, text: str) -> None:
         """
@@ -70,7 +70,7 @@ class SecretsContract:
 
         assert run is None or text.isascii()
 
-    @shared
+    @contract_settings(100)
     @given(invite=some.ids, other=some.ids)
     def test_an_invite_token_names_its_invite(self, secrets: Secrets, invite: InviteId, other: InviteId) -> None:
         """
@@ -82,7 +82,7 @@ class SecretsContract:
         assert invite == secrets.invite_of_token(token)
         assert (invite == other) is (token == secrets.invite_token(other))
 
-    @shared
+    @contract_settings(100)
     @given(invite=some.ids, place=st.integers(0, 31))
     def test_a_changed_invite_token_names_nothing(self, secrets: Secrets, invite: InviteId, place: int) -> None:
         """
