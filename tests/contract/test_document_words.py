@@ -2,6 +2,7 @@
 The words of the OpenAPI document: summaries, descriptions of fields, and examples.
 """
 
+import json
 import re
 from typing import Any
 
@@ -77,6 +78,13 @@ def test_a_description_is_a_sentence() -> None:
     descriptions = {each["description"] for each in described if "description" in each}
 
     assert [] == [each for each in descriptions if not SENTENCE.fullmatch(each)]
+
+
+def test_a_description_names_no_attribute_of_python() -> None:
+    """
+    Docstrings set attributes and arguments in *italics*. Readers of the document do not know these names.
+    """
+    assert [] == re.findall(r"[^.\"]*\*[a-z_]+\*[^.\"]*", json.dumps(DOCUMENT, default=str))
 
 
 def test_a_description_is_of_something() -> None:

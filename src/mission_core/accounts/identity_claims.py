@@ -51,9 +51,10 @@ class TokenFault(StrEnum):
 @define
 class TokenRefused(Denied):
     """
-    The token is not valid. *why* contains no secret and may be shown.
+    The token is not valid.
 
     Args:
+        why: The reason. It contains no secret and may be shown.
         verified: The token's own `iss` and `aud` and the expected ones, for the log. Empty if the signature was not
             verified, because anybody could have written them.
     """

@@ -26,7 +26,7 @@ INCLUDED_SCOPES: Final = {SELF: frozenset({HEARTBEAT, DIAGNOSTICS, ATTRIBUTION})
 @define
 class ScopeMissing(Denied):
     """
-    The key has no role, and none of its scopes permits this.
+    The key has no role, and none of its scopes permits the operation.
     """
 
     needed: str | None

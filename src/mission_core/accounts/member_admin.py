@@ -34,10 +34,11 @@ LONGEST_ROLE: Final = 64
 @define
 class OwnersOnly(Denied):
     """
-    Only an owner may do this; *what* completes the sentence.
+    Only an owner of the organization may do this.
     """
 
     what: str
+    """The rest of the error text, after "Only"."""
 
     says = "Only {self.what}"
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 class NotAPerson(Denied):
     """
-    The credential belongs to a program, and this needs a user.
+    The credential belongs to a program, and the operation needs a user.
     """
 
     says = "this credential belongs to a program; sign in as a user to see or change a profile"

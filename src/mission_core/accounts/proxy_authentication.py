@@ -32,7 +32,10 @@ from their own claims."""
 @define
 class ProxyUserRefused(Denied):
     """
-    The user whom the proxy names has no access. *why* is the reason for the log.
+    The user whom the proxy names has no access.
+
+    Args:
+        why: The reason, for the log.
     """
 
     code = "named_in_vain"

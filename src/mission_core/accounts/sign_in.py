@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 @define
 class SignInRefused(Denied):
     """
-    The sign-in failed. *reason* is for the event log; the caller must not learn whether the user exists.
+    The sign-in failed.
+
+    Args:
+        reason: The reason, for the event log only. The caller must not learn whether the user exists.
     """
 
     reason: str

@@ -76,7 +76,10 @@ class OnboardingConfirmed(Conflict):
 @define
 class NotTheMainAgent(Denied):
     """
-    Only the organization's main agent may lead an onboarding. *of_a_board* says that the caller belongs to a board.
+    Only the organization's main agent may lead an onboarding.
+
+    Args:
+        of_a_board: Whether the caller belongs to a board.
     """
 
     of_a_board: bool

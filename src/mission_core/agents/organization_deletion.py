@@ -44,7 +44,10 @@ BUILT_IN_AGENTS: Final = 1
 @define
 class OrganizationInUse(Conflict):
     """
-    The organization is not empty. *left* lists what remains, as pairs of amount and noun.
+    The organization is not empty.
+
+    Args:
+        left: The rows that remain, as pairs of amount and noun.
     """
 
     left: tuple[tuple[int, str], ...]

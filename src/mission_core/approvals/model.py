@@ -82,7 +82,10 @@ class ApprovalTasksNotFound(NotFound):
 @define
 class ApprovalAlreadyPending(Conflict):
     """
-    A task can have only one pending approval. *conflicts* pairs each task with its pending approval.
+    A task can have only one pending approval.
+
+    Args:
+        conflicts: The tasks that have a pending approval, each with that approval.
     """
 
     code = "pending_already"

@@ -44,7 +44,10 @@ class AdoptLateResult:
 @define
 class LateResultNotAdoptable(Conflict):
     """
-    The late result cannot complete the task. *why* is the reason.
+    The late result cannot complete the task.
+
+    Args:
+        why: The reason.
     """
 
     code = "not_adoptable"

@@ -61,7 +61,10 @@ UNASSIGNING_STATUSES: Final = frozenset({Status.INBOX, Status.BACKLOG})
 @define
 class LeaseHeldByAnother(Conflict):
     """
-    Another agent or person has the task. *until* is the expiry of their lease, if they have one.
+    Another agent or person has the task.
+
+    Args:
+        until: The expiry of their lease, if they have one.
     """
 
     code = "held_by_another"

@@ -118,7 +118,10 @@ class TaskNotFound(NotFound):
 @define
 class GateClosed(Conflict):
     """
-    A gate of the board refuses the status change. *rule* is the name of the gate.
+    A gate of the board refuses the status change.
+
+    Args:
+        rule: The name of the gate.
     """
 
     rule: str
@@ -208,7 +211,10 @@ class DependencyNotFound(NotFound):
 @define
 class NotClaimable(Conflict):
     """
-    The task cannot be claimed now. *why* is the reason.
+    The task cannot be claimed now.
+
+    Args:
+        why: The reason.
     """
 
     task: TaskId

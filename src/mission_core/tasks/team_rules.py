@@ -141,7 +141,10 @@ class LeadFieldsRefused(Denied):
 @define
 class LeadCannotMove(Denied):
     """
-    A lead may only move tasks that are in review. *current* is the status of the task.
+    A lead may only move tasks that are in review.
+
+    Args:
+        current: The status of the task.
     """
 
     current: Status

@@ -124,7 +124,7 @@ async def update_agent(request: Request) -> Response:
     """
     Change the named fields of an agent.
 
-    Its token stays valid. *force* has no effect, since there is no live gateway to write to.
+    Its token stays valid. `force` has no effect, since there is no live gateway to write to.
     """
     principal, ports = require_admin(request), ports_of(request)
     id = AgentId(path_id(request, "agent_id"))

@@ -70,7 +70,10 @@ WIRE_NAMES: Final = {
 @define
 class CredentialRefused(Denied):
     """
-    The request has no credential that is valid for this operation. *credential_sent* says whether it has any.
+    The request has no credential that is valid for this operation.
+
+    Args:
+        credential_sent: Whether the request has any credential.
     """
 
     code = "unauthorized"
