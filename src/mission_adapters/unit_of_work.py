@@ -1,6 +1,6 @@
 """
 The unit of work that all stores share. It buffers writes, answers reads from the buffer first, and hands all changes to
-the store at commit. A store provides a `EntityLoader` to load from and a `flush`.
+the store at commit. A store provides an `EntityLoader` and a `flush`.
 """
 
 from __future__ import annotations

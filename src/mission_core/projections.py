@@ -57,7 +57,7 @@ class Constant:
 @frozen
 class Choice:
     """
-    A value that depends on a text field of the row.
+    A value chosen by the value of a text field of the row.
     """
 
     field: str
@@ -87,7 +87,7 @@ class JsonMember:
 @frozen(eq=False)
 class Projection:
     """
-    What a list shows of each row.
+    The JSON object that a list shows for each row, and the fields of the row that it needs.
 
     Args:
         render: Renders a row.

@@ -51,7 +51,7 @@ class ScreeningRule:
 
     def matches(self, text: str, lines: Sequence[str]) -> bool:
         """
-        Whether the text, or one of its lines, matches one of the forms.
+        Whether one of *patterns* matches: one expression in the whole text, several expressions on one line.
         """
         return any(
             any(_in_order(form, line) for line in lines) if len(form) > 1 else form[0].search(text) is not None

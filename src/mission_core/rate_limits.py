@@ -58,7 +58,7 @@ class RateLimitDecision:
     @property
     def remaining(self) -> int:
         """
-        The most requests that may still be allowed in this window; fewer may be, if this request was not numbered.
+        The most requests that may still be allowed in this window. If *count* is 0, fewer may be allowed.
         """
         return max(0, self.quota.amount - self.count)
 

@@ -31,7 +31,7 @@ UNKNOWN_USER: Final = "somebody"
 @define
 class ApprovalImport:
     """
-    The import of one organization's approvals. *names* has the names of its agents here.
+    The import of one organization's approvals. *names* maps its agents to their names in this system.
     """
 
     importer: EntityImporter

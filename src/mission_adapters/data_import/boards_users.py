@@ -34,8 +34,8 @@ TOKEN_NOT_IMPORTED: Final = "its token is not imported; it has a new one here"
 @frozen
 class UserImport:
     """
-    The import of users and memberships. *organizations* maps the ids of organizations there to those here,
-    *local_users* maps the local user there to the local user here. *issuer* is the OpenID Connect issuer of the other
+    The import of users and memberships. *organizations* maps the organizations of the other system to those of this
+    one, and *local_users* its local users to those of this one. *issuer* is the OpenID Connect issuer of all other
     users.
     """
 

@@ -289,7 +289,8 @@ class WorkspaceImport:
 
     async def _reserve_tickets(self) -> None:
         """
-        Load the tickets of the tasks here, and reserve the ticket numbers of the tasks in the file.
+        Load the tickets of the tasks that this system has already, and reserve the ticket numbers of the tasks in
+        the file.
         """
         highest: dict[int, int] = {}
         for row in self.source.rows("tasks", self.number):
@@ -312,7 +313,7 @@ class WorkspaceImport:
 
     async def _with_free_ticket(self, task: Task) -> tuple[Task, str | None]:
         """
-        The task, with a new ticket number if another task has its own.
+        The task, with a new ticket number if another task of the board has the same one.
         """
         changed = None
         if task.ticket is not None and self.tickets.get((task.board, task.ticket), task.id) != task.id:

@@ -1,5 +1,5 @@
 """
-Agent activity reads in memory.
+The read model of agent activity in memory.
 """
 
 from __future__ import annotations

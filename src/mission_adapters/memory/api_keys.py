@@ -1,5 +1,5 @@
 """
-API keys in memory.
+The table of API keys in memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Approval reads in memory.
+The read model of approvals in memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Member reads in memory.
+The read model of members in memory.
 """
 
 from __future__ import annotations

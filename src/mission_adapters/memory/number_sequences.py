@@ -1,5 +1,5 @@
 """
-Short sequential numbers in memory.
+The sequences of short numbers in memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Report reads in memory.
+The read model of reports in memory.
 """
 
 from __future__ import annotations

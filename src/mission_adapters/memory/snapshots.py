@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @frozen
 class MemorySnapshotReads:
     """
-    Reads the overview of a board and the first tasks of several boards.
+    Reads whole boards, and the first tasks of several boards.
     """
 
     boards: MemoryBoardReads

@@ -1,5 +1,5 @@
 """
-Task and run reads in memory.
+The read model of tasks and runs in memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The read models of board overviews in SQL.
+The read model of board snapshots in SQL.
 
 A whole board is read in one session call. Tasks that the caller has cached at their present version are not read
 again. The first tasks of several boards are read in one statement.

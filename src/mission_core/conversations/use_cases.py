@@ -57,7 +57,7 @@ class WriteBoardMemory:
 @frozen
 class GroupOfBoard:
     """
-    The group of this board.
+    A reference to a board group by one of its boards, instead of by the group's id.
     """
 
     board: BoardId

@@ -142,14 +142,14 @@ class AgentActivityReads(Protocol):
         self, principal: Principal, name: str, *, since: datetime, split: datetime, latest: int
     ) -> AgentTasks:
         """
-        The tasks assigned to this name, ignoring case, and those completed since then.
+        The tasks assigned to this name, ignoring case, and those of them completed since *since*.
         """
 
     async def said(
         self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
     ) -> tuple[list[AgentComment], int]:
         """
-        The agent's latest comments since then, newest first, and the number of all its comments.
+        The agent's latest comments since *since*, newest first, and the number of all its comments.
         """
 
 

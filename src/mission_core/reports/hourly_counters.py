@@ -96,7 +96,8 @@ def _task_counts(task: Task, changes: CountedChanges) -> Amounts:
 
 def _counts(place: bytes, what: str, at: int, *, now: int | None) -> Amounts:
     """
-    One in the hour of *at*. With *now* also one in the minute, if that is among the last minutes.
+    Return the amounts that count one event or task in the hour of *at*. With *now* it is also counted in the minute of
+    *at*, if that is among the last `RING_MINUTES` minutes.
     """
     by_hour, minute = ((place, at // HOUR, what, 0), 1), at // MINUTE
     if now is None or not now // MINUTE - RING_MINUTES < minute <= now // MINUTE:

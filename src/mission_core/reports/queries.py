@@ -241,7 +241,7 @@ class ReportReads(Protocol):
 
     async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """
-        The tasks completed since then, and their most common error messages, at most *errors*. The cost is linear in
+        The tasks completed since *since*, and their most common error messages, at most *errors*. The cost is linear in
         these tasks.
         """
 
@@ -260,7 +260,7 @@ class ReportReads(Protocol):
 
     async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
         """
-        The cycle times in whole seconds of the tasks completed since then whose start is known, each with its
+        The cycle times in whole seconds of the tasks completed since *since* whose start is known, each with its
         frequency. The cost is linear in these tasks.
         """
 

@@ -1,5 +1,5 @@
 """
-Presence updates: a request of an agent records that the agent is alive, beside what it was sent for.
+Presence updates: a request of an agent also records that the agent is alive.
 """
 
 from __future__ import annotations

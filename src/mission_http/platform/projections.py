@@ -35,7 +35,7 @@ UNCHANGED_ENCODINGS: Final = {str: JsonEncoding.TEXT, int: JsonEncoding.INTEGER,
 @cache
 def projection_of(cls: Any, **given: Of) -> Projection:
     """
-    The projection of a payload class. *given* says what its given fields show of the row.
+    The projection of a payload class. *given* has an `Of` for each of its `Given` fields that is read from the row.
     """
     source = RendererSource(cls, given)
     members = [_member(source, one) for one in source.fields.values() if not _is_omitted(source, one)]

@@ -154,7 +154,7 @@ async def count_request(request: Request, limit: str) -> None:
 
 def _tighter_decision(known: RateLimitDecision | None, new: RateLimitDecision) -> RateLimitDecision:
     """
-    The tighter of two verdicts: a refusal, or else fewer remaining requests, or else the later reset.
+    The tighter of two decisions: a refusal, or else fewer remaining requests, or else the later reset.
     """
     if known is None or not new.allowed or new.remaining < known.remaining:
         return new
@@ -173,7 +173,7 @@ def _log(request: Request, verdict: RateLimitDecision, who: tuple[str, ...]) -> 
 
 def rate_limit_headers(verdict: RateLimitDecision) -> tuple[tuple[bytes, bytes], ...]:
     """
-    The `X-RateLimit-*` response headers for a verdict.
+    The `X-RateLimit-*` response headers for a decision.
     """
     return (
         (b"x-ratelimit-limit", b"%d" % verdict.quota.amount),

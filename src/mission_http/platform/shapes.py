@@ -91,8 +91,8 @@ class Fixed:
 @frozen
 class DatabaseValue:
     """
-    The same value for databases that make JSON, beside an annotation that names a Python function. It holds for rows in
-    which the attributes *while_empty* are null or empty; other rows are rendered.
+    The value that a field has in JSON made by a database, for a field that Python computes with a function. It is right
+    only for rows in which the attributes *while_empty* are null or empty; Python renders the other rows.
     """
 
     value: JsonValue
@@ -215,7 +215,8 @@ def _compiled_of(cls: Any, row: Any, /, **context: Any) -> Any:
 @define
 class RendererSource:
     """
-    The generated source of a payload class's `of`. Fields in *given* are shown as that says, and are no arguments.
+    The generated source of a payload class's `of`. A field in *given* is read from the row as its `Of` says, instead of
+    being an argument.
     """
 
     cls: Any
@@ -236,7 +237,7 @@ class RendererSource:
 
     def compiled(self) -> Callable[..., Any]:
         """
-        Compile the function.
+        Compile the function `of` from the source.
         """
         values = self._shared([self._value(each) for each in self.fields.values()])
         keywords = [

@@ -1,5 +1,6 @@
 """
-Alembic's environment: the migrations run on the connection that it is lent, in its transaction, or become a script.
+Alembic's environment: it runs the migrations on a given connection, in the connection's transaction, or renders them as
+a script for PostgreSQL.
 """
 
 from alembic import context
