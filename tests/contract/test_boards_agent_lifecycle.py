@@ -103,6 +103,7 @@ async def test_a_lead_makes_workers_of_its_own_board(boards):
     )
 
 
+@pytest.mark.every_store
 async def test_an_agent_changes_in_what_is_named(boards):
     """
     And in nothing else; its token stays good, and its tasks go by its new name.

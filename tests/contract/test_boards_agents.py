@@ -241,6 +241,7 @@ async def test_an_agent_asks_who_it_is(boards, world):
     assert (await boards.got("GET", "/api/v1/agent/healthz", agent=await boards.main()))["board_id"] is None
 
 
+@pytest.mark.every_store
 async def test_an_agent_of_a_board_sees_that_board(boards, world):
     await world.another_board()
     token = (await boards.agent())["agent_token"]

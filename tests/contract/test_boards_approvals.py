@@ -286,6 +286,7 @@ async def test_lists_go_from_the_newest_by_status(boards: BoardsDriver, half: bo
     assert ("literal_error", ["query", "status"]) == field_refusal(answer)[:2]
 
 
+@pytest.mark.every_store
 async def test_a_board_that_asks_for_approval_lets_approved_tasks_be_done(boards: BoardsDriver, team: Team) -> None:
     """
     Each once; the approval tells for which it was used.
@@ -328,6 +329,7 @@ async def test_a_board_may_let_nothing_move_while_an_approval_is_pending(boards:
     assert "in_progress" == (await team.ada.does(task, status="in_progress"))["status"]
 
 
+@pytest.mark.every_store
 async def test_a_lead_accepts_what_was_approved(boards: BoardsDriver, team: Team) -> None:
     """
     Out of review.

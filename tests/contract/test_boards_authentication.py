@@ -279,6 +279,7 @@ async def test_a_task_of_another_board_is_not_on_this_one(boards, world):
         assert (404, "Not Found") == refusal(answer), path
 
 
+@pytest.mark.every_store
 async def test_an_agent_without_a_board_sees_every_board(boards, world):
     other = await world.another_board()
     token = await boards.main()

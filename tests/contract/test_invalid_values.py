@@ -131,6 +131,7 @@ async def seen(fleet: FleetDriver, boards: BoardsDriver) -> None:
         assert (await boards.call("GET", path)).status < 500, path
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("name", sorted(use_cases()))
 async def test_nonsense_is_refused_or_kept_as_what_can_be_shown(
     world: World, fleet: FleetDriver, boards: BoardsDriver, name: str

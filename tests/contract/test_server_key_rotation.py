@@ -231,6 +231,7 @@ async def forget_environments_key(world: World) -> None:
             await unit.commit()
 
 
+@pytest.mark.every_store
 async def test_a_repeat_under_one_idempotency_key_rotates_once_and_shows_no_key(
     world: World, fleet: FleetDriver
 ) -> None:

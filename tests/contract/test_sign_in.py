@@ -229,6 +229,7 @@ async def test_a_session_is_over_when_it_ends(world: World, browser: Browser) ->
     assert (200, 401) == (before, await browser.status("/tasks"))
 
 
+@pytest.mark.every_store
 async def test_a_session_that_was_ended_cannot_be_replayed(world: World, browser: Browser) -> None:
     """
     Signing out ends it on the server, not only in the browser.

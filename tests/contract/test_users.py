@@ -214,6 +214,7 @@ async def test_the_users_of_an_organization_are_listed_in_their_order(
     assert {now} == {each["created_at"] for each in users}
 
 
+@pytest.mark.every_store
 async def test_an_admin_changes_what_is_named(world: World, fleet: FleetDriver) -> None:
     """
     By number, also as text; what is not named stays.
@@ -368,6 +369,7 @@ async def test_the_servers_key_lets_an_owner_in_again(world: World, fleet: Fleet
     assert 200 == (await Browser(fleet).log_in(owner.username, ANOTHER)).status
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("can_write", [False, True])
 @pytest.mark.parametrize("approved", [True, False])
 async def test_the_role_that_shows_says_nothing_about_boards(
@@ -569,6 +571,7 @@ async def test_who_is_deleted_here_stays_elsewhere(world: World, elsewhere: Worl
         await world.ports.reads.members.get(world.me, person.found.user.id)
 
 
+@pytest.mark.every_store
 async def test_a_password_is_changed_by_who_knows_it(world: World, fleet: FleetDriver) -> None:
     """
     All sessions end, and a new one begins where it was changed.
