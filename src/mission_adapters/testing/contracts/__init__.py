@@ -15,6 +15,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
     from mission_adapters.testing.contracts.encryption import SecretEncryptionContract
     from mission_adapters.testing.contracts.entity_kinds import EntityKindsContract
+    from mission_adapters.testing.contracts.entity_round_trips import EntityRoundTripContract
     from mission_adapters.testing.contracts.event_log import EventLogContract
     from mission_adapters.testing.contracts.id_factory import IdFactoryContract
     from mission_adapters.testing.contracts.idempotency import IdempotencyContract
@@ -30,6 +31,7 @@ __all__ = [
     "ConcurrentDecisionsContract",
     "CredentialStoreContract",
     "EntityKindsContract",
+    "EntityRoundTripContract",
     "EventLogContract",
     "IdFactoryContract",
     "IdempotencyContract",

@@ -1,0 +1,128 @@
+"""
+The contract of the entities that have repositories of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+from hypothesis import given
+
+from mission_adapters.testing import strategies as some
+from mission_adapters.testing.contracts.base import StoreContract, contract_settings
+from mission_adapters.testing.world import World
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board
+from mission_core.kinds import EntityT
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+
+FEW = contract_settings(15)
+
+
+async def kept(world: World, repository: str, entity: EntityT, *, key: int | None = None) -> EntityT:
+    """
+    The entity as it is read back.
+    """
+    async with world.ports.unit(world.me) as unit:
+        getattr(unit, repository).add(entity)
+        await unit.commit()
+    async with world.ports.unit(world.me) as unit:
+        found: EntityT = await getattr(unit, repository).get(key or entity.id)
+        return found
+
+
+async def own(world: World, entity: EntityT, scope: str) -> EntityT:
+    """
+    The entity as one of the world's organization, with an id and a number that are free.
+    """
+    (number,) = await world.ports.numbers.next((world.me.organization, scope))
+    changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": world.me.organization}
+    if not isinstance(entity, Run):
+        changed["number"] = number
+    made: Any = entity
+    owned: EntityT = evolve(made, **changed)
+    return owned
+
+
+class EntityRoundTripContract(StoreContract):
+    """
+    What the repositories of tasks, runs, boards, agents and keys must do: an entity is read back as it was written.
+    """
+
+    @FEW
+    @given(some.tasks())
+    async def test_a_task_is_kept_as_it_is(self, world: World, task: Task) -> None:
+        """
+        In every field.
+        """
+        task = evolve(await own(world, task, "task"), board=world.board.id)
+
+        assert task == await kept(world, "tasks", task)
+        assert task.number == (await world.ports.reads.tasks.get(world.me, task.id)).number
+
+    @FEW
+    @given(some.runs())
+    async def test_a_run_is_kept_as_it_is(self, world: World, run: Run) -> None:
+        """
+        In every state, with its orders and its end.
+        """
+        task = await world.task()
+        run = evolve(await own(world, run, "run"), board=world.board.id, task=task.id)
+
+        assert run == await kept(world, "runs", run)
+        assert [run.id.bytes] == [row.id for row in await world.ports.reads.tasks.runs(world.me, task.id)]
+
+    @FEW
+    @given(some.boards())
+    async def test_a_board_is_kept_as_it_is(self, world: World, board: Board) -> None:
+        """
+        In every field.
+        """
+        board = await own(world, board, "board")
+        board = evolve(board, handle=f"{board.handle}-{board.number}", ticket_prefix=f"{board.number}")
+
+        assert board == await kept(world, "boards", board)
+
+    @FEW
+    @given(some.agents())
+    async def test_an_agent_is_kept_as_it_is(self, world: World, agent: Agent) -> None:
+        """
+        With its presence.
+        """
+        agent = await own(world, agent, "agent")
+        session_key = None if agent.session_key is None else f"{agent.session_key}{agent.number}"
+        agent = evolve(agent, board=world.board.id, name=f"{agent.name}{agent.number}", session_key=session_key)
+
+        assert agent == await kept(world, "agents", agent)
+
+    @FEW
+    @given(some.keys())
+    async def test_a_key_is_kept_as_it_is(self, world: World, key: ApiKey) -> None:
+        """
+        In every field.
+        """
+        agent = await world.agent(f"ada {world.ports.ids.new()}")
+        key = evolve(await own(world, key, "key"), agent=agent.id, digest=world.ports.ids.new().bytes * 2)
+
+        assert key == await kept(world, "keys", key, key=key.number)
+
+    @FEW
+    @given(some.tasks(), some.tasks())
+    async def test_a_saved_task_is_kept_as_it_is(self, world: World, task: Task, later: Task) -> None:
+        """
+        Whatever changed of it, and with the next version.
+        """
+        task = evolve(await own(world, task, "task"), board=world.board.id)
+        await kept(world, "tasks", task)
+        async with world.ports.unit(world.me) as unit:
+            found = await unit.tasks.get(task.id)
+            saved = unit.tasks.save(
+                evolve(later, id=found.id, number=found.number, organization=found.organization, board=found.board)
+            )
+            await unit.commit()
+
+        assert 1 == saved.version
+        assert saved == await world.fresh(task)
