@@ -9,7 +9,9 @@ import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-TESTS, LINT, TYPES = (nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types"))
+TESTS, LINT, TYPES, MUTANTS = (
+    nox.project.dependency_groups(PYPROJECT, group) for group in ("tests", "lint", "types", "mutants")
+)
 
 # All that may be installed when no extra was asked for: pip and setuptools belong to the venv.
 ALONE = {"attrs", "mission-control-plane", "pip", "setuptools"}
@@ -121,3 +123,12 @@ def bench(session: nox.Session) -> None:
     """
     session.install("-e", ".[postgres,redis,testing]", *TESTS)
     session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """
+    Would the tests notice a mistake in the rules? Takes about an hour.
+    """
+    session.install("-e", ".[postgres,redis]", *MUTANTS)
+    session.run("python", "-m", "tests.mutants", *(session.posargs or MUTANT_TESTS))
