@@ -189,6 +189,7 @@ async def test_a_wrong_parameter_is_named(boards, query, kind, name):
     assert (kind, ["query", name]) == found[:2]
 
 
+@pytest.mark.every_store
 async def test_an_update_changes_what_it_names(boards, clock):
     made = await boards.got("POST", "/api/v1/boards", NEW | {"objective": "o"})
     clock.advance(seconds=5)
@@ -272,6 +273,7 @@ async def test_null_is_refused_where_it_means_nothing(boards, change, loc, said)
     assert (loc, said or found[2]) == found[1:]
 
 
+@pytest.mark.every_store
 async def test_a_board_becomes_a_goal_board_with_a_goal_only(boards):
     path = f"/api/v1/boards/{boards.board}"
     without = await boards.call("PATCH", path, {"board_type": "goal"})

@@ -140,6 +140,7 @@ async def test_what_a_token_says_goes_before(branch: Branch) -> None:
     assert (email, False) == (refused.email, refused.email_verified)
 
 
+@pytest.mark.every_store
 async def test_whoever_lacks_something_is_asked_for_later_too(branch: Branch) -> None:
     """
     Another address is taken along then; a name that they have stays.
@@ -161,6 +162,7 @@ async def test_whoever_lacks_something_is_asked_for_later_too(branch: Branch) ->
     assert [("two@example.com", "Countess")] * 2 == [(each.email, each.name) for each in (third, fourth)]
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("said", [{"name": "Ada"}, {"email": "ada@example.com"}])
 async def test_an_address_is_missed_as_a_name_is(branch: Branch, said: dict[str, str]) -> None:
     """
@@ -328,6 +330,7 @@ async def test_who_may_not_go_is_not_deleted_at_clerk(branch: Branch) -> None:
     assert [] == [each for each in branch.clerk.calls if each.startswith("DELETE")]
 
 
+@pytest.mark.every_store
 async def test_whom_somebody_else_vouches_for_is_nothing_to_clerk(branch: Branch) -> None:
     """
     Whatever they are called there.

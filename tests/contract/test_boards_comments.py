@@ -129,6 +129,7 @@ async def test_a_comment_that_is_sent_twice_under_one_key_is_made_once(boards: B
     assert 1 == (await boards.got("GET", place(boards, task)))["total"]
 
 
+@pytest.mark.every_store
 async def test_a_comment_with_a_change_is_one_of_the_tasks_comments(boards: BoardsDriver) -> None:
     ada, task = await boards.agent("ada"), await boards.task()
     await boards.got("PATCH", f"{boards.tasks}/{task['id']}", {"comment": " Look, @ada ", "priority": "high"})

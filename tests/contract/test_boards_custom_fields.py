@@ -129,6 +129,7 @@ async def test_fields_are_listed_by_label(boards, world):
     assert [("a", both), ("b", both), ("C", both)] == [(each["label"], each["board_ids"]) for each in listed]
 
 
+@pytest.mark.every_store
 async def test_only_what_is_sent_changes(boards, world):
     other = str((await world.another_board()).id)
     field = await a_field(boards, description="x", default_value="a", validation_regex="[a-z]")

@@ -29,6 +29,7 @@ async def test_what_a_person_begins_is_held(boards, team):
     assert ("held", []) == (await explained(boards, task), await runs_of(boards, task))
 
 
+@pytest.mark.every_store
 async def test_taking_over_what_nobody_has_leases_it(boards, team):
     task = await boards.task(status="in_progress")
     await team.ada.does(task, status="in_progress")
@@ -65,6 +66,7 @@ async def test_every_request_of_a_worker_keeps_its_task(boards, team, clock):
     assert "waiting" == await explained(boards, task)
 
 
+@pytest.mark.every_store
 async def test_a_late_worker_takes_its_task_again(boards, team, clock):
     task = await start_task(boards, team)
     clock.advance(minutes=11)

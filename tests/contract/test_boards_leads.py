@@ -123,6 +123,7 @@ async def test_a_lead_who_names_somebody_means_it(boards, team):
     )
 
 
+@pytest.mark.every_store
 async def test_a_lead_has_somebody_begin_without_starting_the_clock(boards, team):
     task = await boards.task()
     begun = await team.lea.does(task, status="in_progress", assigned_agent_id=team.ada.id)

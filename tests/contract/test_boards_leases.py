@@ -235,6 +235,7 @@ async def test_a_worker_orders_itself_only_and_a_lead_orders_everybody(boards):
     assert 200 == (await boards.call("POST", path, {"kind": "resume"}, agent=lead)).status
 
 
+@pytest.mark.every_store
 async def test_waiting_for_a_person_suspends_the_lease(boards, ada, clock):
     task = await boards.task()
     lease = {"lease": (await ada.claim(lease_seconds=60))["lease"]["lease"]}
@@ -251,6 +252,7 @@ async def test_waiting_for_a_person_suspends_the_lease(boards, ada, clock):
     assert "done" == done["status"]
 
 
+@pytest.mark.every_store
 async def test_finished_work_is_handed_in_with_its_output(boards, ada, clock):
     task = await boards.task()
     lease = {"lease": (await ada.claim())["lease"]["lease"]}
@@ -433,6 +435,7 @@ async def test_a_late_result_is_kept_and_shown(boards, ada, clock):
     )
 
 
+@pytest.mark.every_store
 async def test_a_late_result_is_adopted(boards, ada, clock):
     """
     By the lease of the present holder.

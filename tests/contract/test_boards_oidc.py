@@ -74,6 +74,7 @@ async def test_people_work_in_their_organization_and_see_no_other(office: Issuer
         assert 404 == (await office.boards.call("GET", path, user=office.token(subject))).status
 
 
+@pytest.mark.every_store
 async def test_what_the_issuer_says_of_somebody_is_followed(office: IssuerApp) -> None:
     """
     The address always, the name where they gave none; whether the address is theirs is for the token to say.
@@ -89,6 +90,7 @@ async def test_what_the_issuer_says_of_somebody_is_followed(office: IssuerApp) -
     assert not (await office.users(email=two))[0].email_verified
 
 
+@pytest.mark.every_store
 async def test_a_token_that_does_not_tell_takes_nothing_back(office: IssuerApp) -> None:
     """
     Whether an address is somebody's stays as it was last told; of another address nothing was told yet.
@@ -102,6 +104,7 @@ async def test_a_token_that_does_not_tell_takes_nothing_back(office: IssuerApp) 
     assert [True, True, False, False, True, False] == told
 
 
+@pytest.mark.every_store
 async def test_an_older_token_takes_no_address_back(office: IssuerApp) -> None:
     """
     However often the two come by turns; nothing is written for it.
@@ -177,6 +180,7 @@ async def test_an_equal_address_makes_nobody_somebody_else(office: IssuerApp) ->
     assert 3 == len({each.username for each in await office.users(email=email)})
 
 
+@pytest.mark.every_store
 async def test_whoever_was_shut_out_stays_out(office: IssuerApp) -> None:
     """
     With a reason, and however good the token.

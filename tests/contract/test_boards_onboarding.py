@@ -39,6 +39,7 @@ def said(answer) -> list[tuple[str, object]]:
     return [(each["role"], each["content"]) for each in answer["messages"]]
 
 
+@pytest.mark.every_store
 async def test_a_board_is_talked_about_from_start_to_goal(boards, main):
     """
     Question, answer, draft and confirmation, all without a gateway; then the board has its goal and its lead.
@@ -180,6 +181,7 @@ async def test_a_goal_without_its_parts_is_refused_and_nothing_is_confirmed(boar
     assert not (await boards.got("GET", f"/api/v1/boards/{boards.board}"))["goal_confirmed"]
 
 
+@pytest.mark.every_store
 async def test_a_lead_that_needs_no_leave_opens_the_gate(boards, main):
     """
     Only one that is fully autonomous.

@@ -361,6 +361,7 @@ async def test_a_repeat_under_a_key_is_told_of_the_membership(boards):
     assert first == await boards.got("POST", accept, {"token": token}, user=new.token, idempotency_key=key)
 
 
+@pytest.mark.every_store
 async def test_an_invite_takes_nothing_from_a_member(boards):
     """
     The role moves up only, flags and grants are joined, and who may write may read.
@@ -384,6 +385,7 @@ async def test_an_invite_takes_nothing_from_a_member(boards):
     assert (True, True) == (shown[2]["all_boards_read"], shown[2]["all_boards_write"])
 
 
+@pytest.mark.every_store
 async def test_an_organization_ends_for_its_owner_alone(boards):
     """
     Its owner acts somewhere else from then on.

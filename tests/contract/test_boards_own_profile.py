@@ -24,6 +24,7 @@ async def test_the_local_user_is_known_from_the_start(boards):
     assert str(boards.me.user) == me["id"]
 
 
+@pytest.mark.every_store
 async def test_a_profile_keeps_what_is_named(boards):
     """
     And leaves the rest; a name that was taken away comes back.

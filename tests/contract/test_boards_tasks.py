@@ -253,6 +253,7 @@ async def test_tasks_are_filtered_by_assignee(boards):
         assert expected == (await boards.got("GET", f"{boards.tasks}?{query}"))["items"], query
 
 
+@pytest.mark.every_store
 async def test_an_agent_sees_its_tasks_in_both_halves(boards):
     token = (await boards.agent())["agent_token"]
     await boards.task()
@@ -314,6 +315,7 @@ def test_the_fold_covers_every_status():
     assert all(Status(shown) in behind for shown, behind in CORE_STATUSES.items())
 
 
+@pytest.mark.every_store
 async def test_an_answer_to_a_write_shows_what_a_list_shows(boards, world):
     """
     Answers are made of what was written; whoever reads it back sees no difference.

@@ -18,6 +18,7 @@ async def refused(boards, task, change, **headers):
     return await boards.call("PATCH", f"{boards.tasks}/{task['id']}", change, **headers)
 
 
+@pytest.mark.every_store
 async def test_an_update_changes_what_it_names(boards, clock):
     task = await boards.task(description="d", due_at="2027-01-01")
     clock.advance(seconds=1)
@@ -56,6 +57,7 @@ async def test_a_wrong_field_is_named(boards, change, loc, said):
     assert (loc, said or found[2]) == found[1:]
 
 
+@pytest.mark.every_store
 async def test_null_leaves_lists_alone_and_clears_what_may_be_empty(boards):
     first = await boards.task("First", status="done")
     task = await boards.task(description="d", depends_on_task_ids=[first["id"]], not_before="2031-01-01")
@@ -109,6 +111,7 @@ async def test_progress_sets_the_clock_and_leaving_it_stops_it(boards, clock):
     assert (None, None, "inbox") == (back["in_progress_at"], back["assigned_agent_id"], back["status"])
 
 
+@pytest.mark.every_store
 async def test_back_in_the_inbox_with_an_assignee_stays_with_it(boards):
     agent, task = await boards.agent(), await boards.task(status="in_progress")
     back = await patched(boards, task, {"status": "inbox", "assigned_agent_id": agent["id"]})
@@ -168,6 +171,7 @@ async def test_failed_work_is_tried_again_from_review(boards, world):
     assert "inbox" == (await patched(boards, shown, {"status": "inbox"}))["core_status"]
 
 
+@pytest.mark.every_store
 async def test_what_enters_review_goes_to_the_lead(boards, world):
     agent, task = await boards.agent(), await boards.task(status="in_progress")
     without = await patched(boards, task, {"status": "review", "assigned_agent_id": agent["id"]})
@@ -186,6 +190,7 @@ async def test_what_enters_review_without_a_lead_belongs_to_nobody(boards):
     assert (await patched(boards, task, {"status": "review"}))["assigned_agent_id"] is None
 
 
+@pytest.mark.every_store
 @pytest.mark.parametrize("status", ["in_progress", "review", "done"])
 async def test_what_is_blocked_settles_in_the_inbox(boards, status):
     agent, first, task = await boards.agent(), await boards.task("First"), await boards.task()

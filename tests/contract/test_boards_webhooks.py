@@ -95,6 +95,7 @@ async def test_webhooks_come_newest_first_in_pages(boards: BoardsDriver) -> None
     assert [hooks_made[0]] == after["items"]
 
 
+@pytest.mark.every_store
 async def test_what_is_named_changes_and_null_clears(boards: BoardsDriver, clock: ManualClock) -> None:
     ada = await boards.agent("ada")
     before = await made(boards, agent_id=ada["id"], secret="s3cret", signature_header="X-Sig")

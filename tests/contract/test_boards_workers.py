@@ -53,6 +53,7 @@ async def test_what_a_worker_brings_to_review_is_the_leads(boards, team):
     assert ("review", team.lea.id, False) == status_and_assignee(await start_task(boards, team, "review"))
 
 
+@pytest.mark.every_store
 async def test_without_a_lead_a_review_is_nobodys(boards):
     token = (await boards.agent())["agent_token"]
     path = f"{boards.agent_tasks}/{(await boards.task())['id']}"
@@ -63,6 +64,7 @@ async def test_without_a_lead_a_review_is_nobodys(boards):
     )
 
 
+@pytest.mark.every_store
 async def test_what_a_worker_finishes_is_its_own(boards, team):
     assert ("done", team.ada.id) == status_and_assignee(await start_task(boards, team, "done"))[:2]
     assert ("done", team.bob.id) == status_and_assignee(await team.bob.does(await boards.task(), status="done"))[:2]
@@ -72,6 +74,7 @@ async def runs_of(boards, task):
     return [each["state"] for each in (await boards.got("GET", f"{boards.tasks}/{task['id']}/runs"))["items"]]
 
 
+@pytest.mark.every_store
 async def test_what_a_worker_begins_is_under_a_lease_until_it_says_more(boards, team):
     task = await start_task(boards, team)
     begun = await runs_of(boards, task)
@@ -277,6 +280,7 @@ async def test_gates_stand_before_agents_in_their_order(boards, team):
     assert status_and_assignee(await task_in_list(boards, task)) == ("review", team.lea.id, False)
 
 
+@pytest.mark.every_store
 async def test_a_worker_says_something_about_a_review(boards, team, clock):
     await set_rules(boards, comment_required_for_review=True)
     task = await start_task(boards, team)

@@ -25,6 +25,7 @@ async def shown(fleet: FleetDriver, name: str = "ada") -> Any:
     return (await fleet.got("GET", f"/agents/{name}"))["agent"]
 
 
+@pytest.mark.every_store
 async def test_the_agent_of_a_name_is_changed_in_what_is_named(fleet: FleetDriver, clock: ManualClock) -> None:
     """
     A status is a sign of life, too.
@@ -46,6 +47,7 @@ async def test_the_agent_of_a_name_is_changed_in_what_is_named(fleet: FleetDrive
     assert without(made, "taskStats", "version", "updated_at") | changed == without(agent, "version", "updated_at")
 
 
+@pytest.mark.every_store
 async def test_null_clears_what_can_be_empty(fleet: FleetDriver) -> None:
     """
     A runtime is cleared by an empty text as well; what is absent stays.
@@ -234,6 +236,7 @@ async def test_only_admins_delete_agents_and_never_the_built_in_one(fleet: Fleet
     assert "built-in" in said
 
 
+@pytest.mark.every_store
 async def test_a_soul_reads_back_as_it_was_written(fleet: FleetDriver, clock: ManualClock) -> None:
     """
     Before, there is none.
@@ -532,6 +535,7 @@ async def test_there_are_no_files_without_a_workspace(fleet: FleetDriver) -> Non
         ("POST", "/agents/register", {"name": "{name}"}),
     ],
 )  # fmt: skip
+@pytest.mark.every_store
 async def test_an_agents_key_changes_its_own_agent_only(fleet: FleetDriver, method: str, path: str, body: Any) -> None:
     """
     An admin's changes others, too.

@@ -28,6 +28,7 @@ async def tracked(world: World, task: Any, **fields: Any) -> None:
         await unit.commit()
 
 
+@pytest.mark.every_store
 async def test_a_task_tells_its_branch(fleet: FleetDriver, world: World) -> None:
     task, other = await in_a_repository(fleet), await fleet.task()
     await tracked(world, task, repo="a/b", branch="feat/x", pull_request=5, pull_request_state="open")
@@ -47,6 +48,7 @@ async def test_a_branch_that_is_there_is_told_with_its_place(fleet: FleetDriver,
         assert {"branch": "feat/x #1", "url": "https://github.com/x/y/tree/feat/x%20%231"} == told
 
 
+@pytest.mark.every_store
 async def test_making_a_branch_needs_github(fleet: FleetDriver, world: World) -> None:
     """
     And changes nothing without.

@@ -157,6 +157,7 @@ async def test_an_acknowledged_cancellation_ends_the_run(fleet: FleetDriver) -> 
     assert 409 == (await fleet.call("POST", f"{place}/lease/heartbeat", body)).status
 
 
+@pytest.mark.every_store
 async def test_waiting_for_a_person_suspends_the_lease(fleet: FleetDriver, clock: ManualClock) -> None:
     place = f"/tasks/{(await fleet.task())['id']}"
     lease = (await fleet.got("POST", f"{place}/claim", {"agent": "ada"}))["lease"]["lease"]

@@ -90,6 +90,7 @@ async def test_projects_are_listed_by_name(fleet: FleetDriver) -> None:
     assert all(project["task_count"] == 0 and project["assigned_agents"] == [] for project in listed)
 
 
+@pytest.mark.every_store
 async def test_a_change_touches_what_it_names(fleet: FleetDriver) -> None:
     project = await made(fleet, description="d", deadline=5)
     body = {

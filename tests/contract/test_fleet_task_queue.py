@@ -195,6 +195,7 @@ async def test_a_persons_move_to_in_progress_holds_the_task(fleet: FleetDriver) 
     assert ("continue_current", task["id"]) == await poll(fleet)
 
 
+@pytest.mark.every_store
 async def test_every_request_of_the_pair_keeps_its_task(fleet: FleetDriver, clock: ManualClock) -> None:
     agent, token = await fleet.agent("ada")
     for who, path in (

@@ -208,6 +208,7 @@ async def test_a_list_tells_how_many_comments_each_task_has(fleet: FleetDriver, 
     assert [0, 1, 2] == [task["comment_count"] for task in page["tasks"]]
 
 
+@pytest.mark.every_store
 async def test_a_task_tells_where_it_stands_on_github(fleet: FleetDriver, world: World) -> None:
     task = await world.task()
     tracking = GitHubLinks(
@@ -284,6 +285,7 @@ async def test_a_body_is_checked_before_the_task_is_looked_for(fleet: FleetDrive
     assert ["title"] == wrong_fields(await fleet.call("PUT", "/tasks/abc", {"title": ""}))
 
 
+@pytest.mark.every_store
 async def test_a_change_touches_what_it_names(fleet: FleetDriver) -> None:
     made = await fleet.task(**GIVEN)
     answer = await fleet.call("PUT", f"/tasks/{made['id']}", {"title": "New", "due_date": 7})
@@ -295,6 +297,7 @@ async def test_a_change_touches_what_it_names(fleet: FleetDriver) -> None:
     assert f'"{changed["version"]}"' == answer.headers["etag"]
 
 
+@pytest.mark.every_store
 async def test_null_clears_what_can_be_empty(fleet: FleetDriver) -> None:
     cleared = dict.fromkeys(
         (

@@ -112,6 +112,7 @@ def _said(answer: Any) -> str:
     return str(answer.get("details", [answer["error"]])[0]).rpartition(": ")[2]
 
 
+@pytest.mark.every_store
 async def test_a_workspace_changes_by_field(owned: FleetDriver) -> None:
     """
     What is absent is kept, null clears the brand, and the slug stays.

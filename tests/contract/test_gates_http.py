@@ -40,6 +40,7 @@ async def completed(boards: BoardsDriver, who: TeamMember, task: Any, **outcome:
     return await boards.call("POST", f"{path}/complete", {"lease": lease, **outcome}, agent=who.token)
 
 
+@pytest.mark.every_store
 async def test_a_round_trip_over_an_open_project_leads_around_no_gate(fleet: FleetDriver) -> None:
     """
     Done there, it comes back only where the gate lets it; what was passed here once is passed.
@@ -115,6 +116,7 @@ async def test_a_worker_completes_nothing_where_only_leads_move_tasks(boards: Bo
     assert "done" == (await completed(boards, team.lea, task)).json["status"]
 
 
+@pytest.mark.every_store
 async def test_a_completion_counts_as_a_comment_with_a_resolution(
     boards: BoardsDriver, team: Team, fleet: FleetDriver
 ) -> None:
@@ -136,6 +138,7 @@ async def test_a_completion_counts_as_a_comment_with_a_resolution(
     assert "review" == done["task"]["status"]
 
 
+@pytest.mark.every_store
 async def test_no_worker_closes_the_review_of_its_own_work(boards: BoardsDriver, team: Team, world: World) -> None:
     """
     Whatever key it uses, and whoever had handed it in; the lead does.
@@ -182,6 +185,7 @@ async def test_who_makes_a_task_in_review_does_not_close_it(fleet: FleetDriver) 
     assert "done" == (await put(fleet, made["task"], status="done"))["task"]["status"]
 
 
+@pytest.mark.every_store
 async def test_no_agent_closes_the_review_of_who_made_its_key(
     boards: BoardsDriver, team: Team, fleet: FleetDriver
 ) -> None:
