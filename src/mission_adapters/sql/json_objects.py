@@ -37,22 +37,17 @@ def column(expression: ColumnElement[Any]) -> JsonColumn:
     return lambda convert: convert(expression)
 
 
-def json_object(
-    members: Iterable[JsonMember], fields: Mapping[str, JsonColumn], empty: Mapping[str, ColumnElement[bool]]
-) -> ColumnElement[Any]:
+def json_object(members: Iterable[JsonMember], fields: Mapping[str, JsonColumn]) -> ColumnElement[Any]:
     """
-    Return the expression for a JSON object.
-
-    Args:
-        fields: The fields of the row.
-        empty: The conditions that fields are empty, if that is not seen by the field itself.
+    Return the expression for a JSON object, from the expressions for the fields of the row. Whether fields without an
+    expression are empty is left to the statement.
     """
     members = tuple(members)
     pairs: list[ColumnElement[Any]] = []
     for each in members:
         pairs += [_text(each.name), _value(each.value, fields)]
     must_be_empty = dict.fromkeys(name for each in members for name in each.while_empty)
-    conditions = [empty[name] if name in empty else fields[name](_is_empty) for name in must_be_empty]
+    conditions = [fields[name](_is_empty) for name in must_be_empty if name in fields]
     shown = [(each, field) for each in members for field in _encoded_fields(each.value)]
     conditions += [fields[field.field](_is_present) for each, field in shown if each.required]
     exact = dict.fromkeys((field.field, EXACT[field.encoding]) for _, field in shown if field.encoding in EXACT)

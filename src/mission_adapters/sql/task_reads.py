@@ -253,10 +253,12 @@ class SqlTaskReads:
             paged, limits["after"] = (*shape, "after"), page.after
 
         def steps() -> Steps[PageOfRows]:
+            found: list[Any] = []
+            rows: list[Any] = []
             if makes_json(dialect, shown):
                 found = yield family(dialect, select_task_json, shown, first, *paged)(dialect, **given, **limits)
                 rows = yield from _with_rendered_rows(dialect, principal.organization, shown, found)
-            else:
+            if not found:
                 found = yield family(dialect, select_task_rows, shown, first, *paged)(dialect, **given, **limits)
                 complete = yield from task_rows_of(dialect, principal.organization, found)
                 rows = list(map(shown.render, complete))

@@ -68,9 +68,13 @@ def select_task_rows(shown: Projection = WHOLE_ROWS) -> Select[Any]:
 
 def select_task_json(shown: Projection) -> Select[Any]:
     """
-    Select the number of each task, and its JSON object or null if it must be rendered. For SQLite only.
+    Select the number of each task, and its JSON object or null if it must be rendered. For SQLite only. If all tasks
+    must be rendered, because the organization has custom fields, it finds none.
     """
-    return select(tasks.c.number, json_object(shown.members, _json_fields, _empty_fields)).select_from(_with_boards)
+    found = select(tasks.c.number, json_object(shown.members, _json_fields)).select_from(_with_boards)
+    if any("fields" in each.while_empty for each in shown.members):
+        found = found.where(not_(exists().where(custom_fields.c.organization == _organization)))
+    return found
 
 
 ROWS: Final[Select[Any]] = select_task_rows().where(tasks.c.organization == _organization)
@@ -82,7 +86,6 @@ _json_fields: Final[dict[str, JsonColumn]] = {
         case((tasks.c.ticket.is_not(None), boards.c.ticket_prefix + func.printf("-%03d", tasks.c.ticket)))
     ),
 }
-_empty_fields: Final = {"fields": not_(exists().where(custom_fields.c.organization == _organization))}
 DEPENDENCIES: Final = Statement(
     select(dependencies.c.task, tasks.c.id, tasks.c.number, tasks.c.status)
     .join(tasks, tasks.c.id == dependencies.c.depends_on)

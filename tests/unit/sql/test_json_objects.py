@@ -101,7 +101,7 @@ FLEET = projection_of(FleetValues, given=Of("whole"))
 BOARDS = projection_of(BoardsValues)
 OPTIONAL = projection_of(OptionalText)
 STATEMENTS = {
-    each: Statement(select(json_object(each.members, {one.name: column(one) for one in TABLE.c}, {})))
+    each: Statement(select(json_object(each.members, {one.name: column(one) for one in TABLE.c})))
     for each in (FLEET, BOARDS, OPTIONAL)
 }
 ORDINARY = ValuesRow(UUID(int=7).bytes, "x", 1, 0.25, 1, "a", JsonText('{"a":[1.5]}'), 1_700_000_000_000_000, "")
