@@ -17,7 +17,7 @@ from attrs import frozen
 
 class JsonEncoding(Enum):
     """
-    How a field of a row is written in JSON. Null is `null` in all of them.
+    The JSON form of a row's field. Null is `null` in all of them.
     """
 
     TEXT = "text"

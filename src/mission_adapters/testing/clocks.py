@@ -1,5 +1,5 @@
 """
-A clock for tests.
+A manual clock for tests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ManualClock:
 
     def now(self) -> datetime:
         """
-        The time that the clock was moved to.
+        The time that the clock shows.
         """
         return self._now
 

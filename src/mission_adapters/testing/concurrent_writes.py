@@ -1,5 +1,5 @@
 """
-Use cases whose commits meet: all have read before any of them commits.
+Runs use cases concurrently, so that each has finished its reads before any of them commits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ BOTH_ORDERS = pytest.mark.parametrize("last", [False, True])
 @frozen
 class Meeting:
     """
-    Holds back the first commit of each party until all have come to theirs; whoever repeats its use case goes on.
+    A barrier before the first commit of each participant: no commit begins until all participants have reached theirs.
+    A use case that is repeated after a conflict does not wait again.
     """
 
     parties: int
@@ -35,7 +36,8 @@ class Meeting:
 
     def ports(self, ports: Ports, late: Callable[[Any], Any] | None = None) -> Ports:
         """
-        Ports whose first unit commits when everybody is ready to, or as the unit that *late* makes of it.
+        Ports whose first unit of work waits at the barrier before its commit. With *late*, that function wraps the
+        first unit instead.
         """
         opened: list[Any] = []
 
@@ -50,7 +52,7 @@ class Meeting:
 
     async def arrive(self) -> None:
         """
-        Wait until everybody has come to the commit.
+        Wait until every participant has reached its commit.
         """
         self.arrived.append(None)
         if len(self.arrived) == self.parties:
@@ -93,10 +95,11 @@ class _UnitInTurn(_LateUnit):
 
 async def at_once(world: World, *calls: UseCaseCall, me: Principal | None = None, last: bool = False) -> list[Any]:
     """
-    Perform these use cases so that all have read before any commits; with *last*, the last one is started first.
+    Perform the use cases concurrently; each has finished its reads before any of them commits. With *last*, the last
+    one is started first.
 
     Returns:
-        The answers and errors, in the order of calls.
+        The answers and errors, in the order of *calls*.
     """
     if last:
         return (await at_once(world, *calls[::-1], me=me))[::-1]
@@ -107,11 +110,11 @@ async def at_once(world: World, *calls: UseCaseCall, me: Principal | None = None
 
 async def in_turn(world: World, *calls: UseCaseCall, me: Principal | None = None, last: bool = False) -> list[Any]:
     """
-    Perform these use cases so that all have read before any commits, and each commits when the one before it has; with
-    *last*, the last one first.
+    Perform the use cases concurrently; each has finished its reads before any of them commits, and they commit one
+    after the other in the order of *calls*. With *last*, that order is reversed.
 
     Returns:
-        The answers and errors, in the order of calls.
+        The answers and errors, in the order of *calls*.
     """
     if last:
         return (await in_turn(world, *calls[::-1], me=me))[::-1]
@@ -127,6 +130,6 @@ async def in_turn(world: World, *calls: UseCaseCall, me: Principal | None = None
 
 def kinds(answers: Iterable[Any]) -> list[str]:
     """
-    The names of the classes of the answers, sorted.
+    The class names of the answers, sorted.
     """
     return sorted(type(answer).__name__ for answer in answers)

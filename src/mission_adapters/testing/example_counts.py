@@ -1,5 +1,5 @@
 """
-How many examples a property gets whose examples cost more, or less, than usual.
+Scales the number of Hypothesis examples of a property with the active profile.
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ USUAL: Final = 100
 
 def max_examples(number: int) -> int:
     """
-    This many, in a profile that tries the usual number; in others more or fewer in proportion.
+    The number of examples for a property that should get *number* of them in a profile with the usual 100. Other
+    profiles get proportionally more or fewer.
     """
     return max(1, round(number * settings().max_examples / USUAL))

@@ -1,5 +1,5 @@
 """
-Rows of any kind, written and read in a `World`.
+Builds, writes and reads rows of any kind in a `World`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from mission_core.tasks.comments import COMMENTS, Comment
 
 async def own(world: World, kind: Any, row: Any) -> Any:
     """
-    The row as one of the world's organization, with an id, a number and unique words and ids that are free.
+    A copy of the row that belongs to the world's organization, with a new id, a new number and unused values in its
+    unique fields.
     """
     owner = kind.owner(world.me.organization)
     changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": owner}
@@ -34,7 +35,13 @@ async def own(world: World, kind: Any, row: Any) -> Any:
 
 async def written(world: World, kind: Any, *rows: Any, by: str = "add") -> list[Any]:
     """
-    The rows as they were written, in one unit.
+    Write the rows in one unit of work.
+
+    Args:
+        by: The method of the repository, such as `add` or `save`.
+
+    Returns:
+        The rows as the repository returned them.
     """
     async with world.ports.unit(world.me) as unit:
         if by != "add":
@@ -47,7 +54,7 @@ async def written(world: World, kind: Any, *rows: Any, by: str = "add") -> list[
 
 async def a_comment(world: World, **fields: Any) -> Comment:
     """
-    A comment on a task, kept.
+    A stored comment on a task; a new task unless `task` is given.
     """
     plain: dict[str, Any] = {
         "id": world.ports.ids.new(), "number": (await world.ports.numbers.next((world.me.organization, "comment")))[0],

@@ -83,7 +83,7 @@ counts = st.integers(0, 1000)
 moments = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC))
 durations = st.timedeltas(timedelta(seconds=1), timedelta(hours=24))
 characters = st.characters(codec="utf-8", exclude_characters="\x00")
-"""All that a store can hold, beyond the first plane too."""
+"""All characters that a store can hold, also beyond the Basic Multilingual Plane."""
 
 
 def texts(least: int = 0, most: int = 60) -> st.SearchStrategy[str]:
@@ -95,7 +95,7 @@ def texts(least: int = 0, most: int = 60) -> st.SearchStrategy[str]:
 
 def maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     """
-    One of these values, or None.
+    The values of the strategy, or None.
     """
     return st.none() | values
 
@@ -596,7 +596,7 @@ values_of: dict[CustomFieldType, st.SearchStrategy[object]] = {
     CustomFieldType.URL: st.sampled_from(["http://a", "https://example.org/x?y=1#z", "https://[::1]:8080/"]),
     CustomFieldType.JSON: st.lists(json_values, max_size=3) | st.dictionaries(texts(most=10), json_values, max_size=3),
 }
-"""Values that a field of each type takes."""
+"""Valid values for each type of custom field."""
 
 
 def groups(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[BoardGroup]:

@@ -1,5 +1,5 @@
 """
-An organization to test in.
+A new organization for a test, with shortcuts to common use cases.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ OPEN = GateSet(require_approval_for_done=False)
 @frozen
 class World:
     """
-    A new organization, a principal who may do everything in it, and a board without gates. Its methods are shortcuts to
-    the use cases that most tests need.
+    A new organization, a principal with all rights in it, and a board without gates. The methods are shortcuts to the
+    use cases that most tests need.
     """
 
     ports: Ports
@@ -50,7 +50,7 @@ class World:
 
     async def task(self, title: str = "Ship it", *, by: Any = None, **fields: Any) -> Task:
         """
-        A new task on the board.
+        Create a task on the board.
         """
         return await create_task(
             self.ports, by or self.me, CreateTask(title=title, **({"board": self.board.id} | fields))
@@ -58,19 +58,19 @@ class World:
 
     async def another_board(self, name: str = "Other", **fields: Any) -> Board:
         """
-        A new board without gates.
+        Create another board without gates.
         """
         return await create_board(self.ports, self.me, CreateBoard(name=name, **({"gates": OPEN} | fields)))
 
     async def agent(self, name: str = "ada", **fields: Any) -> Agent:
         """
-        A new agent of the organization.
+        Create an agent of the organization.
         """
         return (await create_agent(self.ports, self.me, CreateAgent(name=name, **fields))).agent
 
     async def principal(self, name: str = "ada", *, role: Role = Role.OPERATOR, **fields: Any) -> AgentPrincipal:
         """
-        The principal of a new agent's key.
+        Create an agent, and return the principal of its API key.
         """
         agent = await self.agent(name, **fields)
         return AgentPrincipal(
@@ -80,7 +80,7 @@ class World:
 
     async def claim(self, task: Task | None = None, agent: str = "ada", **fields: Any) -> ClaimResult | None:
         """
-        Claim this task, or the next one.
+        Claim the task, or the next one in the queue. Returns None if the queue has none.
         """
         if task is None:
             return await claim_next(self.ports, self.me, ClaimNext(agent=agent, **fields))
@@ -88,7 +88,10 @@ class World:
 
     async def claimed(self, task: Task | None = None, agent: str = "ada", **fields: Any) -> ClaimResult:
         """
-        Claim this task, or the next one, of which there must be one.
+        Claim the task, or the next one in the queue.
+
+        Raises:
+            AssertionError: If the queue has no task to claim.
         """
         claimed = await self.claim(task, agent, **fields)
         assert claimed is not None, "there is no task to claim"
@@ -96,21 +99,21 @@ class World:
 
     async def fresh(self, task: Task) -> Task:
         """
-        The task as it is committed now.
+        The task as last committed.
         """
         async with self.ports.unit(self.me) as unit:
             return await unit.tasks.get(task.id)
 
     async def facts(self) -> list[str]:
         """
-        The kinds of all entries of the organization's log.
+        The kinds of all events in the organization's log, oldest first.
         """
         return [entry.kind for entry in await self.ports.log.read(self.me.organization, limit=10_000)]
 
 
 async def make_world(ports: Ports, slug: str | None = None) -> World:
     """
-    A new organization with a board.
+    Create an organization with a board.
     """
     organization = await ensure_organization(ports, slug=slug or f"test-{uuid4()}")
     me = SystemPrincipal(organization=organization.id)

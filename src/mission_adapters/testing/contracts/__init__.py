@@ -1,5 +1,6 @@
 """
-The contracts of ports, as classes of tests: a subclass that provides the port inherits all tests of it.
+The contract of each port, as a class of pytest tests. A subclass that provides the port by a fixture inherits its
+tests; the docstring of each class names the fixture.
 
 Async tests run with the pytest plugin of anyio.
 """

@@ -1,5 +1,5 @@
 """
-The fixtures and the settings of properties that contracts share.
+The base classes, fixtures and Hypothesis settings of the contracts.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from mission_core.ports import Ports
 
 def contract_settings(examples: int) -> settings:
     """
-    The settings of a property in a contract: so many examples, and no deadline, because a store may be slow. The
-    examples share the fixtures of the test, and several subclasses share the property.
+    Hypothesis settings of a property in a contract: the number of examples (scaled by the profile), and no deadline,
+    because a store may be slow. Examples share the fixtures of the test, and subclasses share the property.
     """
     shared = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
     return settings(max_examples=max_examples(examples), deadline=None, suppress_health_check=shared)
@@ -40,8 +40,9 @@ class StoreContract(AsyncContract):
     """
     The base class of the contracts of a store.
 
-    A subclass, its module or its `conftest.py` has a fixture `ports`: `Ports` over the store, with a `ManualClock`, as
-    `ports_over` makes them. The store may keep the rows of other tests; each test has organizations of its own.
+    A subclass, its module or its `conftest.py` provides a fixture `ports`: `Ports` over the store, with a
+    `ManualClock`, as `ports_over` builds them. The store may keep the rows of other tests, because each test uses new
+    organizations.
     """
 
     @pytest.fixture
@@ -54,6 +55,6 @@ class StoreContract(AsyncContract):
     @pytest.fixture
     async def elsewhere(self, ports: Ports) -> World:
         """
-        Another organization on the same store.
+        A second organization in the same store.
         """
         return await make_world(ports)

@@ -1,5 +1,5 @@
 """
-The contract of a clock.
+The contract of the port `Clock`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from mission_core.ports import Clock
 
 class ClockContract:
     """
-    What a `Clock` must do. A subclass, its module or its `conftest.py` has a fixture `clock`.
+    The contract of the port `Clock`. A subclass, its module or its `conftest.py` provides a fixture `clock`.
     """
 
     def test_it_tells_utc(self, clock: Clock) -> None:
         """
-        An aware datetime, whatever the time zone of the machine.
+        `now` returns an aware datetime in UTC, whatever the time zone of the machine.
         """
         now = clock.now()
 
@@ -26,7 +26,7 @@ class ClockContract:
 
     def test_it_does_not_go_back(self, clock: Clock) -> None:
         """
-        A later answer is never earlier.
+        `now` never returns an earlier time than before.
         """
         told = [clock.now() for _ in range(1000)]
 

@@ -1,5 +1,5 @@
 """
-The contract of concurrent decisions: of two writers whose decisions exclude each other, never both are kept.
+The contract of concurrent use cases: of two decisions that exclude each other, at most one is committed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ from mission_core.values import JsonText
 
 def waits_for(task: Task, *others: Task) -> UseCaseCall:
     """
-    Make the task depend on others.
+    A call that makes the task depend on others.
     """
     return update_task, UpdateTask(task=task.id, depends_on=tuple(other.id for other in others))
 
@@ -82,7 +82,7 @@ HELD = GateSet(require_approval_for_done=False, block_status_changes_with_pendin
 
 def asks(world: World, *tasks: Task, board: Board | None = None, **fields: Any) -> UseCaseCall:
     """
-    Ask for an approval of these tasks.
+    A call that requests an approval of the tasks.
     """
     ids, place = tuple(task.id for task in tasks), (board or world.board).id
     return request_approval, RequestApproval(board=place, action="x", confidence=1, tasks=ids, **fields)
@@ -90,14 +90,14 @@ def asks(world: World, *tasks: Task, board: Board | None = None, **fields: Any) 
 
 def decides(approval: Approval, status: str) -> UseCaseCall:
     """
-    Decide about an approval.
+    A call that decides an approval.
     """
     return decide_approval, DecideApproval(approval=approval.id, status=ApprovalStatus(status))
 
 
 async def done_by(world: World, call: UseCaseCall) -> Any:
     """
-    Call a use case, and return its answer.
+    Perform the call, and return its answer.
     """
     use_case, command = call
     return await use_case(world.ports, world.me, command)
@@ -105,7 +105,7 @@ async def done_by(world: World, call: UseCaseCall) -> Any:
 
 async def pending_for(world: World, task: Task) -> list[ApprovalId]:
     """
-    The approvals of the task that are pending.
+    The ids of the task's pending approvals.
     """
     links = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS, task=task.id)
     return [link.approval for link in links if link.status is ApprovalStatus.PENDING]
@@ -129,7 +129,7 @@ ASKED = {False: "approval.requested", True: "approval.reopened"}
 @frozen
 class Team:
     """
-    A board with a review and a lead, and a task on it that a worker has, which depends on one and precedes another.
+    A board with a review gate and a lead, a worker, and a task for the worker that has a dependency and a dependent.
     """
 
     lead: Agent
@@ -140,7 +140,7 @@ class Team:
 
     def edits(self) -> tuple[UseCaseCall, ...]:
         """
-        Edits on which nothing rests that becomes of the task: of itself, its board, its people and its neighbours.
+        Edits of the task, its board, its agents and its neighbours that no decision about the task depends on.
         """
         return (
             (update_task, UpdateTask(task=self.task.id, title="Say it", priority="high", tags=("loud",))),
@@ -152,7 +152,7 @@ class Team:
 
 async def team_of(world: World) -> Team:
     """
-    A team on a new board.
+    Create a team on a new board.
     """
     gates = GateSet(require_approval_for_done=False, require_review_before_done=True)
     board = await world.another_board("team", gates=gates)
@@ -165,7 +165,7 @@ async def team_of(world: World) -> Team:
 
 def ending(how: str, claimed: ClaimResult, **more: Any) -> UseCaseCall:
     """
-    The end of a run, tried once: a lost race is told.
+    A call that ends the run, without the repetition after a conflict.
     """
     task, lease = claimed.task.id, claimed.lease
     commands: dict[str, Callable[[], Any]] = {
@@ -179,14 +179,14 @@ def ending(how: str, claimed: ClaimResult, **more: Any) -> UseCaseCall:
 
 def as_worker(worker: AgentPrincipal, use_case: Any, command: Any) -> UseCaseCall:
     """
-    A use case that the worker calls, and tries once.
+    A call as the worker, without the repetition after a conflict.
     """
     return lambda ports, principal, command: getattr(use_case, "__wrapped__", use_case)(ports, worker, command), command
 
 
 async def begun(world: World, team: Team, how: str) -> UseCaseCall:
     """
-    Work that the worker has begun in one of the ways there are, and how it ends it.
+    Start work on the team's task in the given way, and return the call that ends it.
     """
     task, worker = team.task.id, team.worker
     if how in ("complete", "fail", "release"):
@@ -216,12 +216,14 @@ ENDINGS = (
 
 class ConcurrentDecisionsContract(StoreContract):
     """
-    What a store must do when two use cases decide at once, and each rests on rows that the other changes.
+    The contract of `UnitOfWork` for use cases that run at the same time and depend on rows that the other one changes.
+    A subclass provides the fixture `ports` of `StoreContract`.
     """
 
     async def test_two_dependencies_do_not_close_a_cycle_of_two(self, world: World) -> None:
         """
-        Each alone is fine, both together are refused: one wins, the other sees the cycle.
+        If two concurrent updates together close a dependency cycle, one succeeds and the other raises
+        `DependencyCycle`.
         """
         a, b = [await world.task(title) for title in "ab"]
         answers = await at_once(world, waits_for(a, b), waits_for(b, a))
@@ -231,7 +233,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_two_dependencies_do_not_close_a_cycle_of_four(self, world: World) -> None:
         """
-        Also where neither names what the other writes.
+        If two concurrent updates close a cycle through other tasks, one raises `DependencyCycle`.
         """
         a, b, c, d = [await world.task(title) for title in "abcd"]
         await update_task(world.ports, world.me, waits_for(b, c)[1])
@@ -242,7 +244,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_four_dependencies_do_not_close_a_cycle_of_four(self, world: World) -> None:
         """
-        Four writers at once leave no circle of waiting tasks.
+        Four concurrent updates that together close a cycle do not all succeed.
         """
         tasks = [await world.task(title) for title in "abcd"]
         answers = await at_once(world, *(waits_for(task, tasks[(i + 1) % 4]) for i, task in enumerate(tasks)))
@@ -253,7 +255,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_a_cycle_is_refused_without_a_race_too(self, world: World) -> None:
         """
-        Direct, through others, and onto itself.
+        An update that closes a direct or an indirect dependency cycle raises `DependencyCycle`.
         """
         a, b, c = [await world.task(title) for title in "abc"]
         await update_task(world.ports, world.me, waits_for(a, b)[1])
@@ -267,7 +269,7 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Whoever is first: once both are kept, the dependent is claimable.
+        A dependency that is added while the other task is completed leaves the dependent claimable, in either order.
         """
         upstream = await world.task("upstream")
         claimed = await world.claimed(upstream)
@@ -281,7 +283,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_dependency_added_while_the_other_task_is_reopened_blocks(self, world: World, last: bool) -> None:
         """
-        Whoever is first: once both are kept, the dependent is blocked.
+        A dependency that is added while the other task is reopened blocks the dependent, in either order.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent")
@@ -296,7 +298,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Reopening sends back what waits for it; only who names it afterwards goes on.
+        Reopening a task returns its dependents to the inbox if their dependency was committed before, and not if it was
+        committed after.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent", status=Status.IN_PROGRESS)
@@ -314,7 +317,7 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        The same for a new task.
+        A task that is created while its dependency is finished is claimable, in either order.
         """
         upstream = await world.task("upstream", status=Status.IN_PROGRESS)
         create = create_task, CreateTask(title="dependent", board=world.board.id, depends_on=(upstream.id,))
@@ -326,7 +329,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_a_task_claimed_while_its_dependency_is_reopened_is_not_held(self, world: World) -> None:
         """
-        Whoever is first: either nothing is claimed, or reopening takes it back.
+        A claim of a task whose dependency is being reopened is refused or revoked, in either order.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent", depends_on=(upstream.id,))
@@ -343,7 +346,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_dependency_on_a_task_that_is_removed_meanwhile_is_not_kept(self, world: World, last: bool) -> None:
         """
-        Nothing waits for what is not there, whoever comes to the commit first.
+        A dependency on a task that is being deleted is refused or removed, in either order.
         """
         upstream, dependent = await world.task("upstream"), await world.task("dependent")
         remove = delete_task, DeleteTask(task=upstream.id)
@@ -359,7 +362,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Either it is refused as blocked, or it waits in the queue.
+        A task that is created with an assignee while its dependency is reopened is refused with `BlockedByDependencies`
+        or blocked.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         create = create_task, CreateTask(title="d", board=world.board.id, assignee="ada", depends_on=(upstream.id,))
@@ -375,7 +379,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Reopening takes back what was assigned; only who names it afterwards keeps the work assigned.
+        Reopening a task removes the assignee of a dependent whose dependency was committed before, and not of one whose
+        dependency was committed after.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent", assignee="ada")
@@ -391,7 +396,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_nothing_is_assigned_to_who_left_the_board_meanwhile(self, world: World, last: bool) -> None:
         """
-        Whoever is first: the work is assigned while the agent is there, or refused.
+        A task is assigned to an agent before the agent leaves the board, or the assignment raises
+        `AssigneeOnAnotherBoard`.
         """
         agent, task = await world.agent(board=world.board.id), await world.task()
         leave = update_agent, UpdateAgent(agent=agent.id, board=(await world.another_board()).id)
@@ -408,7 +414,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
         """
-        What enters a review relies on the lead it goes to.
+        A task that enters review is assigned to the board's lead only if that is committed before the lead leaves the
+        board.
         """
         lead, task = await world.agent("lea", board=world.board.id, lead=True), await world.task()
         leave = update_agent, UpdateAgent(agent=lead.id, board=(await world.another_board()).id)
@@ -422,7 +429,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_no_completion_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
         """
-        It stays with its worker then.
+        A completion that goes to review is assigned to the board's lead, or stays with its worker if the lead left
+        first.
         """
         board = await world.another_board(gates=GateSet())
         lead, task = await world.agent("lea", board=board.id, lead=True), await world.task(board=board.id)
@@ -442,7 +450,7 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, mode: UpdateMode, last: bool
     ) -> None:
         """
-        It is refused, or sent back.
+        Starting a task whose dependency is being reopened is refused, or the task is returned to the inbox.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         task, worker = await world.task(depends_on=(upstream.id,)), await world.principal(board=world.board.id)
@@ -460,7 +468,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_worker_moves_nothing_where_that_became_the_leads_meanwhile(self, world: World, last: bool) -> None:
         """
-        Moving relies on the rule of the board that leaves it to leads.
+        A worker's change of status is committed before the board restricts status changes to leads, or raises
+        `OnlyLeadMovesTasks`.
         """
         worker, task = await world.principal(board=world.board.id), await world.task(assignee="ada")
         rule = update_board, UpdateBoard(board=world.board.id, gates={"only_lead_can_change_status": True})
@@ -477,7 +486,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_a_lead_does_not_pass_its_boards_limit(self, world: World) -> None:
         """
-        Two agents made at once where there is room for one: one is made.
+        If a board has room for one agent, one of two concurrent creations raises `TooManyAgents`.
         """
         board = await world.another_board(max_agents=1)
         lead = await world.principal("lead", board=board.id, lead=True)
@@ -491,7 +500,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_gate_that_closes_meanwhile_keeps_the_task(self, world: World, last: bool) -> None:
         """
-        Finishing relies on the gates it was decided under.
+        A task is finished before its board gets an approval gate, or the update raises `GateClosed`.
         """
         task = await world.task()
         finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
@@ -504,7 +513,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_two_edits_of_one_task_are_both_kept(self, world: World) -> None:
         """
-        The slower one is repeated from its reads.
+        Concurrent edits of different fields of a task are both stored; the slower use case is repeated.
         """
         task = await world.task()
         title = update_task, UpdateTask(task=task.id, title="new title")
@@ -517,7 +526,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_of_two_that_register_one_name_both_are_welcome(self, world: World) -> None:
         """
-        One makes the agent, the other is a sign of life of it.
+        If two registrations of a name are concurrent, one creates the agent and the other returns it.
         """
         answers = await at_once(world, *((register_agent, RegisterAgent(name=name)) for name in ("ada", "Ada")))
 
@@ -526,7 +535,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_founding_an_organization_at_once_founds_one(self, ports: Ports) -> None:
         """
-        Any number of processes may start at once.
+        Concurrent calls of `ensure_organization` create one organization with one board and one main agent.
         """
         slug = f"test-{uuid4()}"
         founded = await asyncio.gather(*(ensure_organization(ports, slug=slug) for _ in range(6)))
@@ -544,7 +553,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_comment_on_a_task_that_goes_meanwhile_does_not_stay_behind(self, world: World, last: bool) -> None:
         """
-        It is gone with the task, or its author is told that the task is.
+        A comment on a task that is being deleted is deleted with it or raises `TaskNotFound`.
         """
         task = await world.task()
         comment = add_comment, AddComment(task=task.id, content="Hello")
@@ -555,7 +564,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_of_two_comments_that_give_a_task_away_the_first_one_does(self, world: World) -> None:
         """
-        The other one finds that it is somebody's.
+        If two concurrent comments assign a task by a mention, only the first one assigns it.
         """
         for name in ("ada", "bob"):
             await world.agent(name, board=world.board.id)
@@ -573,7 +582,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Whoever is first: both are kept, and it is handed out under the new name.
+        An edit of a task and the renaming of its assignee are both stored, in either order, and the task is claimable
+        under the new name.
         """
         ada = await world.agent("ada")
         task = await world.task(assignee="ada")
@@ -591,7 +601,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_two_agents_do_not_get_the_same_new_name(self, world: World) -> None:
         """
-        One does; the other is told.
+        If two agents are concurrently renamed to the same name, one update raises `AgentNameTaken`.
         """
         agents = [await world.agent(name) for name in ("ada", "bob")]
         answers = await at_once(world, *((update_agent, UpdateAgent(agent=each.id, name="Grace")) for each in agents))
@@ -603,7 +613,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Whoever is first: nothing is left in the hands of somebody who is gone.
+        A completion by an agent that is being deleted is accepted, or raises `LeaseLost` and returns the task to the
+        inbox.
         """
         await world.agent("ada")
         claimed = await world.claimed(await world.task())
@@ -618,7 +629,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_no_key_outlives_its_agent(self, world: World, last: bool) -> None:
         """
-        One that is made while the agent is deleted goes with it, or is not made.
+        An API key that is created while its agent is deleted is deleted with it or raises `AgentNotFound`.
         """
         ada = await world.agent("ada")
         answers = await at_once(
@@ -631,7 +642,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_of_two_approvals_for_one_task_one_is_pending(self, world: World, last: bool) -> None:
         """
-        The slower one is told of the other.
+        If two requests for approval of the same task are concurrent, one raises `ApprovalAlreadyPending`.
         """
         a, b, c = [await world.task(title) for title in "abc"]
         answers = await at_once(world, asks(world, a, b), asks(world, b, c), last=last)
@@ -642,7 +653,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_an_approval_does_not_become_pending_again_beside_a_new_one(self, world: World, last: bool) -> None:
         """
-        Either is refused, whichever is slower.
+        If an approval is reopened and another one is requested for the same task, one of both raises
+        `ApprovalAlreadyPending`.
         """
         task = await world.task()
         first = await done_by(world, asks(world, task, status=ApprovalStatus.REJECTED))
@@ -653,7 +665,8 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_of_two_decisions_one_stands(self, world: World) -> None:
         """
-        The other one is told which.
+        If two decisions about an approval are concurrent, one raises `ApprovalAlreadyDecided` with the status of the
+        other.
         """
         approval = await done_by(world, asks(world, await world.task()))
         answers = await at_once(world, decides(approval, "approved"), decides(approval, "rejected"))
@@ -670,7 +683,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, taking: Any, again: bool, last: bool
     ) -> None:
         """
-        Whoever is first: if the task has moved, that came before.
+        On a board that blocks tasks with a pending approval, a task moves or is claimed before the approval is pending,
+        or not at all.
         """
         board = await world.another_board(gates=HELD)
         task = await world.task(board=board.id)
@@ -692,7 +706,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        The same for a result under a lease.
+        On a board that blocks tasks with a pending approval, a completion is committed before the approval is pending
+        or raises `GateClosed`.
         """
         board = await world.another_board(gates=HELD)
         claimed = await world.claimed(await world.task(board=board.id))
@@ -707,7 +722,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_word_that_is_taken_back_meanwhile_lets_nothing_pass(self, world: World, last: bool) -> None:
         """
-        Whoever is first: the task is done on it before, or not at all.
+        A task is finished on an approval before the approval is reopened, or the update raises `GateClosed`.
         """
         board = await world.another_board(gates=GateSet())
         task = await world.task(board=board.id)
@@ -723,7 +738,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_a_word_that_is_given_meanwhile_lets_pass_or_comes_too_late(self, world: World, last: bool) -> None:
         """
-        Whoever is first, both are told what is so.
+        A completion uses an approval that is committed before it and sets the task to done; otherwise the task is in
+        review.
         """
         board = await world.another_board(gates=GateSet())
         claimed = await world.claimed(await world.task(board=board.id))
@@ -738,7 +754,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @BOTH_ORDERS
     async def test_nothing_is_asked_for_a_task_that_goes_meanwhile(self, world: World, last: bool) -> None:
         """
-        It goes with the task, or the asker is told that the task is gone.
+        An approval of a task that is being deleted is deleted with it or raises `ApprovalTasksNotFound`.
         """
         task = await world.task()
         answers = await at_once(world, asks(world, task), (delete_task, DeleteTask(task=task.id)), last=last)
@@ -749,7 +765,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_an_approval_goes_with_the_last_of_its_tasks(self, world: World) -> None:
         """
-        Also where they go at once.
+        An approval is deleted with the last of its tasks, also if they are deleted concurrently.
         """
         tasks = [await world.task(title) for title in "ab"]
         await done_by(world, asks(world, *tasks))
@@ -763,7 +779,7 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Nor does a request.
+        Requests for approval and decisions on a board that is being deleted leave no rows.
         """
         board = await world.another_board()
         task = await world.task(board=board.id)
@@ -782,7 +798,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Whichever comes first; once that is decided, it does.
+        Deleting a board with a hand-over of its tasks raises `GateClosed` while an approval of one of them is pending
+        and the board blocks such tasks.
         """
         board = await world.another_board(gates=HELD)
         task = await world.task(board=board.id)
@@ -804,7 +821,8 @@ class ConcurrentDecisionsContract(StoreContract):
         self, world: World, last: bool
     ) -> None:
         """
-        Whichever comes first.
+        An operator's deletion of a board with a hand-over is committed before the target board gets more gates, or
+        raises `RoleTooLow`.
         """
         board = await world.another_board(gates=GateSet())
         async with world.ports.unit(world.me) as unit:
@@ -819,7 +837,8 @@ class ConcurrentDecisionsContract(StoreContract):
     @pytest.mark.parametrize("how", ENDINGS)
     async def test_the_end_of_a_run_is_not_refused_for_edits_of_other_fields(self, world: World, how: str) -> None:
         """
-        Not even its only try: it is kept with them, and answers with what is kept.
+        The end of a run does not conflict with concurrent edits that its decision does not depend on, and returns the
+        task with these edits.
         """
         team = await team_of(world)
         end = await begun(world, team, how)
@@ -835,7 +854,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_a_heartbeat_is_not_refused_for_edits_of_other_fields(self, world: World) -> None:
         """
-        Nor is its progress lost.
+        A heartbeat does not conflict with concurrent edits, and its progress is stored.
         """
         team = await team_of(world)
         held = await claim_task(world.ports, team.worker, ClaimTask(task=team.task.id))
@@ -848,7 +867,7 @@ class ConcurrentDecisionsContract(StoreContract):
     @pytest.mark.parametrize("how", ["complete", "fail", "release"])
     async def test_who_expects_a_version_is_refused_for_any_edit(self, world: World, how: str) -> None:
         """
-        `If-Match` means all of the task.
+        The end of a run that expects a version raises `StaleWrite` after any edit of the task.
         """
         claimed = await world.claimed(await world.task("Say hello"))
         edit = update_task, UpdateTask(task=claimed.task.id, title="Say it")
@@ -858,7 +877,8 @@ class ConcurrentDecisionsContract(StoreContract):
 
     async def test_a_completion_is_decided_anew_when_its_gates_or_its_approvals_change(self, world: World) -> None:
         """
-        Its only try is refused for them.
+        A completion raises `StaleWrite` if the board's gates or the task's approvals changed since it was decided, so
+        that `perform` repeats it.
         """
         first, second = [await world.claimed(await world.task(title)) for title in "ab"]
         gated = UpdateBoard(board=world.board.id, description="Guarded", gates={"require_approval_for_done": True})

@@ -1,5 +1,5 @@
 """
-The contract of a credential store.
+The contract of the port `CredentialStore`.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from mission_core.ports import Ports
 
 async def find_principal(world: World, secret: str) -> Principal | None:
     """
-    The principal that the secret belongs to now, or None.
+    The principal of the secret at the current time, or None.
     """
     return await world.ports.credentials.principal_of(secret_digest(secret), at=world.clock.now())
 
 
 async def agent_of(world: World, secret: str | None) -> AgentPrincipal:
     """
-    The agent that the secret belongs to now.
+    The agent principal of the secret at the current time.
     """
     found = await find_principal(world, secret or "")
     assert isinstance(found, AgentPrincipal)
@@ -51,12 +51,13 @@ async def agent_of(world: World, secret: str | None) -> AgentPrincipal:
 
 class CredentialStoreContract(StoreContract):
     """
-    What a `CredentialStore` must do.
+    The contract of the port `CredentialStore`. A subclass provides the fixture `ports` of `StoreContract`.
     """
 
     async def test_a_token_stands_for_its_agent(self, world: World) -> None:
         """
-        With its board, its role, its key and when it was last heard of.
+        A token authenticates its agent, with the agent's board, role, scopes and key, and the time of its last
+        heartbeat.
         """
         made = await create_agent(world.ports, world.me, CreateAgent(name="ada", board=world.board.id, lead=True))
         agent = made.agent
@@ -80,7 +81,7 @@ class CredentialStoreContract(StoreContract):
 
     async def test_the_highest_scope_is_the_role(self, world: World) -> None:
         """
-        A viewer where none is named.
+        The role of a key is its highest scope, and viewer if no scope names a role.
         """
         await world.agent("ada")
         roles = []
@@ -92,7 +93,8 @@ class CredentialStoreContract(StoreContract):
 
     async def test_a_key_is_dead_from_the_moment_it_ends(self, world: World) -> None:
         """
-        By its own end or by being revoked; what nobody made stands for nobody.
+        An expired, revoked or unknown key authenticates nobody. Revoking a revoked or unknown key raises
+        `ApiKeyNotFound`.
         """
         await world.agent("ada")
         ending, one = await create_key(world.ports, world.me, CreateKey(agent="ada", lifetime=timedelta(minutes=1)))
@@ -111,7 +113,7 @@ class CredentialStoreContract(StoreContract):
 
     async def test_keys_of_another_organization_are_not_found(self, world: World, elsewhere: World) -> None:
         """
-        By number or by id.
+        A key of another organization raises `ApiKeyNotFound`, and the list of its agent's keys is empty.
         """
         await world.agent("ada")
         key, _ = await create_key(world.ports, world.me, CreateKey(agent="ada"))
@@ -124,7 +126,8 @@ class CredentialStoreContract(StoreContract):
 
     async def test_registering_makes_an_agent_once(self, world: World) -> None:
         """
-        The second time is a sign of life, and shows no secret.
+        The first registration of a name creates an agent and returns a token. A second one, in any case of letters,
+        returns the same agent without a token.
         """
         first = await register_agent(world.ports, world.me, RegisterAgent(name="ada"))
         second = await register_agent(world.ports, world.me, RegisterAgent(name="ADA"))
@@ -137,7 +140,7 @@ class CredentialStoreContract(StoreContract):
 
     async def test_an_organization_keeps_its_slug(self, ports: Ports) -> None:
         """
-        The first that is founded is kept, and told to those who come later.
+        `create_organization` with a used slug returns the organization that has it and creates none.
         """
         slug = f"test-{uuid4()}"
         nobody = await ports.credentials.organization(slug)

@@ -1,5 +1,5 @@
 """
-The contract of the encryption of stored secrets.
+The contract of the port `SecretEncryption`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ THERE: Final = UUID(int=2)
 
 class SecretEncryptionContract:
     """
-    What a `SecretEncryption` must do. A subclass, its module or its `conftest.py` has a fixture `encryption`.
+    The contract of the port `SecretEncryption`. A subclass, its module or its `conftest.py` provides a fixture
+    `encryption`.
     """
 
     @contract_settings(100)
     @given(secret=some.texts(most=2000), about=some.ids)
     def test_a_secret_is_decrypted_as_it_was(self, encryption: SecretEncryption, secret: str, about: UUID) -> None:
         """
-        Whatever its characters.
+        Decryption returns the encrypted secret, whatever its characters.
         """
         assert secret == encryption.decrypt(encryption.encrypt(secret, about=about), about=about)
 
@@ -36,7 +37,7 @@ class SecretEncryptionContract:
     @given(secret=some.texts(most=200))
     def test_a_secret_is_encrypted_otherwise_each_time(self, encryption: SecretEncryption, secret: str) -> None:
         """
-        So nobody sees which rows have the same one.
+        Two encryptions of the same secret differ, so equal secrets cannot be recognized in the database.
         """
         assert encryption.encrypt(secret, about=HERE) != encryption.encrypt(secret, about=HERE)
 
@@ -44,7 +45,7 @@ class SecretEncryptionContract:
     @given(secret=some.texts(most=200))
     def test_a_secret_is_decrypted_for_its_own_row_only(self, encryption: SecretEncryption, secret: str) -> None:
         """
-        Moved to another one, it says nothing.
+        A ciphertext that was moved to another row raises `DecryptionFailed`.
         """
         with pytest.raises(DecryptionFailed):
             encryption.decrypt(encryption.encrypt(secret, about=HERE), about=THERE)
@@ -53,7 +54,7 @@ class SecretEncryptionContract:
     @given(junk=st.binary(max_size=100))
     def test_what_was_never_encrypted_is_not_decrypted(self, encryption: SecretEncryption, junk: bytes) -> None:
         """
-        Also where it begins like something that was.
+        Arbitrary bytes raise `DecryptionFailed`, also with the first byte of a real ciphertext.
         """
         for sealed in (junk, encryption.encrypt("a secret", about=HERE)[:1] + junk):
             with pytest.raises(DecryptionFailed):
@@ -65,7 +66,7 @@ class SecretEncryptionContract:
         self, encryption: SecretEncryption, secret: str, data: st.DataObject
     ) -> None:
         """
-        Wherever a bit of it changes, and wherever it ends too early.
+        A ciphertext with a flipped bit, or a truncated one, raises `DecryptionFailed`.
         """
         sealed = bytearray(encryption.encrypt(secret, about=HERE))
         if data.draw(st.booleans()):

@@ -1,5 +1,5 @@
 """
-The contract of entities of every kind, with generated rows. A new kind joins by being declared.
+The contract of generic repositories: the same tests for every kind in `KINDS`, with generated rows.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ FEW = contract_settings(5)
 
 def elsewhere_in(world: World) -> World:
     """
-    The world as it looks from an organization that has nothing yet.
+    The same store with the principal of a new, empty organization.
     """
     return evolve(world, me=SystemPrincipal(organization=OrganizationId(world.ports.ids.new())))
 
 
 def keys_of(row: Any) -> list[Any]:
     """
-    What finds the row: its id, and its number if it has one.
+    The keys of the row: its id, and its number if it has one.
     """
     return [row.id, row.number] if hasattr(row, "number") else [row.id]
 
 
 def edited(kind: Kind[Any], row: Any, later: Any) -> Any:
     """
-    The row with the values of another one, but for what says which row it is.
+    The row with the values of *later*, except for its id, number, organization, version and unique fields.
     """
     stays = {"id", "number", "organization", "version"}.union(*kind.unique)
     return evolve(later, **{name: getattr(row, name) for name in fields_dict(kind.entity) if name in stays})
@@ -57,7 +57,7 @@ def kept_as_it_is(kind: Kind[Any]) -> Any:
     @given(row=some.entities[kind.entity]())
     async def test(self: Any, world: World, row: Any) -> None:
         """
-        In every field, by id, by number, by what it is found by, and among all.
+        A stored row is read back unchanged by id, by number, by each of its indexes and in lists.
         """
         world = elsewhere_in(world)
         row = await own(world, kind, row)
@@ -80,7 +80,7 @@ def refused_a_second_time(kind: Kind[Any]) -> Any:
     @given(one=some.entities[kind.entity](), another=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, another: Any) -> None:
         """
-        By the commit, with the kind's own refusal.
+        A commit that would repeat the value of a unique field raises the error that the kind declares for it.
         """
         for fields, refusal in kind.unique.items():
             world = elsewhere_in(world)
@@ -99,7 +99,8 @@ def saved_with_its_next_version(kind: Kind[Any]) -> Any:
     @given(one=some.entities[kind.entity](), later=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, later: Any) -> None:
         """
-        Whatever changed of it; who saves or removes an older version is too late.
+        A save stores all changed fields and raises the version by one. A save or removal of an older version raises
+        `StaleWrite`.
         """
         world = elsewhere_in(world)
         row = await own(world, kind, one)
@@ -131,8 +132,8 @@ def gone_once_removed(kind: Kind[Any]) -> Any:
     @given(one=some.entities[kind.entity](), another=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, another: Any) -> None:
         """
-        For the unit that removes it at once, and for all when it commits; the row beside it stays. A row that the same
-        unit added was never there.
+        A removed row is missing in its own unit at once, and everywhere after the commit; other rows stay. A row that
+        is added and removed in the same unit is never stored.
         """
         world = elsewhere_in(world)
         row, other = await own(world, kind, one), await own(world, kind, another)
@@ -160,7 +161,7 @@ def hidden_from_other_organizations(kind: Kind[Any]) -> Any:
     @given(one=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any) -> None:
         """
-        By id, by number, in a list, on a page and in a unit.
+        A row is not found from another organization, neither by id nor by number, nor in lists, pages and units.
         """
         there, here = elsewhere_in(world), elsewhere_in(world)
         row = await own(there, kind, one)
@@ -187,7 +188,7 @@ def paged_by_number(kind: Kind[Any]) -> Any:
     @given(rows=st.lists(some.entities[kind.entity](), min_size=3, max_size=3))
     async def test(self: Any, world: World, rows: list[Any]) -> None:
         """
-        Either way round, by offset or after a number, with the total of all.
+        Pages are sorted by number in either direction, start at an offset or after a number, and tell the total.
         """
         world = elsewhere_in(world)
         kept = [await own(world, kind, row) for row in rows]
@@ -211,12 +212,14 @@ def paged_by_number(kind: Kind[Any]) -> Any:
 
 class EntityKindsContract(StoreContract):
     """
-    What the repositories and reads of a store must do with entities of every kind.
+    The contract of `UnitOfWork.repository` and `Reads.entities` for rows of every kind. A subclass provides the fixture
+    `ports` of `StoreContract`; the tests of each kind are added below.
     """
 
     async def test_rows_of_a_board_are_for_those_who_may_see_it(self, world: World) -> None:
         """
-        By id, by number, in lists and in units; an agent of another board learns nothing of them.
+        A row of a board raises `BoardDenied` for an agent of another board by id and by number, and is left out of that
+        agent's lists, pages and units.
         """
         await assign_agent(world.ports, world.me, AssignAgent(board=world.board.id, agent_name="ada"))
         (here,) = await world.ports.reads.entities.every(world.me, BOARD_ASSIGNMENTS, board=world.board.id)
@@ -242,7 +245,7 @@ class EntityKindsContract(StoreContract):
 
     async def test_the_first_and_the_last_of_a_kind_are_found(self, world: World) -> None:
         """
-        Among the rows whose fields have these values.
+        `find` returns the first row with the given field values, and with `newest` the last one.
         """
         task = (await world.task()).id
         first, _, last = [await a_comment(world, task=task, author=name) for name in ("ada", "bob", "ada")]
@@ -257,7 +260,7 @@ class EntityKindsContract(StoreContract):
 
     async def test_a_removed_entity_takes_its_rows_along(self, world: World) -> None:
         """
-        And none of another's.
+        Deleting a task deletes its comments and leaves those of other tasks.
         """
         comment, other = await a_comment(world), await a_comment(world)
         await delete_task(world.ports, world.me, DeleteTask(task=comment.task))
@@ -267,7 +270,7 @@ class EntityKindsContract(StoreContract):
 
     async def test_nothing_stays_behind_on_what_was_removed_meanwhile(self, world: World) -> None:
         """
-        A row that relies on its task is not kept when the task goes first.
+        A commit that adds a comment to a task that was deleted since it was read raises `StaleWrite`.
         """
         task, comment = await world.task(), await a_comment(world)
         async with world.ports.unit(world.me) as unit:
@@ -282,8 +285,8 @@ class EntityKindsContract(StoreContract):
 
 def tests_of(kind: Kind[Any]) -> dict[str, Any]:
     """
-    The tests of a kind, by name. Each kind has tests of its own, so that their rows are drawn before they run: in an
-    async test, Hypothesis could not end a draw.
+    The tests of a kind, by name. They are generated per kind, because in an async test Hypothesis could not draw the
+    kind inside the test.
     """
     tests = {
         f"test_a_row_of_{kind.name}_is_kept_as_it_is": kept_as_it_is(kind),

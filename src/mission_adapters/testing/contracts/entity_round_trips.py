@@ -1,5 +1,5 @@
 """
-The contract of the entities that have repositories of their own.
+The contract of the repositories of tasks, runs, boards, agents and API keys.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEW = contract_settings(15)
 
 async def kept(world: World, repository: str, entity: EntityT, *, key: int | None = None) -> EntityT:
     """
-    The entity as it is read back.
+    Write the entity, and read it back in another unit.
     """
     async with world.ports.unit(world.me) as unit:
         getattr(unit, repository).add(entity)
@@ -36,7 +36,7 @@ async def kept(world: World, repository: str, entity: EntityT, *, key: int | Non
 
 async def own(world: World, entity: EntityT, scope: str) -> EntityT:
     """
-    The entity as one of the world's organization, with an id and a number that are free.
+    A copy of the entity that belongs to the world's organization, with a new id and a new number.
     """
     (number,) = await world.ports.numbers.next((world.me.organization, scope))
     changed: dict[str, Any] = {"id": world.ports.ids.new(), "organization": world.me.organization}
@@ -49,14 +49,15 @@ async def own(world: World, entity: EntityT, scope: str) -> EntityT:
 
 class EntityRoundTripContract(StoreContract):
     """
-    What the repositories of tasks, runs, boards, agents and keys must do: an entity is read back as it was written.
+    The contract of the repositories of tasks, runs, boards, agents and API keys: an entity is read back as it was
+    written. A subclass provides the fixture `ports` of `StoreContract`.
     """
 
     @FEW
     @given(some.tasks())
     async def test_a_task_is_kept_as_it_is(self, world: World, task: Task) -> None:
         """
-        In every field.
+        A task is read back unchanged in every field.
         """
         task = evolve(await own(world, task, "task"), board=world.board.id)
 
@@ -67,7 +68,7 @@ class EntityRoundTripContract(StoreContract):
     @given(some.runs())
     async def test_a_run_is_kept_as_it_is(self, world: World, run: Run) -> None:
         """
-        In every state, with its orders and its end.
+        A run in any state is read back unchanged, with its orders and its outcome, and appears in its task's runs.
         """
         task = await world.task()
         run = evolve(await own(world, run, "run"), board=world.board.id, task=task.id)
@@ -79,7 +80,7 @@ class EntityRoundTripContract(StoreContract):
     @given(some.boards())
     async def test_a_board_is_kept_as_it_is(self, world: World, board: Board) -> None:
         """
-        In every field.
+        A board is read back unchanged in every field.
         """
         board = await own(world, board, "board")
         board = evolve(board, handle=f"{board.handle}-{board.number}", ticket_prefix=f"{board.number}")
@@ -90,7 +91,7 @@ class EntityRoundTripContract(StoreContract):
     @given(some.agents())
     async def test_an_agent_is_kept_as_it_is(self, world: World, agent: Agent) -> None:
         """
-        With its presence.
+        An agent is read back unchanged, with its presence.
         """
         agent = await own(world, agent, "agent")
         session_key = None if agent.session_key is None else f"{agent.session_key}{agent.number}"
@@ -102,7 +103,7 @@ class EntityRoundTripContract(StoreContract):
     @given(some.keys())
     async def test_a_key_is_kept_as_it_is(self, world: World, key: ApiKey) -> None:
         """
-        In every field.
+        An API key is read back unchanged in every field.
         """
         agent = await world.agent(f"ada {world.ports.ids.new()}")
         key = evolve(await own(world, key, "key"), agent=agent.id, digest=world.ports.ids.new().bytes * 2)
@@ -113,7 +114,7 @@ class EntityRoundTripContract(StoreContract):
     @given(some.tasks(), some.tasks())
     async def test_a_saved_task_is_kept_as_it_is(self, world: World, task: Task, later: Task) -> None:
         """
-        Whatever changed of it, and with the next version.
+        A save stores every changed field of a task and raises its version by one.
         """
         task = evolve(await own(world, task, "task"), board=world.board.id)
         await kept(world, "tasks", task)

@@ -1,5 +1,5 @@
 """
-The contract of an event log.
+The contract of the port `EventLog`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mission_core.tasks.use_cases import UpdateTask, update_task
 
 async def entries_of(world: World, **asked: int) -> list[Entry]:
     """
-    The entries of the world's log.
+    The entries in the log of the world's organization.
     """
     return await world.ports.log.read(world.me.organization, **asked)
 
@@ -37,12 +37,12 @@ def _event(world: World) -> TaskDeleted:
 
 class EventLogContract(StoreContract):
     """
-    What an `EventLog` must do.
+    The contract of the port `EventLog`. A subclass provides the fixture `ports` of `StoreContract`.
     """
 
     async def test_positions_are_dense_and_the_head_is_the_last(self, world: World) -> None:
         """
-        From one on, without gaps; the head names the last position and its digest.
+        Positions start at 1 and have no gaps; the head has the last position and its digest.
         """
         for i in range(5):
             await world.task(f"task {i}")
@@ -53,7 +53,7 @@ class EventLogContract(StoreContract):
 
     async def test_an_unknown_organization_has_an_empty_log(self, world: World) -> None:
         """
-        Its head is the beginning of every chain.
+        The log of an unknown organization is empty, and its head is position 0 with the genesis digest.
         """
         nobody = OrganizationId(world.ports.ids.new())
 
@@ -62,7 +62,7 @@ class EventLogContract(StoreContract):
 
     async def test_reading_goes_on_after_a_position(self, world: World) -> None:
         """
-        In pieces of any size, the log is the same.
+        Pages read with `after` and `limit` add up to the whole log.
         """
         for i in range(4):
             await world.task(f"task {i}")
@@ -75,7 +75,7 @@ class EventLogContract(StoreContract):
 
     async def test_each_organization_has_a_log_of_its_own(self, world: World, elsewhere: World) -> None:
         """
-        What happens in one is not told in the other.
+        Events of one organization do not appear in the log of another.
         """
         before = await entries_of(elsewhere)
         await world.task()
@@ -88,7 +88,7 @@ class EventLogContract(StoreContract):
         self, world: World, facts: Any, agent: Any, name: Any
     ) -> None:
         """
-        Kind, moment, actor, subject and payload come back as they went in, chained to the entry before.
+        An entry has the kind, time, actor, subject and payload of its event, and is chained to the previous entry.
         """
         me = AgentPrincipal(organization=world.me.organization, agent=agent, name=name)
         head = await world.ports.log.head(me.organization)
@@ -106,7 +106,7 @@ class EventLogContract(StoreContract):
 
     async def test_what_was_undone_was_never_recorded(self, world: World) -> None:
         """
-        A refused commit leaves no entry and no gap.
+        A refused commit leaves no entry and no gap in the positions.
         """
         task = await world.task()
         before = await world.ports.log.head(world.me.organization)
@@ -120,7 +120,7 @@ class EventLogContract(StoreContract):
 
     async def test_the_chain_verifies(self, world: World) -> None:
         """
-        Over everything that was recorded at once by many.
+        The hash chain verifies after concurrent commits.
         """
         await asyncio.gather(*(world.task(f"task {i}") for i in range(20)))
         head = await world.ports.log.head(world.me.organization)
@@ -129,7 +129,7 @@ class EventLogContract(StoreContract):
 
     async def test_a_reader_that_follows_misses_nothing_and_repeats_nothing(self, world: World) -> None:
         """
-        While many write at once, waiting and reading after the last position sees every entry once, in order.
+        A reader that alternates `wait` and `read` receives every entry of concurrent commits once and in order.
         """
         log, own = world.ports.log, world.me.organization
         start, expected = (await log.head(own)).position, 40
@@ -151,7 +151,7 @@ class EventLogContract(StoreContract):
 
     async def test_all_who_wait_are_woken_by_the_next_commit(self, world: World) -> None:
         """
-        And nobody before it.
+        A commit wakes all waiting readers, and no reader wakes before it.
         """
         head = await world.ports.log.head(world.me.organization)
         waiting = [
@@ -165,13 +165,13 @@ class EventLogContract(StoreContract):
 
     async def test_waiting_for_what_is_there_already_returns_at_once(self, world: World) -> None:
         """
-        A reader that fell behind does not wait.
+        `wait` returns at once if there are entries after the position.
         """
         await asyncio.wait_for(world.ports.log.wait(world.me.organization, after=0), 5)
 
     async def test_a_commit_elsewhere_does_not_end_a_wait(self, world: World, elsewhere: World) -> None:
         """
-        Waiting is for one organization.
+        A commit in another organization does not wake a waiting reader.
         """
         head = await world.ports.log.head(world.me.organization)
         waiting = asyncio.create_task(world.ports.log.wait(world.me.organization, after=head.position))
@@ -183,7 +183,7 @@ class EventLogContract(StoreContract):
 
     async def test_the_actor_is_the_principal(self, world: World) -> None:
         """
-        The log names who did it, an agent by its id and name.
+        The actor of an entry is the principal of its unit; an agent is given by id and name.
         """
         ada = await world.principal("ada")
         task = await world.task()

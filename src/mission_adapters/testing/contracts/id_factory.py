@@ -1,5 +1,5 @@
 """
-The contract of an id factory.
+The contract of the port `IdFactory`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from mission_core.ports import IdFactory
 
 class IdFactoryContract:
     """
-    What an `IdFactory` must do. A subclass, its module or its `conftest.py` has a fixture `ids`.
+    The contract of the port `IdFactory`. A subclass, its module or its `conftest.py` provides a fixture `ids`.
     """
 
     def test_ids_are_uuids_of_version_seven(self, ids: IdFactory) -> None:
         """
-        Of the variant of RFC 9562, whose name in Python is older.
+        An id is a UUID of version 7 and of the variant of RFC 9562, which Python names after RFC 4122.
         """
         made = ids.new()
 
@@ -24,7 +24,7 @@ class IdFactoryContract:
 
     def test_each_id_sorts_after_the_ones_before_it(self, ids: IdFactory) -> None:
         """
-        So rows are stored in the order in which they were made.
+        Ids are strictly increasing, so rows are stored in the order of their creation.
         """
         made = [ids.new() for _ in range(2000)]
 
@@ -32,7 +32,7 @@ class IdFactoryContract:
 
     def test_no_id_is_made_twice(self, ids: IdFactory) -> None:
         """
-        Whichever threads ask.
+        Ids are unique across threads, and increasing within each thread.
         """
         with ThreadPoolExecutor(4) as pool:
             batches = list(pool.map(lambda _: [ids.new() for _ in range(2000)], range(4)))

@@ -34,7 +34,7 @@ async def create(
     digest: bytes = b"1" * 32,
 ) -> Task:
     """
-    Make a task under an idempotency key.
+    Create a task under an idempotency key.
     """
 
     async def again(ports: Ports, principal: Principal, id: UUID) -> Task:
@@ -52,12 +52,13 @@ async def total(world: World) -> int:
 
 class IdempotencyContract(StoreContract):
     """
-    What a store must do with idempotency keys.
+    The contract of a store's idempotency keys, as `UnitOfWork` and `Reads` keep them. A subclass provides the fixture
+    `ports` of `StoreContract`.
     """
 
     async def test_a_repeat_gets_the_first_result(self, world: World) -> None:
         """
-        However often it comes; the work is done once.
+        A repeated request returns the first result, and the use case is performed once.
         """
         answers = [await create(world) for _ in range(3)]
 
@@ -66,7 +67,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_of_many_at_once_one_does_the_work(self, world: World) -> None:
         """
-        The losers of the race get the winner's result.
+        If many requests with one key are concurrent, one is performed and the others return its result.
         """
         answers = await asyncio.gather(*(create(world) for _ in range(8)))
 
@@ -76,7 +77,8 @@ class IdempotencyContract(StoreContract):
 
     async def test_a_commit_with_a_used_key_is_refused(self, world: World) -> None:
         """
-        Also where nobody looked before.
+        A commit with a used key raises `AlreadyDone` with the first result and writes nothing, also if the key was not
+        looked up before.
         """
         first = await create(world)
         task = await world.task("pattern")
@@ -91,7 +93,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_another_body_is_refused(self, world: World) -> None:
         """
-        Before the work and at the commit.
+        A key that is reused with another request body raises `KeyReused`, in `perform` and in `commit`.
         """
         await create(world)
         with pytest.raises(KeyReused):
@@ -107,7 +109,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_keys_belong_to_a_principal_and_an_operation(self, world: World, elsewhere: World) -> None:
         """
-        The same key of another one is another key.
+        The same key of another principal, operation or organization is a different key.
         """
         ada, bob = await world.principal("ada"), await world.principal("bob")
         answers = [
@@ -123,7 +125,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_a_key_is_forgotten_after_a_day(self, world: World) -> None:
         """
-        Then the same request does the work again.
+        A key expires after 24 hours; the same request is then performed again.
         """
         first = await create(world)
         world.clock.advance(hours=23, minutes=59)
@@ -136,7 +138,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_what_failed_keeps_no_key(self, world: World) -> None:
         """
-        The request can be sent again, corrected or not.
+        A failed request does not use up its key.
         """
         await world.agent("ada")
         once = IdempotencyKey(key="k", operation="create_agent", body_digest=b"1")
@@ -150,7 +152,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_a_repeated_claim_shows_its_lease_again(self, world: World) -> None:
         """
-        Also of those that raced; one task is taken.
+        Repeated and concurrent claims with one key return the same lease, and one task is claimed.
         """
         for title in "abc":
             await world.task(title)
@@ -169,7 +171,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_a_claim_that_found_nothing_keeps_no_key(self, world: World) -> None:
         """
-        A repeat looks again.
+        A claim on an empty queue does not use up its key, so a repeat can claim a task that was created since.
         """
         once = IdempotencyKey(key="c", operation="claim_next", body_digest=b"1")
 
@@ -186,7 +188,7 @@ class IdempotencyContract(StoreContract):
 
     async def test_a_key_is_found_only_if_it_was_used_late_enough(self, world: World) -> None:
         """
-        Looking says what a commit would.
+        `idempotent_result` returns the result of a key that was used after *since*, and None otherwise.
         """
         before = world.clock.now()
         world.clock.advance(seconds=1)

@@ -57,7 +57,7 @@ TERMS = LeaseTerms(term=timedelta(minutes=1), delay=timedelta(seconds=10), longe
 
 async def beat(world: World, held: ClaimResult, **fields: Any) -> HeartbeatResult:
     """
-    Send a heartbeat of the lease.
+    Send a heartbeat under the lease.
     """
     return await heartbeat(world.ports, world.me, Heartbeat(task=held.task.id, lease=held.lease, **fields))
 
@@ -78,7 +78,7 @@ async def order(world: World, held: ClaimResult, kind: OrderKind, **fields: Any)
 
 def order_in(answer: HeartbeatResult) -> Order:
     """
-    The order that a heartbeat was answered with.
+    The order in the answer to a heartbeat, which must have one.
     """
     assert answer.order is not None
     return answer.order
@@ -86,7 +86,7 @@ def order_in(answer: HeartbeatResult) -> Order:
 
 async def run_of(world: World, held: ClaimResult) -> Run:
     """
-    The run of the lease, as last committed.
+    The run of the lease as last committed.
     """
     async with world.ports.unit(world.me) as unit:
         return await unit.runs.get(held.run.id)
@@ -94,19 +94,20 @@ async def run_of(world: World, held: ClaimResult) -> Run:
 
 class LeaseContract(StoreContract):
     """
-    What a store must do with the lease of a task between its claim and its end.
+    The contract of a store for leases: claims, heartbeats, expiry, results and orders. It covers `UnitOfWork.runs` and
+    `UnitOfWork.tasks`. A subclass provides the fixture `ports` of `StoreContract`.
     """
 
     @pytest.fixture
     async def held(self, world: World) -> ClaimResult:
         """
-        A task that somebody holds for a minute.
+        A task with a lease of one minute.
         """
         return await world.claimed(await world.task(), terms=TERMS)
 
     async def test_a_heartbeat_extends_the_lease(self, world: World, held: ClaimResult) -> None:
         """
-        By a term from its own moment, without a version and without an event.
+        A heartbeat moves the expiry to one term from now, and changes no version and records no event.
         """
         facts = await world.facts()
         world.clock.advance(seconds=59)
@@ -120,7 +121,7 @@ class LeaseContract(StoreContract):
 
     async def test_progress_stands_until_told_otherwise(self, world: World, held: ClaimResult) -> None:
         """
-        A heartbeat that tells none leaves the last.
+        A heartbeat without progress keeps the last reported progress.
         """
         await beat(world, held, progress=canonical({"percent": 40}))
         await beat(world, held)
@@ -129,7 +130,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_late_heartbeat_has_lost_the_lease(self, world: World, held: ClaimResult) -> None:
         """
-        At the end of the lease, whether or not anybody noticed, and whether or not somebody else has the task by now.
+        A heartbeat after the expiry raises `LeaseLost`, before the expiry is noticed and after another worker's claim.
         """
         world.clock.advance(minutes=1)
         with pytest.raises(LeaseLost):
@@ -144,7 +145,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_lease_is_good_for_its_own_task_only(self, world: World, held: ClaimResult) -> None:
         """
-        Nor is one that nobody signed, or that was signed for another fence.
+        The lease of another task, a forged lease and malformed text raise `LeaseUnknown`.
         """
         other = await world.claimed(await world.task(), agent="bob")
         forged = world.ports.secrets.lease(held.run.id, held.run.fence + 1)
@@ -158,14 +159,14 @@ class LeaseContract(StoreContract):
         self, world: World, elsewhere: World, held: ClaimResult
     ) -> None:
         """
-        The lease is secret, and still no key to another organization.
+        A valid lease that is sent from another organization raises `NotFound`.
         """
         with pytest.raises(NotFound):
             await heartbeat(elsewhere.ports, elsewhere.me, Heartbeat(task=held.task.id, lease=held.lease))
 
     async def test_expiry_returns_the_task_with_a_growing_delay(self, world: World) -> None:
         """
-        Each expiry is an attempt; the delay doubles up to the longest, counted from the end of the lease.
+        Each expiry counts as an attempt. The retry delay doubles up to the longest delay and starts at the expiry.
         """
         task = await world.task()
         delays = []
@@ -183,7 +184,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_claim_notices_expiry_without_a_sweeper(self, world: World, held: ClaimResult) -> None:
         """
-        The next claim finds the task, once its delay is over; the run is kept as expired.
+        `claim_next` hands out a task with an expired lease once its retry delay is over, and keeps the run as expired.
         """
         world.clock.advance(minutes=1, seconds=9)
         early = await world.claim(agent="bob")
@@ -198,7 +199,7 @@ class LeaseContract(StoreContract):
 
     async def test_claiming_the_very_task_notices_expiry_too(self, world: World, held: ClaimResult) -> None:
         """
-        In the delay it is told that the task rests, after it the claim succeeds.
+        A claim of a task with an expired lease raises `NotClaimable` during the retry delay and succeeds after it.
         """
         world.clock.advance(minutes=1)
         with pytest.raises(NotClaimable, match="delayed until"):
@@ -211,7 +212,7 @@ class LeaseContract(StoreContract):
 
     async def test_expired_work_of_an_assignee_stays_theirs(self, world: World) -> None:
         """
-        Who was assigned before claiming is assigned after.
+        A task that was assigned before its claim keeps its assignee after an expiry.
         """
         task = await world.task(assignee="ada")
         await world.claimed(task, terms=TERMS)
@@ -223,7 +224,7 @@ class LeaseContract(StoreContract):
 
     async def test_after_the_last_attempt_the_task_failed(self, world: World) -> None:
         """
-        And every failure is kept.
+        A task whose last attempt expires is failed, and all its failed runs are kept.
         """
         task = await world.task(max_attempts=2)
         for _ in range(2):
@@ -238,7 +239,7 @@ class LeaseContract(StoreContract):
 
     async def test_sweeping_twice_changes_nothing_more(self, world: World, held: ClaimResult) -> None:
         """
-        Also when two sweepers work at once.
+        Two concurrent sweeps expire a lease once.
         """
         world.clock.advance(minutes=1)
         answers = await asyncio.gather(expire_leases(world.ports, world.me), expire_leases(world.ports, world.me))
@@ -248,7 +249,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_sweep_takes_the_earliest_first(self, world: World) -> None:
         """
-        Up to its limit.
+        A sweep with a limit expires the leases with the earliest expiry.
         """
         tasks = []
         for minutes in (3, 1, 2):
@@ -262,7 +263,7 @@ class LeaseContract(StoreContract):
 
     async def test_completing_ends_the_run_and_the_task(self, world: World, held: ClaimResult) -> None:
         """
-        With what came of it; the gates of the board are open.
+        On a board without gates, a completion stores the outcome and sets the task to done.
         """
         outcome = Outcome(result=TaskResult.PARTIAL, resolution="mostly", output=canonical({"pull": 7}))
         done = await complete(world, held, outcome=outcome)
@@ -284,7 +285,7 @@ class LeaseContract(StoreContract):
         self, world: World, held: ClaimResult, gates: GateSet
     ) -> None:
         """
-        Somebody looks first; the run is completed all the same.
+        On a board with gates, a completion completes the run and sets the task to review.
         """
         await update_board(world.ports, world.me, UpdateBoard(board=world.board.id, gates=asdict(gates)))
         reviewed = await complete(world, held)
@@ -294,7 +295,8 @@ class LeaseContract(StoreContract):
 
     async def test_a_repeated_complete_answers_the_same(self, world: World, held: ClaimResult) -> None:
         """
-        With the same lease and content, however late; other content has lost the lease.
+        A repeated completion with the same lease and outcome returns the same task and records no event. Another
+        outcome raises `LeaseLost`.
         """
         outcome = Outcome(resolution="done")
         first = await complete(world, held, outcome=outcome)
@@ -309,7 +311,7 @@ class LeaseContract(StoreContract):
 
     async def test_completes_at_once_are_accepted_once(self, world: World, held: ClaimResult) -> None:
         """
-        All callers hear the same, and one completion is recorded.
+        Concurrent equal completions all succeed, and one is recorded.
         """
         command = CompleteTask(task=held.task.id, lease=held.lease)
         answers = await asyncio.gather(*(complete_task(world.ports, world.me, command) for _ in range(6)))
@@ -319,7 +321,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_complete_after_the_end_has_lost_the_lease(self, world: World, held: ClaimResult) -> None:
         """
-        The work of a lease that ran out is not accepted, whoever noticed.
+        A completion after the expiry raises `LeaseLost`.
         """
         world.clock.advance(minutes=1)
         with pytest.raises(LeaseLost):
@@ -330,7 +332,8 @@ class LeaseContract(StoreContract):
         self, world: World, held: ClaimResult, reason: FailureReason
     ) -> None:
         """
-        Another attempt after a delay, a person, or nothing.
+        The retry class of a failure decides what follows: another attempt after a delay, a wait for the owner, or a
+        failed task.
         """
         command = FailTask(task=held.task.id, lease=held.lease, failure=Failure(reason=reason, message="it broke"))
         failed = await fail_task(world.ports, world.me, command)
@@ -347,7 +350,8 @@ class LeaseContract(StoreContract):
 
     async def test_releasing_gives_work_and_attempt_back(self, world: World, held: ClaimResult) -> None:
         """
-        It is claimable at once, with the note for whoever takes it next.
+        A release makes the task claimable at once with the hand-over note, does not count as an attempt, and ends the
+        lease.
         """
         command = ReleaseTask(task=held.task.id, lease=held.lease, note="look at the logs first")
         released = await release_task(world.ports, world.me, command)
@@ -362,7 +366,7 @@ class LeaseContract(StoreContract):
 
     async def test_an_order_is_repeated_until_it_is_acknowledged(self, world: World, held: ClaimResult) -> None:
         """
-        By its id, and each in its turn.
+        Heartbeats are answered with the oldest order until it is acknowledged by its id, then with the next one.
         """
         await order(world, held, OrderKind.STEER, message="only the tests")
         await order(world, held, OrderKind.PAUSE)
@@ -380,7 +384,7 @@ class LeaseContract(StoreContract):
 
     async def test_only_so_many_orders_wait(self, world: World, held: ClaimResult) -> None:
         """
-        An operator learns that nobody listens.
+        The seventeenth unacknowledged order raises `TooManyOrders`.
         """
         for i in range(16):
             await order(world, held, OrderKind.STEER, message=f"{i}")
@@ -389,7 +393,8 @@ class LeaseContract(StoreContract):
 
     async def test_cancelling_parks_the_task_once_acknowledged(self, world: World, held: ClaimResult) -> None:
         """
-        Until then the worker may still be at it, and the lease stands.
+        A cancel order comes before other orders. The lease lives until the order is acknowledged; then the run is
+        revoked and the task is in the backlog.
         """
         await order(world, held, OrderKind.STEER, message="faster")
         before = await order(world, held, OrderKind.CANCEL, message="not needed")
@@ -405,7 +410,7 @@ class LeaseContract(StoreContract):
 
     async def test_cancelled_work_that_runs_out_is_parked_too(self, world: World, held: ClaimResult) -> None:
         """
-        Nobody has to acknowledge for a cancellation to hold.
+        A task with an unacknowledged cancel order goes to the backlog when its lease expires.
         """
         await order(world, held, OrderKind.CANCEL)
         world.clock.advance(minutes=1)
@@ -415,7 +420,7 @@ class LeaseContract(StoreContract):
 
     async def test_cancelled_work_that_is_given_back_is_parked_too(self, world: World, held: ClaimResult) -> None:
         """
-        A worker that answers a cancellation by letting go does not hand the work to the next one.
+        A task with an unacknowledged cancel order goes to the backlog when it is released, and is not handed out again.
         """
         await order(world, held, OrderKind.CANCEL)
         given_back = ReleaseTask(task=held.task.id, lease=held.lease, note="so far")
@@ -428,7 +433,7 @@ class LeaseContract(StoreContract):
         self, world: World, held: ClaimResult
     ) -> None:
         """
-        Once the cancellation is acknowledged there is nobody left to steer.
+        An acknowledged cancel order drops the orders that came after it.
         """
         await order(world, held, OrderKind.CANCEL)
         await order(world, held, OrderKind.STEER, message="faster")
@@ -439,7 +444,8 @@ class LeaseContract(StoreContract):
 
     async def test_a_lease_follows_its_task_to_another_board(self, world: World, held: ClaimResult) -> None:
         """
-        Who holds it goes on, and the other board's lead can order, move or remove the work.
+        A lease stays live when its task moves to another board. The lead of that board can then give orders and revoke
+        the lease.
         """
         other = await world.another_board()
         lead = await world.principal("lead", board=other.id, lead=True)
@@ -454,7 +460,8 @@ class LeaseContract(StoreContract):
 
     async def test_stealing_ends_the_run_at_once(self, world: World, held: ClaimResult) -> None:
         """
-        The work goes to somebody else or back to the queue, and the attempt is given back.
+        A steal order ends the lease at once, assigns the task to the named agent, raises the fence and does not count
+        as an attempt.
         """
         stolen = await order(world, held, OrderKind.STEAL, to="bob")
         with pytest.raises(LeaseLost):
@@ -468,7 +475,8 @@ class LeaseContract(StoreContract):
 
     async def test_nobody_holding_a_lease_can_be_ordered(self, world: World, held: ClaimResult) -> None:
         """
-        Neither on idle work nor after the end of a lease.
+        An order to a task without a live lease raises `NoLiveLease`; a steer order without a message raises
+        `InvalidField`.
         """
         world.clock.advance(minutes=1)
         with pytest.raises(NoLiveLease):
@@ -478,7 +486,8 @@ class LeaseContract(StoreContract):
 
     async def test_waiting_for_a_person_suspends_the_lease(self, world: World, held: ClaimResult) -> None:
         """
-        No heartbeat is due until the wait ends, and no attempt is lost by it.
+        A run that waits for a person is suspended: it does not expire during the wait, and the explanation names the
+        question.
         """
         waiting = await beat(world, held, waiting_for="which database?", wait=timedelta(hours=2))
         world.clock.advance(hours=1)
@@ -491,7 +500,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_decision_starts_the_lease_again(self, world: World, held: ClaimResult) -> None:
         """
-        With a fresh term, and the answer as an order.
+        A resume order restarts the lease with a full term, and delivers its message as a steer order.
         """
         await beat(world, held, waiting_for="which database?", wait=timedelta(hours=2))
         world.clock.advance(hours=1)
@@ -506,7 +515,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_wait_that_nobody_ends_ends_itself(self, world: World, held: ClaimResult) -> None:
         """
-        A term later the lease runs out like any other; a heartbeat in between takes it up again.
+        After the wait, a heartbeat resumes the run; without one, the lease expires a term later.
         """
         other = await world.claimed(await world.task(), agent="bob", terms=TERMS)
         for each in (held, other):
@@ -525,7 +534,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_heartbeat_between_reading_and_saving_a_run_stands(self, world: World, held: ClaimResult) -> None:
         """
-        Giving an order does not take back what a heartbeat extended in the meantime.
+        Saving a run keeps the expiry and progress of a heartbeat that came after the run was read.
         """
         async with world.ports.unit(world.me) as unit:
             run = await unit.runs.get(held.run.id)
@@ -540,7 +549,7 @@ class LeaseContract(StoreContract):
 
     async def test_a_saver_that_sets_the_lease_record_wins(self, world: World, held: ClaimResult) -> None:
         """
-        Resuming starts a fresh term, whatever the record said.
+        Saving a run with a changed `expires_at` stores it.
         """
         until = world.clock.now() + timedelta(hours=9)
         async with world.ports.unit(world.me) as unit:
@@ -552,7 +561,7 @@ class LeaseContract(StoreContract):
 
     async def test_deleting_ends_the_lease(self, world: World, held: ClaimResult) -> None:
         """
-        The worker finds neither task nor lease, and no run stays behind, neither that one nor an earlier one.
+        Deleting a task ends its lease and deletes all its runs. Later heartbeats and completions raise `NotFound`.
         """
         await release_task(world.ports, world.me, ReleaseTask(task=held.task.id, lease=held.lease))
         again = await world.claimed(held.task)
@@ -569,7 +578,8 @@ class LeaseContract(StoreContract):
 
     async def test_deleting_tells_of_those_who_waited(self, world: World, held: ClaimResult) -> None:
         """
-        They wait no more, and a reader of the log learns that they changed.
+        Deleting a task removes it from the dependencies of others, raises their versions and records `task.updated` for
+        each.
         """
         waiting = await world.task("waiting", depends_on=(held.task.id,))
         await delete_task(world.ports, world.me, DeleteTask(task=held.task.id))
@@ -581,7 +591,7 @@ class LeaseContract(StoreContract):
 
     async def test_reopening_sends_dependents_back_to_rest(self, world: World, held: ClaimResult) -> None:
         """
-        Work that rests on what is no longer done loses its lease.
+        Reopening a done task revokes the leases of the tasks that depend on it and returns them to the inbox.
         """
         done = await complete(world, held)
         dependent = await world.task("dependent", depends_on=(done.id,))
@@ -597,13 +607,13 @@ class LeaseContract(StoreContract):
 
     async def test_a_lease_can_be_shown_again(self, world: World, held: ClaimResult) -> None:
         """
-        It is an HMAC over run and fence, so nobody has to keep it.
+        A lease can be computed again from its run, because it is an HMAC over the run's id and fence.
         """
         assert held == await repeat_claim(world.ports, world.me, held.run.id)
 
     async def test_cancelling_ends_a_wait(self, world: World) -> None:
         """
-        A worker that waits for a person hears of it within a term, and its work is parked, not handed out again.
+        A cancel order resumes a suspended run; unacknowledged, it sends the task to the backlog when the lease expires.
         """
         task = await world.task()
         claimed = await world.claimed(task)
@@ -616,7 +626,7 @@ class LeaseContract(StoreContract):
 
     async def test_what_failed_for_good_and_is_taken_up_again_has_all_its_attempts(self, world: World) -> None:
         """
-        Whoever reopens it does not get a single try.
+        Reopening a failed task resets its number of attempts.
         """
         task = await world.task(max_attempts=1)
         claimed = await world.claimed(task)

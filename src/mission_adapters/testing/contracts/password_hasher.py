@@ -1,5 +1,5 @@
 """
-The contract of a password hasher.
+The contract of the port `PasswordHasher`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from mission_core.accounts.ports import PasswordHasher
 
 class PasswordHasherContract(AsyncContract):
     """
-    What a `PasswordHasher` must do. A subclass, its module or its `conftest.py` has a fixture `passwords`. Give it weak
-    parameters, or the tests take long.
+    The contract of the port `PasswordHasher`. A subclass, its module or its `conftest.py` provides a fixture
+    `passwords`. Give the hasher weak parameters, or the tests are slow.
     """
 
     @pytest.mark.parametrize("password", ["a password", "", "Grüße 👩‍🚀", "x" * 1000])
     async def test_a_password_matches_its_own_hash_only(self, passwords: PasswordHasher, password: str) -> None:
         """
-        Whatever its characters and length.
+        A hash verifies its own password only, whatever the characters and length, and does not contain it.
         """
         kept = await passwords.hash(password)
 
@@ -29,19 +29,19 @@ class PasswordHasherContract(AsyncContract):
 
     async def test_the_same_password_has_another_hash_each_time(self, passwords: PasswordHasher) -> None:
         """
-        Each has a salt of its own.
+        Each hash has its own salt, so two hashes of the same password differ.
         """
         assert await passwords.hash("a password") != await passwords.hash("a password")
 
     @pytest.mark.parametrize("kept", [None, "no hash", ""])
     async def test_without_a_hash_no_password_matches(self, passwords: PasswordHasher, kept: str | None) -> None:
         """
-        And nothing fails.
+        `verify` returns False for a missing or malformed hash and does not raise.
         """
         assert not await passwords.verify("a password", kept)
 
     async def test_a_new_hash_needs_no_other(self, passwords: PasswordHasher) -> None:
         """
-        It has the present parameters.
+        A new hash has the current parameters, so `needs_rehash` is False.
         """
         assert not passwords.needs_rehash(await passwords.hash("a password"))

@@ -1,5 +1,5 @@
 """
-The contract of a rate limiter.
+The contract of the port `RateLimiter`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ by_either = pytest.mark.parametrize("quota", [THREE, SLIDING], ids=lambda quota:
 @frozen
 class LimiterUnderTest:
     """
-    A rate limiter, how time passes for it, and a client that it has not seen yet.
+    A rate limiter under test, with a way to let time pass and a client that it has not seen yet.
 
     Args:
-        passes: Lets so many seconds pass, for example by a `ManualClock`.
+        passes: Lets this many seconds pass, for example by a `ManualClock`.
+        somebody: The name of the client.
     """
 
     limiter: RateLimiter
@@ -33,27 +34,28 @@ class LimiterUnderTest:
 
     async def hit(self, quota: Quota = THREE, who: str = "") -> RateLimitDecision:
         """
-        Count a request of the client, or of the one with this suffix to its name.
+        Count a request of the client, or of another client whose name has this suffix.
         """
         return await self.limiter.hit(quota, self.somebody + who)
 
     async def hits(self, count: int, quota: Quota = THREE, who: str = "") -> list[RateLimitDecision]:
         """
-        Count so many requests, one after the other.
+        Count this many requests, one after the other.
         """
         return [await self.hit(quota, who) for _ in range(count)]
 
 
 class RateLimiterContract(AsyncContract):
     """
-    What a `RateLimiter` must do. A subclass, its module or its `conftest.py` has a fixture `limited`: a
+    The contract of the port `RateLimiter`. A subclass, its module or its `conftest.py` provides a fixture `limited`: a
     `LimiterUnderTest`.
     """
 
     @by_either
     async def test_as_many_pass_as_the_quota_says(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
-        Each is told how many are left, unless the window slides; the others are refused.
+        Requests up to the quota are allowed and later ones are refused. `remaining` counts down in a fixed window and
+        stays at the quota in a sliding one until it is used up.
         """
         verdicts = await limited.hits(5, quota)
 
@@ -64,7 +66,7 @@ class RateLimiterContract(AsyncContract):
     @by_either
     async def test_of_many_at_once_no_more_pass(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
-        Nobody slips in between the count and the verdict.
+        Concurrent requests do not exceed the quota, and each refused request has its own count.
         """
         verdicts = await asyncio.gather(*(limited.hit(evolve(quota, amount=10)) for _ in range(500)))
 
@@ -73,7 +75,8 @@ class RateLimiterContract(AsyncContract):
 
     async def test_a_window_begins_with_its_first_request_and_then_ends(self, limited: LimiterUnderTest) -> None:
         """
-        However many came in it.
+        A fixed window starts with its first request and ends after the seconds of the quota, however many requests it
+        counted.
         """
         first = await limited.hit()
         await limited.passes(40)
@@ -88,7 +91,7 @@ class RateLimiterContract(AsyncContract):
     @by_either
     async def test_who_comes_back_when_told_is_let_in(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
-        Whenever it was told.
+        A client that waits for `retry_after` is allowed again, whenever it was refused.
         """
         for waited in (0.0, 12.3, 47.9):
             refused = (await limited.hits(4, quota))[-1]
@@ -103,7 +106,7 @@ class RateLimiterContract(AsyncContract):
     @by_either
     async def test_everybody_has_a_window_of_their_own(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
-        So does each class of requests.
+        Clients are counted separately, and so are quotas of different names.
         """
         await limited.hits(4, quota)
         other = evolve(quota, name="other")
@@ -115,7 +118,7 @@ class RateLimiterContract(AsyncContract):
     @by_either
     async def test_parts_of_a_name_do_not_run_into_each_other(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
-        Nobody uses up what is somebody else's by what they are called.
+        The parts of a client's name are kept apart, so `("x:b", "c")` and `("x", "b:c")` are counted separately.
         """
         whole = f"{limited.somebody}:b"
         verdicts = [await limited.limiter.hit(quota, *who) for who in [(whole, "c")] * 4 + [(limited.somebody, "b:c")]]
@@ -124,7 +127,7 @@ class RateLimiterContract(AsyncContract):
 
     async def test_the_end_is_the_same_for_all_of_a_window(self, limited: LimiterUnderTest) -> None:
         """
-        A client may plan by it.
+        All requests in one fixed window are answered with the same `resets_at`.
         """
         ends = {each.resets_at for each in await limited.hits(5)}
 
@@ -132,7 +135,7 @@ class RateLimiterContract(AsyncContract):
 
     async def test_a_window_that_slides_lets_go_of_one_request_after_the_other(self, limited: LimiterUnderTest) -> None:
         """
-        So there is no moment at which all may pass again, and what is told is when the next may.
+        In a sliding window each request expires by itself, and `retry_after` is the time until the next one is allowed.
         """
         first = await limited.hit(SLIDING)
         await limited.passes(40)
@@ -145,7 +148,7 @@ class RateLimiterContract(AsyncContract):
 
     async def test_in_a_window_that_slides_what_is_refused_takes_no_place(self, limited: LimiterUnderTest) -> None:
         """
-        Who never ceases to ask is let in as often as who asks only when told.
+        Refused requests do not count against a sliding window, so constant retries do not lock a client out.
         """
         allowed = []
         for _ in range(12):
@@ -156,7 +159,8 @@ class RateLimiterContract(AsyncContract):
 
     async def test_the_refused_of_a_window_that_slides_are_numbered(self, limited: LimiterUnderTest) -> None:
         """
-        Anew when the seconds of the quota are over since the first of them, whatever was allowed in between.
+        Refused requests of a sliding window are numbered. The numbers start again once the seconds of the quota have
+        passed since the first refused one, whatever was allowed in between.
         """
         numbered = []
         for wait, hits in [(0, 1), (40, 2), (10, 2), (11, 2), (50, 4)]:
@@ -167,7 +171,7 @@ class RateLimiterContract(AsyncContract):
 
     async def test_where_fewer_may_pass_from_now_on_they_are_told_when(self, limited: LimiterUnderTest) -> None:
         """
-        Not before so many have left.
+        After a sliding quota is lowered, `retry_after` covers the time until enough requests have expired.
         """
         for _ in range(3):
             await limited.hit(SLIDING)

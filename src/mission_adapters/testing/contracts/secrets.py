@@ -1,5 +1,5 @@
 """
-The contract of the factory of secrets.
+The contract of the port `Secrets`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ fences = st.integers(1, 2**31)
 
 class SecretsContract:
     """
-    What a `Secrets` must do. A subclass, its module or its `conftest.py` has a fixture `secrets`.
+    The contract of the port `Secrets`. A subclass, its module or its `conftest.py` provides a fixture `secrets`.
     """
 
     def test_secrets_have_their_forms(self, secrets: Secrets) -> None:
         """
-        A token of 43 URL-safe characters, and keys of a prefix and 48 hexadecimal digits.
+        A token has 43 URL-safe characters; a key has the prefix `mca_`, a server key `mc_`, and both 48 hexadecimal
+        digits.
         """
         assert re.fullmatch(r"[\w-]{43}", secrets.token(), re.ASCII)
         assert re.fullmatch(r"mca_[0-9a-f]{48}", secrets.key())
@@ -32,7 +33,7 @@ class SecretsContract:
 
     def test_no_secret_comes_twice(self, secrets: Secrets) -> None:
         """
-        Of no kind.
+        Tokens, keys and server keys do not repeat.
         """
         made = [make() for _ in range(1000) for make in (secrets.token, secrets.key, secrets.server_key)]
 
@@ -42,7 +43,8 @@ class SecretsContract:
     @given(run=some.ids, fence=fences)
     def test_a_lease_names_its_run(self, secrets: Secrets, run: RunId, fence: int) -> None:
         """
-        It is the same each time, so that a repeated claim can show it again.
+        A lease is URL-safe, yields the id of its run, and is the same each time, so a repeated claim can return it
+        again.
         """
         lease = secrets.lease(run, fence)
 
@@ -56,7 +58,7 @@ class SecretsContract:
         self, secrets: Secrets, run: RunId, fence: int, other: RunId, another: int
     ) -> None:
         """
-        A lease is good for one claim only.
+        Two leases are equal only if both run and fence are equal.
         """
         assert ((run, fence) == (other, another)) is (secrets.lease(run, fence) == secrets.lease(other, another))
 
@@ -64,7 +66,7 @@ class SecretsContract:
     @given(text=st.text(max_size=60))
     def test_what_is_no_lease_names_no_run(self, secrets: Secrets, text: str) -> None:
         """
-        Nor does it fail.
+        `run_of_lease` accepts any text without raising, and returns None for text that is not ASCII.
         """
         run = secrets.run_of_lease(text)
 
@@ -74,7 +76,7 @@ class SecretsContract:
     @given(invite=some.ids, other=some.ids)
     def test_an_invite_token_names_its_invite(self, secrets: Secrets, invite: InviteId, other: InviteId) -> None:
         """
-        It has 32 URL-safe characters, and is derived each time.
+        An invite token has 32 URL-safe characters, yields the id of its invite, and is the same each time.
         """
         token = secrets.invite_token(invite)
 
@@ -86,7 +88,7 @@ class SecretsContract:
     @given(invite=some.ids, place=st.integers(0, 31))
     def test_a_changed_invite_token_names_nothing(self, secrets: Secrets, invite: InviteId, place: int) -> None:
         """
-        Whichever character was changed.
+        An invite token with any one character changed yields None.
         """
         token = secrets.invite_token(invite)
         changed = token[:place] + ("B" if token[place] == "A" else "A") + token[place + 1 :]

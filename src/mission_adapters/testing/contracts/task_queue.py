@@ -29,7 +29,7 @@ REVOKED = RunState.REVOKED
 
 async def claimed_titles(world: World, count: int, **wanted: Any) -> list[str | None]:
     """
-    The titles of the next *count* claims, each by an agent of its own.
+    The titles of the next *count* claims, each by another agent; None for a claim that found nothing.
     """
     claims = [await world.claim(agent=f"agent {i}", **wanted) for i in range(count)]
     return [claim.task.title if claim else None for claim in claims]
@@ -37,12 +37,14 @@ async def claimed_titles(world: World, count: int, **wanted: Any) -> list[str | 
 
 class TaskQueueContract(StoreContract):
     """
-    In which order a store hands out tasks, to whom, and which it never hands out.
+    The contract of `UnitOfWork.tasks` as a queue: the order of claims, and the tasks each principal can claim. A
+    subclass provides the fixture `ports` of `StoreContract`.
     """
 
     async def test_the_queue_is_by_priority_then_due_date_then_age(self, world: World) -> None:
         """
-        Unknown priorities come last, and what is never due comes after what is.
+        The queue is sorted by priority, due date and age. Unknown priorities come last, and tasks without a due date
+        after those with one.
         """
         now = world.clock.now()
         await world.task("someday", priority="whenever")
@@ -68,7 +70,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_claiming_takes_the_task_under_a_lease(self, world: World) -> None:
         """
-        In progress, assigned to whoever took it, with a fence, an attempt and an end.
+        A claimed task is in progress and assigned to its claimant, under a run with a fence, an attempt and an expiry.
         """
         task = await world.task()
         claimed = await world.claimed(agent="ada", terms=LeaseTerms(term=timedelta(seconds=90)))
@@ -84,7 +86,7 @@ class TaskQueueContract(StoreContract):
     @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.INBOX, Status.ASSIGNED)])
     async def test_only_idle_work_is_handed_out(self, world: World, status: Any) -> None:
         """
-        Whatever is parked, held, in review or finished stays where it is.
+        A task that is neither in the inbox nor assigned cannot be claimed.
         """
         task = await world.task(status=status)
         with pytest.raises(NotClaimable):
@@ -94,7 +96,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_blocked_work_is_not_handed_out(self, world: World) -> None:
         """
-        Until the last of its dependencies is done, and again when one is reopened.
+        A task is claimable while all of its dependencies are done, and blocked again when one is reopened.
         """
         first, second = (
             await world.task("first", status=Status.BACKLOG),
@@ -115,7 +117,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_failed_dependencies_block(self, world: World) -> None:
         """
-        Only done is done.
+        A task that depends on a failed task is blocked.
         """
         first = await world.task("first", status=Status.FAILED)
         await world.task("second", depends_on=(first.id,))
@@ -124,7 +126,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_a_dependency_that_is_dropped_no_longer_blocks(self, world: World) -> None:
         """
-        Readiness follows the dependencies as they change.
+        A task is claimable again once the dependency that blocked it is removed from it.
         """
         first = await world.task("first", status=Status.BACKLOG)
         second = await world.task("second")
@@ -137,7 +139,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_resting_work_is_not_handed_out(self, world: World) -> None:
         """
-        Until its moment has come, and not a microsecond earlier.
+        A task is claimable from its `not_before` on, to the microsecond.
         """
         task = await world.task(not_before=world.clock.now() + timedelta(minutes=1))
         await world.task("meanwhile")
@@ -152,7 +154,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_assigned_work_goes_to_its_assignee_only(self, world: World) -> None:
         """
-        Whatever the case of the name.
+        An assigned task is claimable by its assignee only; names are compared without regard to case.
         """
         task = await world.task(assignee="Ada")
         with pytest.raises(NotClaimable, match="assigned to Ada"):
@@ -164,7 +166,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_open_and_own_work_stand_in_one_queue(self, world: World) -> None:
         """
-        What is assigned to the claimant competes with what is open to all, by the same order.
+        Unassigned tasks and those assigned to the claimant form one queue in one order.
         """
         await world.task("open, low", priority="low")
         await world.task("own, high", priority="high", assignee="ada")
@@ -176,7 +178,8 @@ class TaskQueueContract(StoreContract):
 
     async def test_nothing_but_what_may_be_claimed_is_offered(self, world: World) -> None:
         """
-        A decision sees idle, unblocked, rested work that fits, in the queue's order, until it takes something.
+        `claim_next` offers its `decide` function claimable tasks only, in the order of the queue, until it returns a
+        change.
         """
         parked = await world.task("parked", status=Status.BACKLOG)
         await world.task("blocked", depends_on=(parked.id,))
@@ -201,7 +204,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_a_decision_that_takes_nothing_changes_nothing(self, world: World) -> None:
         """
-        All were offered, and the answer is None.
+        A `decide` function that returns None for every task is offered all of them, and the commit returns None.
         """
         tasks = [await world.task(f"task {i}") for i in range(20)]
         offered = []
@@ -215,7 +218,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_a_claim_may_ask_for_one_board(self, world: World) -> None:
         """
-        Then only that board's work is handed out, however urgent the rest is.
+        A claim on a board hands out tasks of that board only, whatever the priority of others.
         """
         other = await world.another_board()
         await world.task("urgent", priority="critical")
@@ -225,7 +228,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_an_agent_of_a_board_gets_that_boards_work_only(self, world: World) -> None:
         """
-        Asking for another board is denied.
+        An agent of a board claims tasks of that board only; a claim on another board raises `BoardDenied`.
         """
         other = await world.another_board()
         await world.task("urgent", priority="critical")
@@ -242,7 +245,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_a_task_that_moves_to_another_board_is_claimed_there(self, world: World) -> None:
         """
-        The queue follows it.
+        A task that moved to another board is in the queue of that board only.
         """
         other, task = await world.another_board(), await world.task()
         await update_task(world.ports, world.me, UpdateTask(task=task.id, board=other.id))
@@ -252,7 +255,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_the_queue_follows_priority_and_due_date(self, world: World) -> None:
         """
-        A change of either moves the task in the queue.
+        A changed priority or due date changes the place of a task in the queue.
         """
         first, second, third = [await world.task(title) for title in ("first", "second", "third")]
         await update_task(world.ports, world.me, UpdateTask(task=second.id, priority="high"))
@@ -263,7 +266,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_who_claims_must_be_somebody(self, world: World) -> None:
         """
-        An operator names the agent, an agent is itself, a viewer takes nothing.
+        An operator must name the agent of a claim, an agent can claim for itself only, and a viewer cannot claim.
         """
         ada = await world.principal("ada")
         task = await world.task()
@@ -278,7 +281,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_what_cannot_be_claimed_is_told_why(self, world: World) -> None:
         """
-        Unknown, on another board, at another version, or held by somebody.
+        A refused claim tells the reason: an unknown task, another board, another version, or the holder of the lease.
         """
         task = await world.task()
         for refusal, claim in [
@@ -294,7 +297,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_claims_of_one_task_at_once_give_one_lease(self, world: World) -> None:
         """
-        One of many wins, the others are told that it is taken.
+        If many agents claim one task at once, one claim succeeds and the others raise `NotClaimable`.
         """
         task = await world.task()
         claims = [world.claim(task, agent=f"agent {i}") for i in range(12)]
@@ -306,7 +309,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_next_claims_at_once_give_different_tasks(self, world: World) -> None:
         """
-        Every task goes to somebody, none to two, and nobody waits for another.
+        Concurrent calls of `claim_next` receive different tasks, and together all of them.
         """
         tasks = {(await world.task(f"task {i}")).id for i in range(15)}
         claims = await asyncio.gather(*(world.claim(agent=f"agent {i}") for i in range(20)))
@@ -317,7 +320,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_fences_grow_and_attempts_count(self, world: World) -> None:
         """
-        Every new lease of a task has a higher fence than all before it.
+        Each lease of a task has a higher fence than those before it; each expired lease counts as an attempt.
         """
         task = await world.task()
         fences = []
@@ -330,7 +333,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_an_operators_write_ends_the_lease_and_raises_the_fence(self, world: World) -> None:
         """
-        Whoever held it learns so; the next lease has a fence beyond both.
+        An operator's change of status or assignee revokes the lease and raises the fence of the task.
         """
         task = await world.task()
         first = await world.claimed(task)
@@ -344,7 +347,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_an_edit_that_moves_nothing_leaves_the_lease(self, world: World) -> None:
         """
-        A new title does not take work away.
+        An edit that changes neither status nor assignee leaves the lease live.
         """
         task = await world.task()
         claimed = await world.claimed(task)
@@ -356,7 +359,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_work_on_an_archived_board_is_still_claimed(self, world: World) -> None:
         """
-        Archiving closes a board to new work only.
+        Tasks of an archived board can be claimed.
         """
         task = await world.task()
         await update_board(world.ports, world.me, UpdateBoard(board=world.board.id, status=BoardStatus.ARCHIVED))
@@ -365,7 +368,7 @@ class TaskQueueContract(StoreContract):
 
     async def test_a_claim_may_take_at_once_what_it_finds_lapsed(self, world: World) -> None:
         """
-        Work whose lease ran out long ago has rested by then, and stands in its place in the queue.
+        A task whose lease expired longer ago than its retry delay is claimable at once, in its place in the queue.
         """
         low, high = await world.task(priority="low"), await world.task(priority="high")
         await world.claimed(high)

@@ -1,5 +1,5 @@
 """
-The contract of a unit of work.
+The contract of the ports `UnitOfWork` and `NumberSequences`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from mission_core.values import PageRequest
 
 class UnitOfWorkContract(StoreContract):
     """
-    What a `UnitOfWork`, its repositories and the `NumberSequences` of a store must do.
+    The contract of the ports `UnitOfWork` and `NumberSequences`. A subclass provides the fixture `ports` of
+    `StoreContract`.
     """
 
     async def test_leaving_without_commit_undoes(self, world: World) -> None:
         """
-        What was remembered is forgotten with the unit.
+        A unit that is left without `commit` writes nothing.
         """
         task = await world.task("before")
         async with world.ports.unit(world.me) as unit:
@@ -47,7 +48,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_an_exception_undoes(self, world: World) -> None:
         """
-        A unit that is left by an exception was never there.
+        A unit that is left by an exception writes nothing.
         """
         task = await world.task("before")
 
@@ -63,7 +64,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_a_unit_commits_once(self, world: World) -> None:
         """
-        What was committed cannot be committed again.
+        A second `commit` raises `RuntimeError`.
         """
         async with world.ports.unit(world.me) as unit:
             await unit.commit()
@@ -72,7 +73,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_writes_are_answered_before_the_store(self, world: World) -> None:
         """
-        `get` answers from the unit's own writes first, by id and by number; others see nothing of them.
+        `get` returns the unit's own writes, by id and by number; other units do not see them before the commit.
         """
         task = await world.task("before")
         async with world.ports.unit(world.me) as unit:
@@ -84,7 +85,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_what_was_added_is_found_before_the_commit(self, world: World, ports: Ports) -> None:
         """
-        A new row is answered by id and by number.
+        `get` returns a row that the unit added, by id and by number.
         """
         pattern = await world.task()
         (number,) = await ports.numbers.next((world.me.organization, "task"))
@@ -96,7 +97,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_what_was_removed_is_not_found(self, world: World) -> None:
         """
-        In its own unit at once, for everybody after the commit.
+        A removed row is missing in its own unit at once, and for everybody after the commit.
         """
         task = await world.task()
         async with world.ports.unit(world.me) as unit:
@@ -111,7 +112,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_saving_raises_the_version_by_one(self, world: World) -> None:
         """
-        However often a unit saves the row.
+        A unit raises the version of a row by one, however often it saves the row.
         """
         task = await world.task()
         async with world.ports.unit(world.me) as unit:
@@ -125,7 +126,8 @@ class UnitOfWorkContract(StoreContract):
     @pytest.mark.parametrize("what", ["save", "remove", "rely_on", "bump"])
     async def test_a_row_that_somebody_changed_is_refused(self, world: World, what: str) -> None:
         """
-        Saved, removed or relied on: the commit refuses, and keeps nothing of the unit.
+        `commit` raises `StaleWrite` and writes nothing if a row was changed since the unit read it, whether the unit
+        saves, removes, relies on or bumps the row.
         """
         task, bystander = await world.task("before"), await world.task("bystander")
         async with world.ports.unit(world.me) as unit:
@@ -148,7 +150,7 @@ class UnitOfWorkContract(StoreContract):
     @pytest.mark.parametrize("what", ["save", "remove", "rely_on", "bump"])
     async def test_a_row_that_somebody_removed_is_refused(self, world: World, what: str) -> None:
         """
-        A row that is gone has no version.
+        `commit` raises `StaleWrite` if a row was removed since the unit read it.
         """
         task = await world.task()
         async with world.ports.unit(world.me) as unit:
@@ -165,7 +167,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_relying_leaves_the_version_and_bumping_raises_it(self, world: World) -> None:
         """
-        Two that only rely on a row do not disturb each other.
+        `rely_on` leaves the version of a row; with `bump` it raises the version by one.
         """
         task = await world.task()
         versions = []
@@ -186,7 +188,8 @@ class UnitOfWorkContract(StoreContract):
         self, world: World, change: UpdateAgent, disturbs: bool, more: int
     ) -> None:
         """
-        On one row and on several at once.
+        `rely_on` with a part of a row, such as an agent's placement, refuses the commit if that part changed, and not
+        for other changes of the row. The same holds for several rows.
         """
         agents = [await world.agent(name) for name in ("ada", "bob")]
         async with world.ports.unit(world.me) as unit:
@@ -199,7 +202,8 @@ class UnitOfWorkContract(StoreContract):
     @pytest.mark.parametrize("whole_first", [False, True])
     async def test_relying_on_a_row_includes_its_parts(self, world: World, whole_first: bool) -> None:
         """
-        In any order, also where it is bumped; and what is relied on was read first.
+        A unit can rely on a row and its parts in any order, also with `bump`. A part that is older than the row raises
+        `StaleWrite`.
         """
         task = await world.task()
         async with world.ports.unit(world.me) as unit:
@@ -216,7 +220,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_two_that_rely_on_a_row_both_commit(self, world: World) -> None:
         """
-        A shared check excludes nobody but writers.
+        Concurrent units that rely on the same row all commit.
         """
         task = await world.task()
 
@@ -231,7 +235,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_two_that_bump_a_row_exclude_each_other(self, world: World) -> None:
         """
-        Of two units that read the same version and bump it, one is refused.
+        If two units read the same version of a row and bump it, one raises `StaleWrite`.
         """
         task = await world.task()
         async with world.ports.unit(world.me) as one, world.ports.unit(world.me) as two:
@@ -243,7 +247,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_opposite_orders_do_not_deadlock(self, world: World) -> None:
         """
-        Units that touch the same rows in opposite order all end: each commits or is refused as stale.
+        Units that touch the same rows in opposite orders do not deadlock: each commits or raises `StaleWrite`.
         """
         tasks = [await world.task(f"task {i}") for i in range(4)]
 
@@ -263,7 +267,8 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_a_second_handle_or_prefix_is_refused(self, world: World) -> None:
         """
-        Two units that both saw the name free: the second commit is refused by the name's own refusal.
+        If units add boards with the same handle or ticket prefix, the first one commits; the others raise `HandleTaken`
+        or `TicketPrefixTaken`.
         """
 
         async def unit_with(handle: str, ticket_prefix: str) -> UnitOfWork:
@@ -282,7 +287,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_a_refused_name_keeps_nothing_of_its_unit(self, world: World) -> None:
         """
-        Neither what was written before it nor what was recorded.
+        A commit that is refused for a taken name writes no row and records no event.
         """
         ada, task, facts = await world.agent("ada"), await world.task("before"), await world.facts()
         board_number, agent_number = await world.ports.numbers.next(
@@ -305,7 +310,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_a_fact_that_cannot_be_kept_keeps_nothing_of_its_unit(self, world: World) -> None:
         """
-        Not even the facts before it.
+        A commit with an event that cannot be stored raises `InvalidField`, writes no row and records no event.
         """
         task, head = await world.task("before"), await world.ports.log.head(world.me.organization)
         async with world.ports.unit(world.me) as unit:
@@ -321,7 +326,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_what_an_operation_changed_is_undone_with_its_unit(self, world: World) -> None:
         """
-        A claim whose unit is refused took nothing; the next claim gets the task.
+        A refused commit undoes the claim of its unit, so the next claim receives the task.
         """
         task, other, facts = await world.task("claimed"), await world.task("other"), await world.facts()
 
@@ -340,7 +345,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_boards_made_at_once_all_get_names_of_their_own(self, world: World) -> None:
         """
-        A handle that is derived gives way, one that is given is refused.
+        A given handle or prefix that is taken is refused; a derived one is made unique.
         """
         with pytest.raises(HandleTaken):
             await create_board(world.ports, world.me, CreateBoard(name="Again", handle=world.board.handle))
@@ -355,7 +360,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_a_ticket_prefix_is_refused_when_changed_to_a_taken_one(self, world: World) -> None:
         """
-        Saving meets the same constraint as adding.
+        An update to a taken ticket prefix raises `TicketPrefixTaken`.
         """
         other = await world.another_board()
         with pytest.raises(TicketPrefixTaken):
@@ -365,7 +370,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_agent_names_are_unique_whatever_their_case(self, world: World) -> None:
         """
-        One of many that are made at once is kept, and each refusal says why.
+        Agent names are unique without regard to case and Unicode normalization, also for concurrent creations.
         """
         names = ["Größe", "GRÖSSE", "gro\u0308ße", "grösse"]
         made = [create_agent(world.ports, world.me, CreateAgent(name=name)) for name in names]
@@ -376,7 +381,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_session_keys_are_unique(self, world: World) -> None:
         """
-        The second agent with a session key is refused.
+        A second agent with the same session key raises `SessionKeyTaken`.
         """
         await world.agent("ada", session_key="agent:ada:main")
         with pytest.raises(SessionKeyTaken):
@@ -384,7 +389,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_names_of_another_organization_are_free(self, world: World, elsewhere: World) -> None:
         """
-        Names, handles, prefixes and numbers end at the organization's border.
+        Names, session keys, handles and numbers are unique within an organization only.
         """
         await world.agent("ada", session_key="s")
         await elsewhere.agent("ada", session_key="s")
@@ -394,7 +399,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_no_row_of_another_organization_is_found(self, world: World, elsewhere: World) -> None:
         """
-        Neither by id nor by number, in no repository and no read.
+        A row of another organization is not found by id or number, in any repository or read.
         """
         task, agent = await world.task(), await world.agent()
         claimed = await world.claimed(task)
@@ -424,7 +429,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_an_agent_of_one_board_is_denied_the_others(self, world: World) -> None:
         """
-        Its own organization's rows are denied, lists leave them out, and its own board is granted.
+        For an agent of one board, rows of other boards raise `BoardDenied`, and lists leave them out.
         """
         mine, other = await world.another_board("Mine"), await world.another_board("Theirs")
         here, there = await world.task(board=mine.id), await world.task(board=other.id)
@@ -457,7 +462,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_absent_is_not_null_and_null_is_not_default(self, world: World) -> None:
         """
-        An update changes the fields it names and leaves the others as they were.
+        An update stores None in a field that is given as None, and leaves fields that are not given.
         """
         task = await world.task("Ship it", description="soon", priority="high", estimated_hours=2.5)
         named = await update_task(world.ports, world.me, UpdateTask(task=task.id, description=None))
@@ -468,7 +473,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_an_update_that_changes_nothing_writes_nothing(self, world: World) -> None:
         """
-        No version, no event.
+        An update without a change raises no version and records no event.
         """
         task = await world.task("same")
         facts = await world.facts()
@@ -479,7 +484,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_another_version_than_expected_is_refused_at_once(self, world: World) -> None:
         """
-        A caller that says which version it saw is told when that is not the current one.
+        An update that expects another version than the current one raises `VersionMismatch`.
         """
         task = await world.task()
         await update_task(world.ports, world.me, UpdateTask(task=task.id, title="meanwhile"))
@@ -488,7 +493,8 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_presence_has_no_version_and_a_save_leaves_it_alone(self, world: World) -> None:
         """
-        A sign of life that comes between reading and saving an agent stands.
+        An agent's heartbeat raises no version. Saving an agent keeps the presence of a heartbeat that came after the
+        agent was read.
         """
         agent = await world.agent()
         world.clock.advance(seconds=1)
@@ -508,7 +514,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_the_latest_sign_of_life_wins(self, world: World) -> None:
         """
-        One that was sent earlier and is kept later changes nothing.
+        A presence with an earlier time than the stored one changes nothing.
         """
         agent = await world.agent()
         early = world.clock.advance(seconds=1)
@@ -524,7 +530,8 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_an_assignee_is_the_agent_of_that_name_once_there_is_one(self, world: World) -> None:
         """
-        Whatever its case, and also for what was assigned before.
+        An assignee is linked to the agent of that name without regard to case, also if the agent is created later; the
+        task's version stays.
         """
         task = await world.task(assignee="Ada")
         before = await world.fresh(task)
@@ -536,7 +543,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_numbers_are_dense_whoever_draws_at_once(self, world: World) -> None:
         """
-        Concurrent draws get different numbers, without gaps, and none is drawn twice.
+        Concurrent calls of `NumberSequences.next` receive different numbers without gaps.
         """
         organization = world.me.organization
         drawn = await asyncio.gather(
@@ -549,7 +556,7 @@ class UnitOfWorkContract(StoreContract):
 
     async def test_a_number_is_never_drawn_again(self, world: World) -> None:
         """
-        Not even after what it was drawn for is gone.
+        The numbers of a deleted task are not used again.
         """
         first = await world.task()
         await delete_task(world.ports, world.me, DeleteTask(task=first.id))

@@ -1,6 +1,6 @@
 """
-A state machine that compares stores with a reference model: it creates, claims, edits and finishes tasks in random
-order, one at a time and several at once, and every store must answer and show what the model has.
+A state machine that compares stores with a reference model. It creates, claims, edits and finishes tasks in random
+order, one at a time and concurrently; every store must give the answers and show the rows of the model.
 
 The model consists of plain dictionaries and shares no code with the core. `check_against_model` runs the machine.
 """

@@ -1,5 +1,5 @@
 """
-A store that the state machine checks: how it is opened, and what it can do.
+A store for the state machine: how to open it, and its properties.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class CheckedStore:
 
     async def begin(self) -> None:
         """
-        Prepare for an example. A store that is not persistent begins empty, or it would grow with every example.
+        Prepare for an example: open the store if it is closed or not persistent. A store that is not persistent starts
+        empty, or it would grow with every example.
         """
         if self._ports is None or not self.persistent:
             await self._open()

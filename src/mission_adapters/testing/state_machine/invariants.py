@@ -1,5 +1,5 @@
 """
-The invariants of a store: what its tasks, runs and log must show after every command, without any model.
+Invariants of a store's tasks, runs and log after every step, checked without the reference model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def one_live_lease(judged: StoreUnderTest, view: View) -> None:
 
 def fences_grow(judged: StoreUnderTest, view: View) -> None:
     """
-    Each run of a task has a greater fence than those before it, and a fence never becomes another run's.
+    Each run of a task has a greater fence than the earlier ones, and a run keeps its task and fence.
     """
     for id, rows in view["runs"].items():
         fences = [row.fence for row in reversed(rows)]
@@ -58,7 +58,7 @@ def completed_under_a_live_lease(judged: StoreUnderTest, view: View) -> None:
 
 def handed_out_only_what_is_free(judged: StoreUnderTest, view: View) -> None:
     """
-    What is blocked, parked, resting, finished or taken is never handed out.
+    A task that is blocked, parked, delayed, finished or leased is not claimed.
     """
     for entry in view["log"]:
         if entry.kind == "task.claimed":
@@ -74,7 +74,7 @@ def handed_out_only_what_is_free(judged: StoreUnderTest, view: View) -> None:
 
 def taken_only_from_nobody(judged: StoreUnderTest, view: View) -> None:
     """
-    A plain write begins nothing that is blocked, or that somebody else works on.
+    An update does not claim a task that is blocked or has a live lease.
     """
     for entry in view["log"]:
         if entry.kind == "task.claimed":
@@ -85,7 +85,7 @@ def taken_only_from_nobody(judged: StoreUnderTest, view: View) -> None:
 
 def every_task_stands_somewhere(judged: StoreUnderTest, view: View) -> None:
     """
-    Every unfinished task is in exactly one state, and explaining it names that.
+    Every task has exactly one state, and its explanation gives that state: `finished` if it is done or failed.
     """
     for id, row in view["tasks"].items():
         state = view["explained"][id].state.value
@@ -97,7 +97,7 @@ def every_task_stands_somewhere(judged: StoreUnderTest, view: View) -> None:
 
 def nothing_waits_for_itself(judged: StoreUnderTest, view: View) -> None:
     """
-    Dependencies close no circle.
+    Dependencies form no cycle.
     """
     waits = {row.id: {each.id for each in row.dependencies} for row in view["tasks"].values()}
     while free := [id for id, others in waits.items() if not others & waits.keys()]:
@@ -118,7 +118,8 @@ ALWAYS = (
 
 def no_limbo(view: View) -> None:
     """
-    After all that can be claimed was done: what is unfinished is with a person, parked, or blocked by such.
+    After all claimable tasks are completed, every unfinished task waits for a person, is parked or in progress, or
+    depends on such a task or a failed one.
     """
     rows: dict[bytes, TaskRow] = {row.id: row for row in view["tasks"].values()}
     states = {row.id: view["explained"][id].state.value for id, row in view["tasks"].items()}

@@ -1,5 +1,5 @@
 """
-The comparison of stores with the reference model.
+Runs the state machine over stores.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from mission_adapters.testing.state_machine.rule_machine import RuleMachine
 
 def check_against_model(*stores: CheckedStore, max_examples: int = 30, steps: int = 40) -> None:
     """
-    Run the state machine over these stores, which get the same commands. A persistent store stays open for all
-    examples, each of which has an organization of its own. Call it outside of an event loop.
+    Run the state machine over these stores, which receive the same steps. A persistent store stays open for all
+    examples, and each example has new organizations. Call it outside of an event loop.
 
     Args:
-        max_examples: The number of random sequences of commands.
-        steps: The number of steps in each of them.
+        max_examples: The number of random sequences of steps.
+        steps: The number of steps in each sequence.
 
     Raises:
         AssertionError: If a store answers differently from the model, or breaks an invariant. Its notes are the
-            shortest sequence of commands that was found to show this.
+            shortest failing sequence of steps that Hypothesis found.
     """
     with asyncio.Runner() as runner:
         machine = type("StoreMachine", (RuleMachine,), {"stores": stores, "runner": runner})

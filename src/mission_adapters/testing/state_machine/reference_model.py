@@ -1,9 +1,9 @@
 """
-The reference model: the behavior of tasks, runs and the queue, written a second time with plain dictionaries and small
+The reference model: the rules of tasks, runs and the queue, implemented a second time with plain dictionaries and small
 functions. It shares no code with the core.
 
-Ids are integers, moments microseconds, enumerations their values. An answer is a pair of its kind and its facts; a
-refusal is an answer too.
+Ids are integers, times are microseconds, and enumerations are their values. An answer is a pair of its kind and its
+fields; an error is an answer too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAIR_TERM = 10 * MINUTE
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NOBODY = 1 << 60
-"""Where ids begin that nobody has."""
+"""The first of the ids that no row has."""
 
 RANKS = ("critical", "high", "medium", "low")
 IDLE = ("inbox", "assigned")
@@ -42,7 +42,7 @@ WHO: dict[str, Row] = {
     "Gus": {"role": "operator", "agent": "Gus", "board": "gated", "part": "worker"},
     "Lea": {"role": "operator", "agent": "Lea", "board": "open", "part": "lead"},
 }
-"""Who may ask: three that are no agents, and four that are: on two boards or on none, one of them a lead."""
+"""The principals: three people, and four agents on two boards or on none, one of them a lead."""
 
 REGISTERED = {str(own["agent"]).casefold(): own for own in WHO.values() if own["agent"]}
 PLACES = {
@@ -51,7 +51,7 @@ PLACES = {
     "review": ("review", "quality_review", "failed"),
     "done": ("done",),
 }
-"""The four places where a team sees tasks."""
+"""The four statuses of a task in team mode, with the statuses that each stands for."""
 
 FOLLOWS = {
     "transient": "retry",
@@ -65,19 +65,20 @@ FOLLOWS = {
     "impossible": "never",
     "refused": "never",
 }
-"""What follows a failure of each reason."""
+"""The retry class of each failure reason."""
 
 
 def written(moment: int) -> str:
     """
-    A moment as messages write it.
+    The time as error messages write it.
     """
     return (EPOCH + timedelta(microseconds=moment)).isoformat()
 
 
 class ModelRefusal(Exception):
     """
-    The answer is a refusal of this kind. *late* is the run that leaves a late result by it, with its content.
+    An operation of the model is refused with an error of this kind. *late* is the run whose late result the store
+    keeps, with its content.
     """
 
     def __init__(self, kind: str, *, late: tuple[Row, Row] | None = None, **facts: object) -> None:
@@ -89,7 +90,8 @@ class ModelRefusal(Exception):
 
 class ReferenceModel:
     """
-    One organization. Operations bear the names of what they model, and change nothing when they refuse.
+    The tasks, runs and log of one organization. Operations have the names of the steps, and a refused operation changes
+    nothing.
     """
 
     def __init__(self, *, now: int, boards: dict[str, Row]) -> None:
@@ -110,7 +112,7 @@ class ReferenceModel:
 
     def copy(self) -> ReferenceModel:
         """
-        Another one that stands where this one does.
+        A copy of the state.
         """
         other = ReferenceModel(now=self.now, boards={name: dict(board) for name, board in self.boards.items()})
         other.tasks = {id: dict(task) for id, task in self.tasks.items()}
@@ -122,7 +124,7 @@ class ReferenceModel:
 
     def become(self, other: ReferenceModel) -> None:
         """
-        Stand where the other one does.
+        Take over the state of the other model.
         """
         self.now, self.boards, self.tasks, self.runs = other.now, other.boards, other.tasks, other.runs
         self.born, self.drawn, self.log = other.born, other.drawn, other.log
@@ -131,7 +133,7 @@ class ReferenceModel:
 
     def answer(self, name: str, who: str, facts: dict[str, Any], *, ids: int) -> Answer:
         """
-        What asking for this answers. Ids come one after another from *ids* on.
+        Perform the operation as *who*, and return its answer. New ids count from *ids* on.
         """
         world = self.copy()
         world.ids, world.who = count(ids), who
@@ -286,7 +288,7 @@ class ReferenceModel:
 
     def upstream(self, ids: Sequence[int]) -> set[int]:
         """
-        These and all that they wait for.
+        These tasks and all that they depend on, directly or through others.
         """
         reached: set[int] = set()
         ahead = list(ids)
@@ -391,13 +393,16 @@ class ReferenceModel:
 
     def nobody(self, name: str | None) -> bool:
         """
-        Whether this is the name of nobody who is registered.
+        Whether the name belongs to no registered agent.
         """
         return name is not None and name.casefold() not in REGISTERED
 
     def own(self, task: Row, only: bool) -> Row:
         """
-        The task, which must be the agent's own where only that is reached.
+        The task.
+
+        Raises:
+            ModelRefusal: If *only* own tasks are allowed and the task is not the agent's own.
         """
         own = WHO[self.who]["agent"]
         if only and own is not None and (task["assignee"] or "").casefold() != own.casefold():
@@ -412,7 +417,7 @@ class ReferenceModel:
 
     def meant(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
         """
-        The status and assignee that somebody's plain write asks for.
+        The status and assignee after an update outside team mode.
         """
         status: str = changes["status"] if "status" in changes else before["status"]
         assignee: str | None = (changes["assignee"] or None) if "assignee" in changes else before["assignee"]
@@ -427,7 +432,7 @@ class ReferenceModel:
 
     def spoke(self, task: Row, changes: dict[str, Any]) -> bool:
         """
-        Whether the agent whose work it is said something since it started.
+        Whether the assignee commented on the task since it started.
         """
         owner, since = changes.get("assignee") or task["assignee"], task["started_at"]
         if owner is None or since is None:
@@ -437,7 +442,7 @@ class ReferenceModel:
     @property
     def part(self) -> str:
         """
-        The part on a team of who asks.
+        The caller's role on a team: person, worker or lead.
         """
         return str(WHO[self.who]["part"])
 
@@ -447,7 +452,7 @@ class ReferenceModel:
 
     def as_seen(self, task: Row, changes: dict[str, Any]) -> dict[str, Any]:
         """
-        What is wished of a task, as a team sees it: not a place where it is.
+        The changes in team statuses, without a status that the task already has.
         """
         seen = dict(changes)
         if "status" in seen:
@@ -459,7 +464,7 @@ class ReferenceModel:
 
     def may_ask(self, task: Row, named: Iterable[str], comment: str | None, *, moves: bool) -> None:
         """
-        What agents may ask at all.
+        Refuse an update that the team rules do not allow to a lead or a worker.
         """
         if self.part == "lead":
             if comment:
@@ -476,7 +481,7 @@ class ReferenceModel:
 
     def fit(self, assignee: str | None, board: str) -> str | None:
         """
-        Who is assigned, by their own name: somebody of the board or of none, and no lead if a lead says so.
+        The assignee by its registered name. Refuse an agent of another board, and a lead that a lead assigns.
         """
         agent = REGISTERED.get((assignee or "").casefold())
         if agent is None:
@@ -489,7 +494,7 @@ class ReferenceModel:
 
     def by_team(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
         """
-        The status and assignee that a write means on a team.
+        The status and assignee after an update in team mode.
         """
         to = changes.get("status")
         named = "assignee" in changes
@@ -521,7 +526,7 @@ class ReferenceModel:
 
     def led(self, before: Row, after: Row, to: str, assignee: str | None, named: bool) -> str | None:
         """
-        Whose a task is that a lead moves.
+        The assignee after a lead moves the task. Refuse moves that a lead may not make.
         """
         begins = before["status"] in PLACES["inbox"] and to == "in_progress" and named and assignee
         if before["status"] not in PLACES["review"] and not begins:
@@ -537,7 +542,7 @@ class ReferenceModel:
 
     def pass_gates(self, before: Row, found: Row, *, spoke: bool) -> None:
         """
-        Refuse what the gates of the board refuse where a task is, or of the one where it shall be.
+        Check the gates of the task's board, and of the board that it moves to.
         """
         here, there = before["board"], found["board"]
         weaker = any(self.boards[here][rule] and not self.boards[there][rule] for rule in RULES)
@@ -552,10 +557,10 @@ class ReferenceModel:
 
     def meet(self, before: Row | None, task: Row, board: str, to: str, *, spoke: bool) -> bool:
         """
-        Meet the gates of one board.
+        Check the gates of one board.
 
         Returns:
-            Whether somebody closes the review of their own work.
+            Whether the caller closes the review of its own work.
         """
         rules, was = self.boards[board], before["status"] if before else None
         arrives = before is None or before["board"] != board
@@ -579,13 +584,13 @@ class ReferenceModel:
     @property
     def author(self) -> str:
         """
-        As whom an author is known who asks.
+        The name under which the caller is recorded as an author.
         """
         return (WHO[self.who]["agent"] or f"by {self.who}").casefold()
 
     def work(self, before: Row | None, task: Row, worker: str | None) -> None:
         """
-        Remember who works on a task, and who hands it in.
+        Record the authors of the task: its assignee in progress, and who submits it.
         """
         enters = task["status"] in HANDED_IN and (before is None or before["status"] not in HANDED_IN)
         working = task["assignee"] if task["status"] == "in_progress" else None
@@ -594,7 +599,8 @@ class ReferenceModel:
 
     def by_hand(self, before: Row, after: Row) -> None:
         """
-        A write of status or assignee ends the lease and raises the fence; to another board the lease goes along.
+        Revoke the lease and raise the fence after a change of status or assignee. On a move to another board the lease
+        stays.
         """
         run = self.runs.get(before["run"])
         if run is None or self.goes_along(run, before, after):
@@ -608,7 +614,7 @@ class ReferenceModel:
 
     def tell_dependents(self, task: Row) -> None:
         """
-        Those that wait for what is done are told.
+        Record an event for each unfinished dependent of a done task.
         """
         if task["status"] == "done":
             for each in self.dependents(task["id"]):
@@ -649,7 +655,7 @@ class ReferenceModel:
 
     def returns(self, task: Row, pair: Pair | None, asked: str | None) -> bool:
         """
-        Whether a write comes back to what ran out under its pair.
+        Whether an update comes from the holder of an expired implicit lease, and takes the task back.
         """
         if pair is None or asked in (None, *IDLE, "backlog"):
             return False
@@ -668,7 +674,7 @@ class ReferenceModel:
 
     def find_as_it_is(self, task: Row, pair: Pair, returns: bool) -> None:
         """
-        Notice that a lease ran out, and take again what the pair returns to.
+        Expire the lease if it is over, and claim the task again for a holder that returns.
         """
         if self.lapsed(task):
             self.notice(task)
@@ -720,7 +726,7 @@ class ReferenceModel:
 
     def hand_in(self, run: Row, task: Row, named: Row) -> None:
         """
-        The holder's own write ends the run as it says.
+        End the run of an implicit lease by its holder's update, with the outcome that the new status implies.
         """
         task["run"] = None
         if task["status"] in ("done", "review", "quality_review"):
@@ -740,7 +746,7 @@ class ReferenceModel:
 
     def renew_run(self, run: Row, pair: Pair | None, instance: str | None) -> bool:
         """
-        At most once a minute, without a version and without an entry in the log.
+        Renew an implicit lease, at most once a minute, without a new version and without an event.
         """
         alive = run["state"] == "leased" and self.now < run["expires_at"]
         due = alive and self.holds(run, pair, instance) and self.now - run["heartbeat_at"] >= MINUTE
@@ -988,7 +994,8 @@ class ReferenceModel:
 
     def leased(self, lease: int) -> Row:
         """
-        The run that a lease names: zero stands for one that is malformed, what is unknown for one never given out.
+        The run of the lease. Zero stands for a malformed lease, and an unknown number for a lease that was never given
+        out.
         """
         if lease == 0:
             raise ModelRefusal("LeaseUnknown")
@@ -1010,7 +1017,7 @@ class ReferenceModel:
 
     def left_late(self, task: Row, pair: Pair | None, changes: Row, comment: str | None) -> tuple[Row, Row] | None:
         """
-        What a pair's refused write leaves as the late result of its last run: the run and the content.
+        The run and content of the late result that a refused update of an implicit lease's holder leaves, or None.
         """
         own = [r for r in self.runs.values() if pair and r["task"] == task["id"] and r["holder"] == pair[:3]]
         last = max(own, key=lambda r: r["fence"], default=None)
@@ -1163,7 +1170,7 @@ class ReferenceModel:
 
     def stands(self, task: Row) -> tuple[str, int]:
         """
-        The one state it is in, and since when.
+        The state of the task in its explanation, and its start.
         """
         run = self.live(task)
         if run is not None:
@@ -1180,8 +1187,8 @@ class ReferenceModel:
 
     def out_of_reach(self, task: Row) -> bool:
         """
-        Whether it is assigned to nobody who is registered, to an agent of another board, or to a worker where only
-        leads move tasks.
+        Whether the assignee cannot claim the task: nobody registered, an agent of another board, or a worker on a board
+        where only leads move tasks.
         """
         agent = REGISTERED.get((task["assignee"] or "").casefold())
         if agent is None:

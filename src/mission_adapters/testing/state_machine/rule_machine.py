@@ -1,5 +1,5 @@
 """
-The state machine: its rules give every store and its model the same commands, one at a time or several at once.
+The state machine: its rules give every store and its model the same steps, one at a time or several at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FREE = {"approval": False, "review": False, "comment": False, "leads": False}
 
 def require_equal(who: str, expected: object, answered: object) -> None:
     """
-    Fail with what differs, unless both are equal.
+    Fail with the difference unless both are equal.
     """
     if expected != answered:
         raise AssertionError(difference(who, expected, answered))
@@ -45,7 +45,7 @@ def require_equal(who: str, expected: object, answered: object) -> None:
 
 def difference(who: str, expected: object, answered: object) -> str:
     """
-    What differs.
+    The difference as a unified diff.
     """
     model, store = (pformat(each, width=100).splitlines() for each in (expected, answered))
     return "\n".join(unified_diff(model, store, "model", who, n=1, lineterm=""))
@@ -53,7 +53,7 @@ def difference(who: str, expected: object, answered: object) -> str:
 
 def brief(answer: Answer) -> str:
     """
-    What is worth telling of an answer.
+    A short text of the answer for Hypothesis' notes.
     """
     kind, facts = answer
     if kind == "ClaimResult":
@@ -67,14 +67,15 @@ def brief(answer: Answer) -> str:
 
 def log_entries(log: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
     """
-    What the log tells, but for dependencies that were done or taken up again.
+    The entries of the log without `task.dependency_toggled`.
     """
     return [entry for entry in log if entry[0] != "task.dependency_toggled"]
 
 
 class RuleMachine(RuleBasedStateMachine):
     """
-    Every store answers like its model, whatever the commands and their order.
+    Compares stores with their reference models: every store must answer like its model, whatever the steps and their
+    order.
     """
 
     stores: ClassVar[Sequence[CheckedStore]]
@@ -90,7 +91,7 @@ class RuleMachine(RuleBasedStateMachine):
     @initialize()
     def found(self) -> None:
         """
-        Each store gets an organization of its own.
+        Create an organization in each store.
         """
         start = self.block()
         for store in self.stores:
@@ -100,20 +101,21 @@ class RuleMachine(RuleBasedStateMachine):
 
     def run(self, awaitable: Awaitable[R]) -> R:
         """
-        What comes of it. Not by `Runner.run`, which shows all that is awaited to the signal module, in writing.
+        Run the awaitable on the runner's loop. `Runner.run` is avoided because its signal handling formats the whole
+        task.
         """
         return self.runner.get_loop().run_until_complete(awaitable)
 
     def block(self) -> int:
         """
-        Where the next ids may be counted from.
+        The first id of a new block of ids.
         """
         return next(type(self).blocks) * BLOCK
 
     @property
     def lead(self) -> ReferenceModel:
         """
-        Whose world decides what a wish means.
+        The reference model of the first store; the drawn arguments of a step are resolved with it.
         """
         return self.judged[0].model
 
@@ -121,7 +123,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def ask(self, name: str, who: str, **facts: Any) -> tuple[Step, Answer]:
         """
-        Ask all of them; each must answer like its model, and show what its model has.
+        Perform a step in every store. Each must answer like its model, and show the same rows.
         """
         self.sound = False
         op = Step(name, who, facts, self.block())
@@ -140,7 +142,8 @@ class RuleMachine(RuleBasedStateMachine):
 
     def race(self, *asked: Asked, order: Sequence[int]) -> None:
         """
-        Ask several things at once; each store must answer, and look, as if they had come in some order.
+        Perform several steps concurrently. The answers and rows of each store must be those of some serial order of the
+        steps.
         """
         self.sound = False
         ops = [Step(name, who, facts, self.block()) for name, who, facts in asked]
@@ -160,7 +163,7 @@ class RuleMachine(RuleBasedStateMachine):
         self, judged: StoreUnderTest, ops: Sequence[Step], outcomes: Sequence[Ending], answers: list[Answer], shown: Row
     ) -> ReferenceModel:
         """
-        The world that one of the orders led to, with just these answers.
+        The model after a serial order of the steps that gives the answers and rows of the store.
         """
         apart = judged.store.skips_locked_rows and any(op.name in ("claim_next", "poll") for op in ops)
         fits = [world for expected, world in outcomes if judged.told_as(expected) == judged.told_as(answers)]
@@ -181,7 +184,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def look(self, *more: Callable[[StoreUnderTest, dict[str, Any]], None]) -> None:
         """
-        Look at all the stores: each must show what its model has, and keep the laws.
+        Read all stores. Each must show the rows of its model and keep the invariants.
         """
         self.sound = False
         texts: list[dict[int, Explanation]] = []
@@ -206,20 +209,20 @@ class RuleMachine(RuleBasedStateMachine):
 
     def number(self, pick: int) -> int:
         """
-        The number of a task: one that is there, that was there, or that never was.
+        The number of a task: an existing one, a deleted one, or one that never existed.
         """
         born = sorted(self.lead.born)
         return NEVER if pick == 30 or not born else born[pick % len(born)]
 
     def task(self, number: int) -> Row | None:
         """
-        The task with that number, if it is there.
+        The task with the number, or None.
         """
         return self.lead.tasks.get(self.lead.born.get(number, 0))
 
     def meant(self, wish: StepArguments) -> dict[str, Any]:
         """
-        The facts that a wish comes to.
+        The fields of a step from its drawn arguments.
         """
         facts = dict(wish)
         if "lease" in facts:
@@ -245,7 +248,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def meant_values(self, facts: dict[str, Any]) -> dict[str, Any]:
         """
-        Dependencies as numbers, and moments from now on.
+        The fields with dependencies as task numbers and times relative to now.
         """
         if "depends_on" in facts:
             facts["depends_on"] = tuple(map(self.number, facts["depends_on"]))
@@ -256,25 +259,25 @@ class RuleMachine(RuleBasedStateMachine):
 
     def live(self) -> list[Row]:
         """
-        The runs whose lease is live.
+        The runs with a live lease.
         """
         return [run for task in self.lead.tasks.values() if (run := self.lead.live(task))]
 
     def pairs(self) -> list[Row]:
         """
-        The implicit leases there were of tasks that are there.
+        The runs under implicit leases of existing tasks.
         """
         return [run for run in self.lead.runs.values() if run["holder"] and run["task"] in self.lead.tasks]
 
     def claimable(self) -> list[Row]:
         """
-        The tasks that may be claimed, by somebody.
+        The claimable tasks.
         """
         return [task for task in self.lead.tasks.values() if self.lead.stands(task)[0] == "claimable"]
 
     def leased(self, kind: str, pick: int) -> dict[str, Any]:
         """
-        A task and a lease: its own or not, live or not.
+        A task and a lease: the task's own or another one's, live or not, unknown or malformed.
         """
         live = [run for run in self.live() if run["holder"] is None] if kind == "live" else None
         runs = live or list(self.lead.runs.values())
@@ -288,7 +291,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def order(self, lease: int, which: str) -> int | None:
         """
-        The id of an order that waits for the holder of a lease, or another.
+        The id of an order that waits for the holder of the lease, or an unknown one.
         """
         orders = self.lead.runs[lease]["orders"] if lease in self.lead.runs else ()
         if which == "wrong":
@@ -297,7 +300,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def wish(self, name: str, wish: StepArguments) -> None:
         """
-        Ask what is wished.
+        Perform the step with its drawn arguments.
         """
         facts = self.meant(wish)
         self.ask(name, facts.pop("who"), **facts)
@@ -378,7 +381,7 @@ class RuleMachine(RuleBasedStateMachine):
     )
     def write_as_a_pair(self, pick: int, status: str, late: int, swept: bool, own: bool) -> None:
         """
-        Whoever polled for a task writes its status, in time or too late.
+        The holder of an implicit lease updates the task's status, in time or after the expiry.
         """
         pairs = self.pairs()
         run = pairs[pick % len(pairs)]
@@ -413,7 +416,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def twice(self, name: str, wish: StepArguments, again: bool) -> None:
         """
-        Ask, and maybe ask the very same again.
+        Perform a step, and optionally repeat it unchanged.
         """
         op, _ = self.ask(name, **self.meant(wish))
         if again:
@@ -457,7 +460,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def fresh(self, **facts: Any) -> int:
         """
-        The number of a new task on the open board, whose gates are opened.
+        Create a task on the open board, whose gates are opened, and return its number.
         """
         if any(judged.model.boards["open"] | FREE != judged.model.boards["open"] for judged in self.judged):
             self.ask("gates", "boss", board="open", **FREE)
@@ -466,7 +469,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def taken(self, number: int, agent: str = "Ada") -> int:
         """
-        A fresh lease on this task.
+        Claim the task, and return the lease.
         """
         op, (kind, _) = self.ask("claim", "boss", task=number, agent=agent)
         assert kind == "ClaimResult"
@@ -474,7 +477,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     def finished(self, number: int) -> None:
         """
-        Work the task off.
+        Claim and complete the task.
         """
         self.ask("complete", "boss", task=number, lease=self.taken(number))
 
@@ -680,14 +683,14 @@ class RuleMachine(RuleBasedStateMachine):
 
     def work_it_all_off(self) -> None:
         """
-        With somebody at work under each name, and time passing, all that can be claimed gets done.
+        Complete all claimable tasks in every store, with agents of all names, while time passes.
         """
         for judged in self.judged:
             self.run(self.worked_off(judged))
 
     async def worked_off(self, judged: StoreUnderTest) -> None:
         """
-        Claim and complete until nothing more comes, however long one waits.
+        Claim and complete tasks until none becomes claimable.
         """
         idle = 0
         while idle < 2:
@@ -702,7 +705,7 @@ class RuleMachine(RuleBasedStateMachine):
 
     async def one_done(self, judged: StoreUnderTest, agent: str) -> str:
         """
-        Claim the next task and hand it in.
+        Claim the next task and complete it. Returns the kind of the claim's answer.
         """
         op = Step("claim_next", "boss", {"agent": agent}, self.block())
         expected = judged.model.answer(op.name, op.who, op.facts, ids=op.ids)

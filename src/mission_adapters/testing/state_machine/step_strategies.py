@@ -1,6 +1,6 @@
 """
-Strategies of the commands. They are drawn before it is known which tasks there are, so a task is drawn as a number that
-later picks one of the tasks.
+Hypothesis strategies of the steps' arguments. They are drawn before it is known which tasks exist, so a task is drawn
+as a number that later selects one of the existing tasks.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def step_arguments(
     needs: dict[str, st.SearchStrategy[Any]], may: dict[str, st.SearchStrategy[Any]]
 ) -> st.SearchStrategy[StepArguments]:
     """
-    A wish with these parts, and maybe those.
+    Arguments with these required parts and these optional parts.
     """
     return st.fixed_dictionaries(needs, optional=may)
 

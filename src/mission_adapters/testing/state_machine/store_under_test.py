@@ -1,6 +1,6 @@
 """
-A store and its reference model, which get the same commands. The answers of the store are translated into the words of
-the model, so that they can be compared.
+A store and its reference model, which receive the same steps. The answers of the store are converted to the form of the
+model's, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ GATES = {
     "gated": {"approval": True, "review": False, "comment": False, "leads": False},
     "strict": {"approval": False, "review": True, "comment": True, "leads": True},
 }
-"""The boards there are, and their gates."""
+"""The boards of the organization, and their gates."""
 
 WHY = {
     "holds a lease": "leased",
@@ -93,13 +93,13 @@ Ending = tuple[list[Answer], ReferenceModel]
 
 
 ANSWERS = ("Task", "Board", "ClaimResult", "PollResult", "HeartbeatResult", "int", "None")
-"""What is no refusal."""
+"""The kinds of answers that are no errors."""
 
 
 @frozen
 class Step:
     """
-    A command for every store and its model, in the words of the model. New ids are counted from *ids* on.
+    A step for every store and its model, in the form of the model. New ids count from *ids* on.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Step:
 @define
 class RetriedIds:
     """
-    Counted ids that begin again when a use case is repeated: the ids of a failed flush were never stored.
+    Counting ids that start again when a use case is repeated, because the ids of a failed commit were not stored.
     """
 
     start: int
@@ -130,8 +130,8 @@ class RetriedIds:
 @define
 class CommitBarrier:
     """
-    A barrier for racing units: their first commits wait until all have read what they decide on, and then go on in this
-    order.
+    A barrier for racing units: no unit commits for the first time before all have read, and then they commit in
+    *order*.
     """
 
     order: Sequence[int]
@@ -140,7 +140,7 @@ class CommitBarrier:
 
     def come(self, who: int) -> None:
         """
-        Note that a unit has come to its commit, or never will.
+        Note that a unit reached its commit, or ended without one.
         """
         self.arrived.add(who)
         if len(self.arrived) == len(self.order):
@@ -148,7 +148,7 @@ class CommitBarrier:
 
     async def pass_through(self, who: int) -> None:
         """
-        Wait for all other units, and for those that go first.
+        Wait for all other units, and for those that commit first.
         """
         if who not in self.arrived:
             self.come(who)
@@ -159,7 +159,7 @@ class CommitBarrier:
 
 class WaitingUnit:
     """
-    A unit whose commit waits at the barrier.
+    A unit whose first commit waits at the barrier.
     """
 
     def __init__(self, unit: UnitOfWork, ids: RetriedIds, through: Callable[[], Awaitable[None]]) -> None:
@@ -184,7 +184,7 @@ class WaitingUnit:
 @define
 class StoreUnderTest:
     """
-    One store with a fresh organization, its clock, and the model that it must agree with.
+    A store with a new organization, a clock, and the model that the store must agree with.
     """
 
     store: CheckedStore
@@ -202,21 +202,21 @@ class StoreUnderTest:
     @property
     def boss(self) -> Principal:
         """
-        Who may see everything.
+        The principal with all rights.
         """
         return self.principals["boss"]
 
     @property
     def organization(self) -> OrganizationId:
         """
-        Whose world it is.
+        The organization of the example.
         """
         return self.boss.organization
 
     @classmethod
     async def found(cls, store: CheckedStore, *, ids: int) -> StoreUnderTest:
         """
-        The store with a new organization, its boards and its agents.
+        Create an organization with boards and agents in the store.
         """
         clock = ManualClock()
         ports = evolve(store.ports, clock=clock, ids=CountingIds(ids))
@@ -253,14 +253,14 @@ class StoreUnderTest:
 
     def advance(self, micros: int) -> None:
         """
-        Let time pass, for the store and its model.
+        Advance the clocks of the store and its model.
         """
         self.clock.advance(microseconds=micros)
         self.model.now += micros
 
     async def ask(self, op: Step) -> Answer:
         """
-        What the store answers.
+        Perform the step, and return the store's answer.
         """
         return await self._answer(op, evolve(self.ports, ids=CountingIds(op.ids)))
 
@@ -273,7 +273,7 @@ class StoreUnderTest:
 
     async def race(self, ops: Sequence[Step], order: Sequence[int]) -> list[Answer]:
         """
-        What the store answers when all of these read before one of them commits.
+        Perform the steps concurrently, each with its reads before the first commit, and return the answers.
         """
         barrier = CommitBarrier(order)
 
@@ -291,9 +291,9 @@ class StoreUnderTest:
 
     def serial(self, ops: Sequence[Step]) -> list[Ending]:
         """
-        What every order of these would have answered, and where it would have led.
+        The answers and the resulting model of every serial order of the steps.
 
-        A store that skips rows which are locked may let a sweep pass over what others decide about.
+        In a store that skips locked rows, a sweep may also pass over the tasks of the other steps.
         """
         outcomes: list[Ending] = []
         if self.store.skips_locked_rows and any(op.name == "sweep" for op in ops):
@@ -315,8 +315,8 @@ class StoreUnderTest:
 
     def told_as(self, answers: Sequence[Answer]) -> list[Answer]:
         """
-        What is compared of the answers to a race. Where others may commit between two reads of one use case, a
-        refusal may tell of something in between, such as the lease that was lost of a task that is gone by now.
+        The comparable part of the answers to a race. If other units can commit between two reads of a use case, the
+        fields of an error may describe a state in between, so only the fact of the error is compared.
         """
         if self.store.sees_one_state:
             return list(answers)
@@ -341,7 +341,7 @@ class StoreUnderTest:
 
     def _teammate(self, name: str | None) -> AgentId | str | None:
         """
-        How a team names this one: by id, if it is registered.
+        The assignee of an update in team mode: the id of a registered agent, or else the name.
         """
         known = {who.casefold(): each for who, each in self.principals.items() if isinstance(each, AgentPrincipal)}
         agent = known.get((name or "").casefold())
@@ -466,7 +466,7 @@ class StoreUnderTest:
 
     def plain(self, answer: object) -> Answer:
         """
-        An answer as its kind and its facts.
+        The answer as its kind and its fields.
         """
         if isinstance(answer, Task):
             return "Task", self._task_facts(answer)
@@ -507,7 +507,7 @@ class StoreUnderTest:
 
     def _named(self, agent: AgentId | None) -> str | None:
         """
-        The name of this agent.
+        The name of the agent.
         """
         agents = (each for each in self.principals.values() if isinstance(each, AgentPrincipal))
         return next((each.name for each in agents if each.agent == agent), None)
@@ -533,7 +533,7 @@ class StoreUnderTest:
 
     async def look(self) -> dict[str, Any]:
         """
-        Every task, its runs and its explanation, and what the log has got since the last look.
+        Read every task, its runs and its explanation, and the new entries of the log.
         """
         listed = await self.ports.reads.tasks.page(self.boss, TaskFilter(), PageRequest(limit=200))
         assert listed.total == len(listed.rows)
@@ -554,7 +554,7 @@ class StoreUnderTest:
 
     async def follow(self, entries: Sequence[Entry]) -> None:
         """
-        Check that the log goes on densely and its chain fits.
+        Check that the entries continue the log without gaps, and that their hash chain verifies.
         """
         positions = [entry.position for entry in entries]
         assert positions == list(range(self.chain.position + 1, self.chain.position + 1 + len(entries)))
@@ -565,7 +565,7 @@ class StoreUnderTest:
 
     def shown(self, view: dict[str, Any]) -> dict[str, Any]:
         """
-        What was seen, in the words of the model.
+        The view in the form of the model.
         """
         return {
             "tasks": {id: self._row_facts(row) for id, row in view["tasks"].items()},
@@ -584,7 +584,7 @@ class StoreUnderTest:
 
     def expected(self, model: ReferenceModel) -> dict[str, Any]:
         """
-        What should be seen, as this model has it.
+        The view that the model expects.
         """
         runs: dict[int, list[Row]] = {id: [] for id in model.tasks}
         for run in sorted(model.runs.values(), key=lambda run: -run["fence"]):
@@ -635,28 +635,28 @@ RUN_FIELDS = (
 
 def counted(id: UUID) -> int:
     """
-    The number that a counted id is.
+    The number of a counting id.
     """
     return id.int & COUNTED
 
 
 def uncounted(number: int) -> UUID:
     """
-    The counted id of this number.
+    The counting id of a number.
     """
     return CountingIds(number).new()
 
 
 def when(at: datetime | None) -> int | None:
     """
-    A moment as the model keeps it.
+    The time in microseconds, or None.
     """
     return None if at is None else micros(at)
 
 
 def gate_set(gates: dict[str, Any]) -> GateSet:
     """
-    The gates of a board.
+    The gates of a board in the form of the core.
     """
     return GateSet(
         require_approval_for_done=gates["approval"],
@@ -668,7 +668,7 @@ def gate_set(gates: dict[str, Any]) -> GateSet:
 
 def terms_of(facts: dict[str, Any]) -> LeaseTerms:
     """
-    How long the lease lasts.
+    The lease terms of a claim.
     """
     return LeaseTerms(term=timedelta(microseconds=facts.get("term", 300_000_000)))
 
@@ -677,7 +677,7 @@ def wait_before_commit(
     unit: UnitOfWorkFactory, ids: RetriedIds, through: Callable[[], Awaitable[None]]
 ) -> UnitOfWorkFactory:
     """
-    Opens units whose commits wait at the barrier.
+    A factory of units whose first commit waits at the barrier.
     """
 
     def opened(principal: Principal, *, once: IdempotencyKey | None = None) -> UnitOfWork:
@@ -688,7 +688,7 @@ def wait_before_commit(
 
 def facts_of(refusal: Refusal) -> dict[str, Any]:
     """
-    The facts a refusal carries; of what is told in words, only the kind.
+    The fields of an error. Fields that are texts are reduced to their kind.
     """
     facts = {k: v for k, v in vars_of(refusal).items() if k not in ("reason", "value")}
     if facts.get("note"):
@@ -700,14 +700,14 @@ def facts_of(refusal: Refusal) -> dict[str, Any]:
 
 def vars_of(refusal: Any) -> dict[str, Any]:
     """
-    The fields of a refusal, where it has some.
+    The attrs fields of an error, or none.
     """
     return asdict(refusal, recurse=False) if hasattr(refusal, "__attrs_attrs__") else {}
 
 
 def plain_value(value: object) -> object:
     """
-    An id as its number, and everything else as it is.
+    An id as its number, a time in microseconds, and other values unchanged.
     """
     if isinstance(value, UUID):
         return counted(value)
@@ -718,14 +718,14 @@ def plain_value(value: object) -> object:
 
 def order_facts(order: Order) -> tuple[int, str, str | None, str]:
     """
-    An order as the model keeps it.
+    An order in the form of the model.
     """
     return counted(order.id), order.kind.value, order.message, order.by
 
 
 def run_facts(run: Run) -> Row:
     """
-    A run as the model keeps it.
+    A run in the form of the model.
     """
     outcome, failure = run.outcome, run.failure
     return {
@@ -749,7 +749,7 @@ def run_facts(run: Run) -> Row:
 
 def row_facts(row: RunRow) -> Row:
     """
-    A run of the history as the model keeps it.
+    A row of a task's runs in the form of the model.
     """
     facts = row._asdict()
     return facts | {
