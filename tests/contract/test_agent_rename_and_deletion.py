@@ -63,7 +63,7 @@ async def test_the_tasks_of_an_agent_go_by_its_new_name(world):
     assert ([*sorted(task.number for task in (*mine, other))], 4) == await numbers_of(world, "grace")
     assert ([], 0) == await numbers_of(world, "ada")
     assert ([foreign.number], 1) == await numbers_of(world, "bob")
-    assert {"agent.renamed", "agent.updated"} <= {*await world.facts()}
+    assert {"agent.renamed", "agent.updated"} <= {*await world.event_kinds()}
 
 
 async def test_a_renamed_agent_is_handed_its_work(world):
@@ -167,7 +167,7 @@ async def test_what_a_deleted_agent_had_in_hand_is_open_to_everybody(world):
     claimed = await world.claim(await world.task(assignee="ada"))
     held = await world.task(assignee="ada", status=Status.IN_PROGRESS)
     await deleted(world)
-    facts = await world.facts()
+    facts = await world.event_kinds()
     leased, held = await world.fresh(claimed.task), await world.fresh(held)
 
     assert [(Status.INBOX, None, None, 0)] * 2 == [
@@ -210,7 +210,7 @@ async def test_a_lease_of_a_deleted_agent_that_had_run_out_counts_as_that(world)
 
     assert (Status.INBOX, None, 1) == (task.status, task.assignee, task.attempts)
     assert task.not_before is not None
-    assert "run.expired" in await world.facts()
+    assert "run.expired" in await world.event_kinds()
 
 
 async def test_cancelled_work_of_a_deleted_agent_is_parked(world):
@@ -317,7 +317,7 @@ async def test_however_much_it_has_in_hand_an_agent_can_be_deleted(world, monkey
     await deleted(world)
 
     assert [Status.INBOX] * 5 == [(await world.fresh(task)).status for task in tasks]
-    assert 1 == (await world.facts()).count("agent.deleted")
+    assert 1 == (await world.event_kinds()).count("agent.deleted")
 
 
 async def test_the_built_in_agent_stays(world):

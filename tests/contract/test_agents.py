@@ -36,7 +36,7 @@ async def test_an_update_changes_the_fields_it_names_and_no_other(world):
     after = await edited(world, agent, soul=None, role="tester")
 
     assert evolve(agent, soul=None, role="tester", updated_at=after.updated_at, version=1) == after
-    assert "agent.updated" in await world.facts()
+    assert "agent.updated" in await world.event_kinds()
 
 
 async def test_an_update_may_say_how_an_agent_is(world):
@@ -54,7 +54,7 @@ async def test_an_update_may_say_how_an_agent_is(world):
     )  # fmt: skip
     assert (busy.presence.last_seen_at, "busy", 0) == (world.clock.now(), busy.presence.reported, busy.version)
     assert ("busy", "writes", "tester", 1) == (row.reported, row.activity, row.role, row.version)
-    assert 1 == (await world.facts()).count("agent.status_changed")
+    assert 1 == (await world.event_kinds()).count("agent.status_changed")
     assert 1 == both.version
 
 
@@ -66,7 +66,7 @@ async def test_changing_nothing_is_no_change(world):
     after = await edited(world, agent, role="coder")
 
     assert agent == after
-    assert "agent.updated" not in await world.facts()
+    assert "agent.updated" not in await world.event_kinds()
 
 
 async def test_an_expected_version_must_stand(world):
@@ -124,7 +124,7 @@ async def test_an_agent_that_falls_silent_is_offline_and_comes_back(world):
     back = await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
 
     assert ("offline", "online") == (silent.status(at=world.clock.now()), back.status(at=world.clock.now()))
-    assert 2 == (await world.facts()).count("agent.status_changed")
+    assert 2 == (await world.event_kinds()).count("agent.status_changed")
 
 
 async def test_an_agent_does_not_leave_its_board_by_itself(world):

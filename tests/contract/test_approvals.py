@@ -92,7 +92,7 @@ async def test_a_request_names_what_is_to_be_done(world: World) -> None:
     assert (PENDING, None, None, "System", "system") == (
         approval.status, approval.decider, approval.resolved_at, approval.asker, approval.asker_kind
     )  # fmt: skip
-    assert "approval.requested" == (await world.facts())[-1]
+    assert "approval.requested" == (await world.event_kinds())[-1]
 
 
 async def test_an_agent_asks_for_itself(world: World) -> None:
@@ -118,7 +118,7 @@ async def test_a_person_may_tell_what_was_decided_already(world: World) -> None:
     assert (REJECTED, agent.id, world.me.display, "by hand", approval.created_at) == (
         approval.status, approval.agent, approval.decider, approval.decided_through, approval.resolved_at
     )  # fmt: skip
-    assert ["approval.requested", "approval.decided"] == (await world.facts())[-2:]
+    assert ["approval.requested", "approval.decided"] == (await world.event_kinds())[-2:]
 
 
 async def test_what_is_not_there_is_not_asked_for(world: World, elsewhere: World) -> None:
@@ -166,11 +166,11 @@ async def test_the_same_decision_again_is_answered_as_it_stands(world: World) ->
     approval = await asked(world, await world.task())
     world.clock.advance(seconds=5)
     decided = await said(world, approval, APPROVED, reason="fine")
-    facts = await world.facts()
+    facts = await world.event_kinds()
     world.clock.advance(seconds=5)
 
     assert decided == await said(world, approval, APPROVED, reason="still fine") == (await kept(world, approval))[0]
-    assert facts == await world.facts()
+    assert facts == await world.event_kinds()
     assert ("fine", world.me.display) == (decided.reason, decided.decider)
     assert decided == await decide_approval(world.ports, world.me, DecideApproval(approval=approval.id))
 
@@ -189,7 +189,7 @@ async def test_another_decision_is_a_conflict_until_the_first_is_taken_back(worl
     assert (REJECTED, first.resolved_at) == (refused.value.status, refused.value.at)
     assert (PENDING, first.resolved_at) == (pending.status, pending.resolved_at)
     assert (APPROVED, 3) == (approved.status, approved.version)
-    assert ["approval.decided", "approval.reopened", "approval.decided"] == (await world.facts())[-3:]
+    assert ["approval.decided", "approval.reopened", "approval.decided"] == (await world.event_kinds())[-3:]
 
 
 async def test_a_decision_is_not_taken_back_beside_another_request(world: World) -> None:

@@ -44,7 +44,7 @@ async def test_who_is_assigned_keeps_its_role(world: World) -> None:
     await assign(world, "ADA", "guest")
 
     assert [("ada", "owner"), ("bob", "member")] == await staff(world)
-    assert 2 == (await world.facts()).count("board.agent_assigned")
+    assert 2 == (await world.event_kinds()).count("board.agent_assigned")
 
 
 async def test_who_is_unassigned_is_gone_and_was_perhaps_never_there(world: World) -> None:
@@ -56,7 +56,7 @@ async def test_who_is_unassigned_is_gone_and_was_perhaps_never_there(world: Worl
         await unassign_agent(world.ports, world.me, UnassignAgent(board=world.board.id, agent_name="Ada"))
 
     assert [] == await staff(world)
-    assert 1 == (await world.facts()).count("board.agent_unassigned")
+    assert 1 == (await world.event_kinds()).count("board.agent_unassigned")
 
 
 async def test_an_update_names_all_who_are_assigned(world: World) -> None:

@@ -123,10 +123,10 @@ async def test_one_fact_tells_how_much_went(world: World) -> None:
     for _ in range(3):
         await world.task(board=board.id)
     await world.agent("ada", board=board.id)
-    before = len(await world.facts())
+    before = len(await world.event_kinds())
     await removed(world, board)
 
-    assert ["board.deleted"] == (await world.facts())[before:]
+    assert ["board.deleted"] == (await world.event_kinds())[before:]
     assert (
         f'{{"agents":1,"board":"{board.id}","handed_to":null,"name":"Old","number":{board.number},"tasks":3}}'
         == await last_fact(world)
@@ -175,7 +175,7 @@ async def test_nobody_waits_for_what_is_gone(world: World) -> None:
     assert TaskState.BLOCKED is (await explain_task(world.ports, world.me, waits.id)).state
     await update_task(world.ports, world.me, UpdateTask(task=third_one.id, status=Status.DONE))
     assert TaskState.CLAIMABLE is (await explain_task(world.ports, world.me, waits.id)).state
-    assert "task.updated" in (await world.facts())[-4:]
+    assert "task.updated" in (await world.event_kinds())[-4:]
     claimed = [await world.claim() for _ in range(2)]
     assert {waits.id, other.id} == {each.task.id for each in claimed if each}
 
@@ -259,7 +259,7 @@ async def test_a_removal_that_fails_leaves_all_as_it_was(world: World) -> None:
     """
     board = await world.another_board()
     task, agent = await world.task(board=board.id, assignee="ada"), await world.agent("ada", board=board.id)
-    before = await world.facts()
+    before = await world.event_kinds()
 
     class Failing(BoardDeletionCascade):
         def events(self, *, tasks: int, agents: int) -> Any:
@@ -275,7 +275,7 @@ async def test_a_removal_that_fails_leaves_all_as_it_was(world: World) -> None:
     assert agent == await fresh(world, agent)
     assert task.id == (await world.fresh(task)).id
     assert 1 == await total(world, board=board.id)
-    assert before == await world.facts()
+    assert before == await world.event_kinds()
     assert await world.claim(task) is not None
 
 
@@ -429,7 +429,7 @@ async def test_removed_twice_at_once_it_is_removed_once(world: World) -> None:
     answers = await asyncio.gather(*(removed(world, board) for _ in range(2)), return_exceptions=True)
 
     assert 1 == sum(isinstance(answer, BoardNotFound) for answer in answers)
-    assert 1 == (await world.facts()).count("board.deleted")
+    assert 1 == (await world.event_kinds()).count("board.deleted")
 
 
 @pytest.mark.parametrize("hand_over", [False, True])

@@ -49,7 +49,7 @@ async def test_a_group_is_made_changed_and_removed(world: World) -> None:
     now = world.clock.now()
     assert ("Products", "products", "what we sell", 0) == (group.name, group.slug, group.description, group.version)
     assert evolve(group, name="Wares", updated_at=now, version=1) == changed
-    assert ["group.created", "group.updated", "group.deleted"] == (await world.facts())[-3:]
+    assert ["group.created", "group.updated", "group.deleted"] == (await world.event_kinds())[-3:]
     with pytest.raises(GroupNotFound):
         await world.ports.reads.entities.get(world.me, GROUPS, group.id)
 

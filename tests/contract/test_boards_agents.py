@@ -212,7 +212,7 @@ async def test_a_heartbeat_is_one_write(boards, world):
     made = await boards.agent()
     await boards.got("POST", "/api/v1/agent/heartbeat", agent=made["agent_token"])
 
-    assert 1 == (await world.facts()).count("agent.status_changed")
+    assert 1 == (await world.event_kinds()).count("agent.status_changed")
 
 
 @pytest.mark.every_store

@@ -42,15 +42,15 @@ async def test_many_moves_are_as_one_after_the_other(world):
     """
     plan = (Status.IN_PROGRESS, Status.IN_PROGRESS, Status.REVIEW, Status.DONE)
     one, many = await a_story(world), await a_story(world)
-    before = len(await world.facts())
+    before = len(await world.event_kinds())
     for task, status in zip(one, plan, strict=True):
         await update_task(world.ports, world.me, UpdateTask(task=task.id, status=status))
-    apart = (await world.facts())[before:]
+    apart = (await world.event_kinds())[before:]
     before += len(apart)
     answer = await moved(world, *zip(many, plan, strict=True))
 
     assert [shape(await world.fresh(task)) for task in one] == [shape(await world.fresh(task)) for task in many]
-    assert apart == (await world.facts())[before:]
+    assert apart == (await world.event_kinds())[before:]
     assert [many[0].id, many[2].id, many[3].id] == [task.id for task in answer.tasks]  # the second ends as it began
 
 
@@ -72,13 +72,13 @@ async def test_many_moves_are_made_in_the_order_they_come(world):
 async def test_one_closed_gate_keeps_all_where_they_are(world):
     board = await world.another_board(gates=GateSet())
     free, gated = await world.task(), await world.task(board=board.id)
-    before = len(await world.facts())
+    before = len(await world.event_kinds())
     with pytest.raises(GateClosed) as refused:
         await moved(world, (free, Status.DONE), (gated, Status.DONE))
 
     assert gated.id == refused.value.task
     assert [free, gated] == [await world.fresh(free), await world.fresh(gated)]
-    assert before == len(await world.facts())
+    assert before == len(await world.event_kinds())
 
 
 async def test_what_is_not_there_is_told_and_passed_over(world, elsewhere):
@@ -90,10 +90,10 @@ async def test_what_is_not_there_is_told_and_passed_over(world, elsewhere):
 
 async def test_nothing_to_do_is_no_change(world):
     task = await world.task()
-    before = len(await world.facts())
+    before = len(await world.event_kinds())
 
     assert () == (await moved(world, (task, task.status))).tasks
-    assert (task, before) == (await world.fresh(task), len(await world.facts()))
+    assert (task, before) == (await world.fresh(task), len(await world.event_kinds()))
 
 
 async def test_an_agents_key_moves_its_own_tasks_or_none(world):

@@ -107,7 +107,7 @@ async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
     Nothing is kept then: no comment, no task, no change.
     """
     task = await world.task(description="@gone did this")
-    before = len(await world.facts())
+    before = len(await world.event_kinds())
     with pytest.raises(UnknownMentions) as refused:
         await said(world, task, "@eve and @mallory", mention_style=MentionStyle.HANDLES)
     command = CreateTask(title="x", description="@eve", mention_style=MentionStyle.HANDLES)
@@ -117,7 +117,7 @@ async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
         await moved(world, task, Status.REVIEW, description="@eve", mention_style=MentionStyle.HANDLES)
 
     assert ("eve", "mallory") == refused.value.missing
-    assert ([], task, before) == (await comments(world), await world.fresh(task), len(await world.facts()))
+    assert ([], task, before) == (await comments(world), await world.fresh(task), len(await world.event_kinds()))
     await moved(world, task, Status.REVIEW, description=task.description, mention_style=MentionStyle.HANDLES)
 
 
@@ -152,7 +152,7 @@ async def test_work_of_nobody_goes_to_the_first_agent_that_is_called(world):
 
     assert ("bob", None) == (first.assigned, second.assigned)
     assert ("bob", Status.ASSIGNED, task.version + 1) == (given.assignee.name, given.status, given.version)
-    assert ["task.moved", "task.assigned", "task.commented"] == (await world.facts())[-4:-1]
+    assert ["task.moved", "task.assigned", "task.commented"] == (await world.event_kinds())[-4:-1]
     assert task.id == (await world.claim(agent="bob")).task.id
 
 
@@ -200,7 +200,7 @@ async def test_a_comment_with_a_change_is_kept_with_it(world, manner):
     (kept,) = await comments(world)
 
     assert (task.id, "Now, @bob", ("bob",)) == (kept.task, kept.content, kept.mentions)
-    assert ["task.moved", "task.commented", "task.updated"] == (await world.facts())[-3:]
+    assert ["task.moved", "task.commented", "task.updated"] == (await world.event_kinds())[-3:]
 
 
 async def test_a_review_takes_what_the_worker_said_since_it_began(world):

@@ -77,7 +77,7 @@ async def test_a_field_is_kept_as_it_was_made(world):
 
     assert ("Size", "Size", "3", (world.board.id,)) == (field.field_key, field.label, field.default_value, field.boards)
     assert field == await world.ports.reads.entities.get(world.me, CUSTOM_FIELDS, field.id)
-    assert ["field.created"] == (await world.facts())[-1:]
+    assert ["field.created"] == (await world.event_kinds())[-1:]
 
 
 async def test_a_key_belongs_to_one_field_of_the_organization(world, elsewhere):

@@ -110,7 +110,7 @@ async def test_the_first_admin_is_made_and_signed_in(fresh: World, empty: FleetD
     assert 200 == await browser.status("/auth/users")
     assert {"needsSetup": False} == (await browser.call("GET", "/setup")).json
     assert (403, "Setup has already been completed") == refusal(again)
-    assert {"user.created", "user.signed_in"} <= set(await fresh.facts())
+    assert {"user.created", "user.signed_in"} <= set(await fresh.event_kinds())
 
 
 async def test_before_it_nobody_can_sign_in_and_is_told_so(empty: FleetDriver) -> None:

@@ -305,10 +305,10 @@ async def log(world: World) -> list[Any]:
 
 async def test_a_message_to_nobody_is_none(fleet: FleetDriver, world: World) -> None:
     task = await fleet.task()
-    before = len(await world.facts())
+    before = len(await world.event_kinds())
 
     assert 0 == (await fleet.got("POST", f"/tasks/{task['id']}/broadcast", {"message": "Stop"}))["skipped"]
-    assert before == len(await world.facts())
+    assert before == len(await world.event_kinds())
 
 
 async def test_a_message_that_is_sent_twice_under_one_key_is_told_once(fleet: FleetDriver, world: World) -> None:
@@ -317,7 +317,7 @@ async def test_a_message_that_is_sent_twice_under_one_key_is_told_once(fleet: Fl
     for _ in range(2):
         told = await fleet.got("POST", f"/tasks/{task['id']}/broadcast", {"message": "Stop"}, idempotency_key="k")
         assert 1 == told["skipped"]
-    assert 1 == (await world.facts()).count("task.broadcast")
+    assert 1 == (await world.event_kinds()).count("task.broadcast")
 
 
 async def test_a_message_says_something_about_a_task(fleet: FleetDriver) -> None:

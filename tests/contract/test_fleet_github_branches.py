@@ -54,7 +54,7 @@ async def test_making_a_branch_needs_github(fleet: FleetDriver, world: World) ->
     And changes nothing without.
     """
     task, other = await in_a_repository(fleet), await fleet.task()
-    place, before = f"/tasks/{task['id']}/branch", len(await world.facts())
+    place, before = f"/tasks/{task['id']}/branch", len(await world.event_kinds())
     unconfigured = await fleet.call("POST", f"/tasks/{other['id']}/branch")
     early = await fleet.call("POST", place, {"action": "create-pr"})
     unreachable = await fleet.call("POST", place)
@@ -69,7 +69,7 @@ async def test_making_a_branch_needs_github(fleet: FleetDriver, world: World) ->
             answer.status, answer.json["details"],
         )  # fmt: skip
     assert 400 == odd.status
-    assert before == len(await world.facts())
+    assert before == len(await world.event_kinds())
 
 
 @pytest.mark.every_store

@@ -138,7 +138,7 @@ async def test_an_empty_workspace_goes_and_its_end_is_told(owned: FleetDriver, w
 
     assert (True, space["name"]) == (gone["success"], gone["deleted"])
     assert 404 == (await owned.call("GET", f"{SPACES}/{space['id']}")).status
-    assert "organization.dissolved" == (await world.facts())[-1]
+    assert "organization.dissolved" == (await world.event_kinds())[-1]
 
 
 @pytest.mark.parametrize("what", ["projects", "agents", "tasks", "other users"])

@@ -213,7 +213,7 @@ class Gates(RuleBasedStateMachine):
                     self.judge(deed, was, now)
             if was is None or (was.board, was.status, was.assignee) != (now.board, now.status, now.assignee):
                 self.stories[row["id"]] = self.written(deed, was, now, row["id"])
-        kinds = self.run(self.world.facts())
+        kinds = self.run(self.world.event_kinds())
         assert self.self_reviews == kinds.count("task.self_reviewed")
 
     def judge(self, deed: Deed, was: Story | None, now: Story) -> None:

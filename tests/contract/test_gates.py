@@ -119,7 +119,7 @@ async def test_a_review_wants_a_comment_where_the_board_says_so(world):
     await moved(world, task, status=Status.REVIEW, comment="look at the second page")
 
     assert Status.REVIEW is (await world.fresh(task)).status
-    assert "task.commented" in await world.facts()
+    assert "task.commented" in await world.event_kinds()
 
 
 @pytest.mark.parametrize("manner", list(UpdateMode))
@@ -140,7 +140,7 @@ async def test_an_approved_task_may_be_done(world, manner):
     assert ["require_approval_for_done"] * 2 == rules
     assert Status.DONE is done.status
     assert {task.id} == await used(world)
-    assert "approval.used" in await world.facts()
+    assert "approval.used" in await world.event_kinds()
 
 
 async def test_an_approval_is_good_once(world):

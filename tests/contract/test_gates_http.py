@@ -231,14 +231,14 @@ async def test_a_person_alone_reviews_their_own_work_and_the_log_says_so(
     await boards.got("PUT", f"/api/v1/organizations/me/members/{pat.member}/access", access)
     await boards.person("una", role="admin", approved=False)  # neither may review here
     alone.append(await team.me.does(second, status="done"))
-    logged = (await world.facts()).count("task.self_reviewed")
+    logged = (await world.event_kinds()).count("task.self_reviewed")
     await boards.person("kim", role="admin")
     refused = await team.me.refused(third, status="done")
 
     assert (["done", "done"], 2) == ([each["status"] for each in alone], logged)
     assert 409 == refused[0]
     assert "done" == (await started_review_closed(boards, team))["status"]
-    assert 2 == (await world.facts()).count("task.self_reviewed")
+    assert 2 == (await world.event_kinds()).count("task.self_reviewed")
 
 
 async def test_where_everybody_worked_on_it_an_owner_closes_the_review(
@@ -257,7 +257,7 @@ async def test_where_everybody_worked_on_it_an_owner_closes_the_review(
 
     assert (409, "own_review") == (refused.status, refused.json["code"])
     assert "done" == (await team.me.does(task, status="done"))["status"]
-    assert 1 == (await world.facts()).count("task.self_reviewed")
+    assert 1 == (await world.event_kinds()).count("task.self_reviewed")
 
 
 async def test_the_servers_key_is_the_only_member_while_there_is_one(
@@ -272,7 +272,7 @@ async def test_the_servers_key_is_the_only_member_while_there_is_one(
     await boards.person("kim", role="admin")
     await put(fleet, second, 403, status="done")
 
-    assert ("done", 1) == (closed, (await world.facts()).count("task.self_reviewed"))
+    assert ("done", 1) == (closed, (await world.event_kinds()).count("task.self_reviewed"))
 
 
 async def started_review_closed(boards: BoardsDriver, team: Team) -> Any:

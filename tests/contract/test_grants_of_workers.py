@@ -263,7 +263,7 @@ async def test_finishing_and_reopening_reach_those_who_wait_on_any_board(desk: D
     await desk.do(update_task, UpdateTask(task=first.id, status=Status.DONE))
     claimed = await desk.world.claim(waiting, agent="eve")
     assert claimed is not None
-    told = [kind for kind in await desk.world.facts() if kind == DependencyToggled.kind]
+    told = [kind for kind in await desk.world.event_kinds() if kind == DependencyToggled.kind]
     reopened = await desk.do(update_task, UpdateTask(task=first.id, status=Status.INBOX))
     rested = await desk.world.fresh(waiting)
     ended = (await desk.world.ports.reads.tasks.runs(desk.world.me, waiting.id))[0]

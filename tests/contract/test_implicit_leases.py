@@ -100,7 +100,7 @@ async def test_a_poll_takes_the_next_task_under_an_implicit_lease(world, ada):
 
     assert (Status.IN_PROGRESS, "ada", 1, 1) == (fresh.status, fresh.assignee.name, fresh.fence, fresh.attempts)
     assert (run.claimed_at + IMPLICIT_LEASE_TERM, "ada") == (run.expires_at, run.holder.name)
-    assert "task.claimed" == (await world.facts())[-1]
+    assert "task.claimed" == (await world.event_kinds())[-1]
 
 
 async def test_a_pair_goes_on_with_its_current_task(world, ada):
@@ -267,7 +267,7 @@ async def test_polls_of_one_pair_at_once_get_one_task(world):
 
     assert 1 == len({each.task for each in polled})
     assert [PollReason.ASSIGNED, *[PollReason.CONTINUE] * 5] == sorted(each.reason for each in polled)
-    assert 1 == (await world.facts()).count("task.claimed")
+    assert 1 == (await world.event_kinds()).count("task.claimed")
 
 
 async def test_polls_at_once_keep_to_the_capacity(world):
@@ -290,7 +290,7 @@ async def test_a_request_renews_at_most_once_a_minute(world, ada):
     By a term from its own moment, without version and without event.
     """
     task = await taken(world, ada)
-    facts, command = await world.facts(), RenewImplicitLeases(agent=ada[1])
+    facts, command = await world.event_kinds(), RenewImplicitLeases(agent=ada[1])
     before = await live_run(world, task)
     renewed = []
     for seconds in (59, 1, 59, 1):
@@ -300,7 +300,7 @@ async def test_a_request_renews_at_most_once_a_minute(world, ada):
 
     assert [0, 1, 0, 1] == renewed
     assert evolve(before, expires_at=world.clock.now() + IMPLICIT_LEASE_TERM, heartbeat_at=world.clock.now()) == run
-    assert facts == await world.facts()
+    assert facts == await world.event_kinds()
 
 
 async def test_polling_renews(world, ada):
@@ -432,7 +432,7 @@ async def test_the_holders_write_ends_the_run_as_it_says(world, ada, status, sta
 
     assert (status, None, 1) == (kept.status, kept.run, kept.fence)
     assert [(state, 1)] == await runs_of(world, task)
-    assert f"run.{state}" in await world.facts()
+    assert f"run.{state}" in await world.event_kinds()
     assert kept == await world.fresh(task)
 
 
@@ -560,7 +560,7 @@ async def test_an_agents_move_to_in_progress_takes_the_task(world, ada):
     task = await world.task(assignee="ada")
     kept = await write(world, task, *ada, own=True, status=Status.IN_PROGRESS)
     run = await live_run(world, task)
-    facts = await world.facts()
+    facts = await world.event_kinds()
 
     assert (run.id, 1, 1) == (kept.run, kept.fence, kept.attempts)
     assert isinstance(run.holder, ImplicitHolder)

@@ -59,7 +59,7 @@ async def test_the_holder_adopts_a_late_result(world):
     first, second = await late_and_held(world)
     done = await adopt(world, first, second)
     again = await adopt(world, first, second)
-    facts = await world.facts()
+    facts = await world.event_kinds()
 
     assert (Status.DONE, "all of it", canonical({"files": 3}), TaskResult.SUCCESS) == (
         done.status, done.resolution, done.output, done.result,

@@ -112,7 +112,7 @@ async def test_a_repeat_is_the_same_and_another_content_is_not_kept(world):
 
     assert [KEPT_NOTE, KEPT_NOTE, DUPLICATE_NOTE, DUPLICATE_NOTE] == facts
     assert [DONE] == [late.content for late in await kept(world)]
-    assert 1 == (await world.facts()).count("run.result_late")
+    assert 1 == (await world.event_kinds()).count("run.result_late")
 
 
 async def test_an_idempotency_key_does_not_make_a_refusal_a_success(world):

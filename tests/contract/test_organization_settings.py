@@ -67,10 +67,10 @@ async def test_nothing_set_is_no_fact(world: World) -> None:
     """
     It is no change.
     """
-    before = await world.facts()
+    before = await world.event_kinds()
 
     assert () == await change(world)
-    assert before == await world.facts()
+    assert before == await world.event_kinds()
 
 
 async def test_what_is_reset_is_not_set(world: World) -> None:
@@ -126,4 +126,4 @@ async def test_set_by_two_at_once_the_later_value_stays(world: World) -> None:
     await asyncio.gather(change(world, a="1"), change(world, a="2"))
 
     assert (await values(world))["a"] in ("1", "2")
-    assert 2 == (await world.facts()).count("settings.changed")
+    assert 2 == (await world.event_kinds()).count("settings.changed")

@@ -74,7 +74,7 @@ async def test_no_invite_waits_whose_maker_may_make_none_any_more(world: World, 
     await go(world, them)
 
     assert [ADMIN] == await waiting(world)
-    assert 2 == (await world.facts()).count("invite.withdrawn")
+    assert 2 == (await world.event_kinds()).count("invite.withdrawn")
     for each in own:
         token = AcceptInvite(token=world.ports.secrets.invite_token(each.id))
         with pytest.raises(NotFound):

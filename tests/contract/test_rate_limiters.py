@@ -255,7 +255,7 @@ async def test_a_redis_keeps_no_more_of_a_window_that_slides_than_may_pass(redis
     """
     async with in_redis(redis_url) as limited, Redis.from_url(redis_url) as client:
         await limited.hits(20, SLIDING)
-        keys = [each async for each in client.scan_iter(f"{KEY_PREFIX}:*{limited.somebody}*")]
+        keys = [each async for each in client.scan_iter(f"{KEY_PREFIX}:*{limited.client}*")]
         kept = [await client.llen(key) for key in keys if await client.type(key) == b"list"]
         lasting = [await client.ttl(key) for key in keys]
 
@@ -270,7 +270,7 @@ async def test_a_clock_that_was_set_back_refuses_nobody_for_longer_by_a_redis(re
     """
     async with in_redis(redis_url) as limited, Redis.from_url(redis_url) as client:
         await limited.hits(3, SLIDING)
-        for key in [each async for each in client.scan_iter(f"{KEY_PREFIX}:*{limited.somebody}*")]:
+        for key in [each async for each in client.scan_iter(f"{KEY_PREFIX}:*{limited.client}*")]:
             await slide(client, key, 3600)
         refused = await limited.hit(SLIDING)
         await limited.passes(refused.retry_after)

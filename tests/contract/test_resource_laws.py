@@ -135,7 +135,7 @@ async def events(world: World) -> list[str]:
     """
     What happened to rows of resources, by the last word of the kind of each event.
     """
-    return [kind.rpartition(".")[2] for kind in await world.facts()]
+    return [kind.rpartition(".")[2] for kind in await world.event_kinds()]
 
 
 @of_resources

@@ -56,7 +56,7 @@ async def test_a_tag_is_kept_as_it_was_made(world):
 
     assert ("Front End", "front-end", "ab12cd") == (tag.name, tag.slug, tag.color)
     assert tag == await world.ports.reads.entities.get(world.me, TAGS, tag.id)
-    assert ["tag.created"] == (await world.facts())[-1:]
+    assert ["tag.created"] == (await world.event_kinds())[-1:]
 
 
 @pytest.mark.parametrize("word", ["", "  "])
@@ -223,6 +223,6 @@ async def test_a_task_gets_no_tag_that_goes_meanwhile(world, last):
 
     assert tag.id == gone.id
     assert {"Task", "TagsNotFound"} >= set(kinds(tasks))
-    assert "tag.deleted" == (await world.facts())[-1]
+    assert "tag.deleted" == (await world.event_kinds())[-1]
     assert [0] == await counts(world, tag)
     assert ([], "[]") == await shown(world, task)

@@ -58,7 +58,7 @@ async def test_an_unknown_agent_is_made_and_online(world: World) -> None:
     who = await world.ports.credentials.principal_of(secret_digest(made.token), at=now)
     assert who is not None
     assert "ada" == who.name
-    assert ["agent.created", "key.made", "connection.created"] == (await world.facts())[-3:]
+    assert ["agent.created", "key.made", "connection.created"] == (await world.event_kinds())[-3:]
 
 
 async def test_an_agent_has_one_connection_that_lives(world: World) -> None:
@@ -73,7 +73,7 @@ async def test_an_agent_has_one_connection_that_lives(world: World) -> None:
     assert (None, agent.id) == ((await fresh(world, first)).live_for, (await fresh(world, second)).live_for)
     assert (first.agent.id, None, "online") == (agent.id, second.token, agent.status(at=world.clock.now()))
     assert ["connection.disconnected", "connection.created"] == [
-        kind for kind in (await world.facts())[-3:] if kind.startswith("connection")
+        kind for kind in (await world.event_kinds())[-3:] if kind.startswith("connection")
     ]
 
 
@@ -96,7 +96,7 @@ async def test_who_is_disconnected_is_offline(world: World) -> None:
     made = await connected(world)
     command = DisconnectTool(connection=made.connection.id)
     await disconnect_tool(world.ports, world.me, command)
-    facts = await world.facts()
+    facts = await world.event_kinds()
     again = await disconnect_tool(world.ports, world.me, command)
     agent = await agent_of(world, made)
 
@@ -105,7 +105,7 @@ async def test_who_is_disconnected_is_offline(world: World) -> None:
         agent.status(at=world.clock.now()), agent.presence.last_seen_at,
     )  # fmt: skip
     assert ["connection.disconnected", "agent.status_changed"] == facts[-2:]
-    assert facts == await world.facts()
+    assert facts == await world.event_kinds()
 
 
 async def test_an_older_connections_end_leaves_the_agent_online(world: World) -> None:

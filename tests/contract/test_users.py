@@ -229,7 +229,7 @@ async def test_an_admin_changes_what_is_named(world: World, fleet: FleetDriver) 
     )
     assert (None, 1, "viewer") == (cleared["email"], cleared["is_approved"], cleared["role"])
     assert ["user.created", "user.updated", "user.updated"] == [
-        kind for kind in await world.facts() if kind.startswith("user.")
+        kind for kind in await world.event_kinds() if kind.startswith("user.")
     ]
 
 
@@ -282,7 +282,7 @@ async def test_another_password_by_an_admin_ends_all_sessions(world: World, flee
     assert (401, 200) == (
         (await browser.log_in(person.username)).status, (await browser.log_in(person.username, ANOTHER)).status
     )  # fmt: skip
-    assert "user.password_changed" in await world.facts()
+    assert "user.password_changed" in await world.event_kinds()
 
 
 @pytest.mark.every_store
@@ -297,7 +297,7 @@ async def test_a_deleted_user_is_gone(world: World, fleet: FleetDriver) -> None:
     assert 401 == await browser.status()
     assert 401 == (await browser.log_in(person.username)).status
     await fleet.got("POST", "/auth/users", named(username=person.username), 201)
-    assert "user.deleted" in await world.facts()
+    assert "user.deleted" in await world.event_kinds()
 
 
 @pytest.mark.parametrize(

@@ -80,4 +80,4 @@ def test_a_store_that_breaks_a_promise_is_reported_by_the_state_machine() -> Non
     with pytest.raises(AssertionError, match=r"--- model\n\+\+\+ mine, log\n") as failed:
         check_against_model(CheckedStore("mine", open_ports, persistent=False), max_examples=2)
 
-    assert "state.found()" in "".join(failed.value.__notes__)
+    assert "state.create_organizations()" in "".join(failed.value.__notes__)

@@ -24,19 +24,19 @@ BOTH_ORDERS = pytest.mark.parametrize("last", [False, True])
 
 
 @frozen
-class Meeting:
+class FirstCommitBarrier:
     """
     A barrier before the first commit of each participant: no commit begins until all participants have reached theirs.
     A use case that is repeated after a conflict does not wait again.
     """
 
-    parties: int
+    participants: int
     arrived: list[None] = field(factory=list)
-    everybody: asyncio.Event = field(factory=asyncio.Event)
+    complete: asyncio.Event = field(factory=asyncio.Event)
 
-    def ports(self, ports: Ports, late: Callable[[Any], Any] | None = None) -> Ports:
+    def ports(self, ports: Ports, wrap: Callable[[Any], Any] | None = None) -> Ports:
         """
-        Ports whose first unit of work waits at the barrier before its commit. With *late*, that function wraps the
+        Ports whose first unit of work waits at the barrier before its commit. With *wrap*, that function wraps the
         first unit instead.
         """
         opened: list[Any] = []
@@ -46,7 +46,7 @@ class Meeting:
             if opened:
                 return made
             opened.append(made)
-            return late(made) if late else _LateUnit(made, self)
+            return wrap(made) if wrap else _UnitAtBarrier(made, self)
 
         return evolve(ports, unit=unit)
 
@@ -55,21 +55,21 @@ class Meeting:
         Wait until every participant has reached its commit.
         """
         self.arrived.append(None)
-        if len(self.arrived) == self.parties:
-            self.everybody.set()
-        await self.everybody.wait()
+        if len(self.arrived) == self.participants:
+            self.complete.set()
+        await self.complete.wait()
 
 
 @frozen
-class _LateUnit:
+class _UnitAtBarrier:
     unit: Any
-    meeting: Meeting
+    barrier: FirstCommitBarrier
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.unit, name)
 
     async def commit(self) -> Any:
-        await self.meeting.arrive()
+        await self.barrier.arrive()
         return await self.unit.commit()
 
     async def __aenter__(self) -> Any:
@@ -80,12 +80,12 @@ class _LateUnit:
 
 
 @frozen
-class _UnitInTurn(_LateUnit):
+class _OrderedUnit(_UnitAtBarrier):
     own: asyncio.Event
     next: asyncio.Event
 
     async def commit(self) -> Any:
-        await self.meeting.arrive()
+        await self.barrier.arrive()
         await self.own.wait()
         try:
             return await self.unit.commit()
@@ -103,8 +103,8 @@ async def at_once(world: World, *calls: UseCaseCall, me: Principal | None = None
     """
     if last:
         return (await at_once(world, *calls[::-1], me=me))[::-1]
-    meeting = Meeting(len(calls))
-    performed = (use_case(meeting.ports(world.ports), me or world.me, command) for use_case, command in calls)
+    barrier = FirstCommitBarrier(len(calls))
+    performed = (use_case(barrier.ports(world.ports), me or world.me, command) for use_case, command in calls)
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
 
@@ -118,13 +118,13 @@ async def in_turn(world: World, *calls: UseCaseCall, me: Principal | None = None
     """
     if last:
         return (await in_turn(world, *calls[::-1], me=me))[::-1]
-    meeting, turns = Meeting(len(calls)), [asyncio.Event() for _ in range(len(calls) + 1)]
+    barrier, turns = FirstCommitBarrier(len(calls)), [asyncio.Event() for _ in range(len(calls) + 1)]
     turns[0].set()
 
-    def ports_at(place: int) -> Ports:
-        return meeting.ports(world.ports, lambda unit: _UnitInTurn(unit, meeting, turns[place], turns[place + 1]))
+    def ports_at(index: int) -> Ports:
+        return barrier.ports(world.ports, lambda unit: _OrderedUnit(unit, barrier, turns[index], turns[index + 1]))
 
-    performed = (use_case(ports_at(place), me or world.me, command) for place, (use_case, command) in enumerate(calls))
+    performed = (use_case(ports_at(index), me or world.me, command) for index, (use_case, command) in enumerate(calls))
     return await asyncio.wait_for(asyncio.gather(*performed, return_exceptions=True), 30)
 
 

@@ -104,7 +104,7 @@ class World:
         async with self.ports.unit(self.me) as unit:
             return await unit.tasks.get(task.id)
 
-    async def facts(self) -> list[str]:
+    async def event_kinds(self) -> list[str]:
         """
         The kinds of all events in the organization's log, oldest first.
         """

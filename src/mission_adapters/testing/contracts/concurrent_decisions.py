@@ -403,13 +403,13 @@ class ConcurrentDecisionsContract(StoreContract):
         leave = update_agent, UpdateAgent(agent=agent.id, board=(await world.another_board()).id)
         assign = update_task, UpdateTask(task=task.id, assignee=agent.id, mode=UpdateMode.TEAM)
         answers = await at_once(world, assign, leave, last=last)
-        facts = [kind for kind in await world.facts() if kind in ("task.assigned", "agent.updated")]
+        recorded = [kind for kind in await world.event_kinds() if kind in ("task.assigned", "agent.updated")]
         expected = (
             ["agent.updated"] if isinstance(answers[0], AssigneeOnAnotherBoard) else ["task.assigned", "agent.updated"]
         )
 
         assert not isinstance(answers[1], Exception)
-        assert expected == facts
+        assert expected == recorded
 
     @BOTH_ORDERS
     async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
@@ -421,10 +421,10 @@ class ConcurrentDecisionsContract(StoreContract):
         leave = update_agent, UpdateAgent(agent=lead.id, board=(await world.another_board()).id)
         submit = update_task, UpdateTask(task=task.id, status=Status.REVIEW, mode=UpdateMode.TEAM)
         await at_once(world, submit, leave, last=last)
-        facts = [kind for kind in await world.facts() if kind in ("task.moved", "agent.updated")]
+        recorded = [kind for kind in await world.event_kinds() if kind in ("task.moved", "agent.updated")]
         assigned = (await world.fresh(task)).assignee is not None
 
-        assert assigned is (facts == ["task.moved", "agent.updated"])
+        assert assigned is (recorded == ["task.moved", "agent.updated"])
 
     @BOTH_ORDERS
     async def test_no_completion_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
@@ -478,11 +478,11 @@ class ConcurrentDecisionsContract(StoreContract):
             return await update_task(ports, worker, command)
 
         answers = await at_once(world, (move, UpdateTask(task=task.id, status=Status.DONE)), rule, last=last)
-        facts = [kind for kind in await world.facts() if kind in ("task.moved", "board.updated")]
+        recorded = [kind for kind in await world.event_kinds() if kind in ("task.moved", "board.updated")]
 
         expected = ["board.updated"] if isinstance(answers[0], OnlyLeadMovesTasks) else ["task.moved", "board.updated"]
 
-        assert expected == facts
+        assert expected == recorded
 
     async def test_a_lead_does_not_pass_its_boards_limit(self, world: World) -> None:
         """
@@ -694,12 +694,12 @@ class ConcurrentDecisionsContract(StoreContract):
                 await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED)), "pending"
             )
         await at_once(world, taking(task), ask, last=last)
-        facts = [kind for kind in await world.facts() if kind in ("task.moved", "task.claimed", ASKED[again])]
+        recorded = [kind for kind in await world.event_kinds() if kind in ("task.moved", "task.claimed", ASKED[again])]
         moved = (await world.fresh(task)).status is not Status.INBOX
 
         assert 1 == len(await pending_for(world, task))
-        assert facts[-1] == ASKED[again]
-        assert moved is (len(facts) > 1)
+        assert recorded[-1] == ASKED[again]
+        assert moved is (len(recorded) > 1)
 
     @BOTH_ORDERS
     async def test_nothing_is_handed_in_past_an_approval_that_becomes_pending_meanwhile(
@@ -713,11 +713,11 @@ class ConcurrentDecisionsContract(StoreContract):
         claimed = await world.claimed(await world.task(board=board.id))
         complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
         answers = await at_once(world, complete, asks(world, claimed.task, board=board), last=last)
-        facts = [kind for kind in await world.facts() if kind in ("task.moved", "approval.requested")]
+        recorded = [kind for kind in await world.event_kinds() if kind in ("task.moved", "approval.requested")]
 
         assert kinds(answers) in (["Approval", "GateClosed"], ["Approval", "Task"])
-        assert ("GateClosed" in kinds(answers)) is (facts == ["approval.requested"])
-        assert "approval.requested" == facts[-1]
+        assert ("GateClosed" in kinds(answers)) is (recorded == ["approval.requested"])
+        assert "approval.requested" == recorded[-1]
 
     @BOTH_ORDERS
     async def test_a_word_that_is_taken_back_meanwhile_lets_nothing_pass(self, world: World, last: bool) -> None:
@@ -729,11 +729,11 @@ class ConcurrentDecisionsContract(StoreContract):
         approval = await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED))
         finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
         answers = await at_once(world, finish, decides(approval, "pending"), last=last)
-        facts = [kind for kind in await world.facts() if kind in ("approval.used", "approval.reopened")]
+        recorded = [kind for kind in await world.event_kinds() if kind in ("approval.used", "approval.reopened")]
 
         assert not isinstance(answers[1], Exception)
-        assert isinstance(answers[0], GateClosed) is (facts == ["approval.reopened"])
-        assert "approval.reopened" == facts[-1]
+        assert isinstance(answers[0], GateClosed) is (recorded == ["approval.reopened"])
+        assert "approval.reopened" == recorded[-1]
 
     @BOTH_ORDERS
     async def test_a_word_that_is_given_meanwhile_lets_pass_or_comes_too_late(self, world: World, last: bool) -> None:

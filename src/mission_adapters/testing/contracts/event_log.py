@@ -85,7 +85,7 @@ class EventLogContract(StoreContract):
     @contract_settings(10)
     @given(st.lists(some.events, min_size=1, max_size=4), some.ids, some.names)
     async def test_an_entry_is_the_fact_that_was_recorded(
-        self, world: World, facts: Any, agent: Any, name: Any
+        self, world: World, events: Any, agent: Any, name: Any
     ) -> None:
         """
         An entry has the kind, time, actor, subject and payload of its event, and is chained to the previous entry.
@@ -93,12 +93,12 @@ class EventLogContract(StoreContract):
         me = AgentPrincipal(organization=world.me.organization, agent=agent, name=name)
         head = await world.ports.log.head(me.organization)
         async with world.ports.unit(me) as unit:
-            unit.record(*facts)
+            unit.record(*events)
             await unit.commit()
         kept = await entries_of(world, after=head.position)
         expected, digest = [], head.digest
-        for position, fact in enumerate(facts, head.position + 1):
-            entry = Entry.of(fact, organization=me.organization, actor=me.actor, position=position, previous=digest)
+        for position, event in enumerate(events, head.position + 1):
+            entry = Entry.of(event, organization=me.organization, actor=me.actor, position=position, previous=digest)
             expected.append(entry)
             digest = entry.digest
 

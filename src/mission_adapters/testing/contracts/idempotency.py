@@ -73,7 +73,7 @@ class IdempotencyContract(StoreContract):
 
         assert 1 == len({answer.id for answer in answers})
         assert 1 == await total(world)
-        assert 1 == (await world.facts()).count("task.created")
+        assert 1 == (await world.event_kinds()).count("task.created")
 
     async def test_a_commit_with_a_used_key_is_refused(self, world: World) -> None:
         """
@@ -167,7 +167,7 @@ class IdempotencyContract(StoreContract):
         answers.append(await claim())
 
         assert 1 == len({answer and answer.lease for answer in answers})
-        assert 1 == (await world.facts()).count("task.claimed")
+        assert 1 == (await world.event_kinds()).count("task.claimed")
 
     async def test_a_claim_that_found_nothing_keeps_no_key(self, world: World) -> None:
         """

@@ -109,7 +109,7 @@ class LeaseContract(StoreContract):
         """
         A heartbeat moves the expiry to one term from now, and changes no version and records no event.
         """
-        facts = await world.facts()
+        events = await world.event_kinds()
         world.clock.advance(seconds=59)
         answer = await beat(world, held, progress=canonical({"percent": 40}))
         run = await run_of(world, held)
@@ -117,7 +117,7 @@ class LeaseContract(StoreContract):
         assert answer.run == run
         assert world.clock.now() + TERMS.term == run.expires_at
         assert ('{"percent":40}', held.run.version) == (run.progress, run.version)
-        assert facts == await world.facts()
+        assert events == await world.event_kinds()
 
     async def test_progress_stands_until_told_otherwise(self, world: World, held: ClaimResult) -> None:
         """
@@ -245,7 +245,7 @@ class LeaseContract(StoreContract):
         answers = await asyncio.gather(expire_leases(world.ports, world.me), expire_leases(world.ports, world.me))
 
         assert [0, 1] == sorted(answers)
-        assert 1 == (await world.facts()).count("run.expired")
+        assert 1 == (await world.event_kinds()).count("run.expired")
 
     async def test_a_sweep_takes_the_earliest_first(self, world: World) -> None:
         """
@@ -300,14 +300,14 @@ class LeaseContract(StoreContract):
         """
         outcome = Outcome(resolution="done")
         first = await complete(world, held, outcome=outcome)
-        facts = await world.facts()
+        events = await world.event_kinds()
         world.clock.advance(days=1)
         again = await complete(world, held, outcome=outcome)
         with pytest.raises(LeaseLost):
             await complete(world, held, outcome=Outcome(resolution="otherwise"))
 
         assert first == again
-        assert facts == await world.facts()
+        assert events == await world.event_kinds()
 
     async def test_completes_at_once_are_accepted_once(self, world: World, held: ClaimResult) -> None:
         """
@@ -317,7 +317,7 @@ class LeaseContract(StoreContract):
         answers = await asyncio.gather(*(complete_task(world.ports, world.me, command) for _ in range(6)))
 
         assert {Status.DONE} == {answer.status for answer in answers}
-        assert 1 == (await world.facts()).count("run.completed")
+        assert 1 == (await world.event_kinds()).count("run.completed")
 
     async def test_a_complete_after_the_end_has_lost_the_lease(self, world: World, held: ClaimResult) -> None:
         """
@@ -380,7 +380,7 @@ class LeaseContract(StoreContract):
         assert OrderKind.PAUSE is order_in(second).kind
         assert (None, True) == (last.order, last.run.paused)
         assert (None, True) == (repeat.order, repeat.run.paused)
-        assert 2 == (await world.facts()).count("run.acknowledged")
+        assert 2 == (await world.event_kinds()).count("run.acknowledged")
 
     async def test_only_so_many_orders_wait(self, world: World, held: ClaimResult) -> None:
         """
@@ -574,7 +574,7 @@ class LeaseContract(StoreContract):
         for each in (held, again):
             with pytest.raises(RunNotFound):
                 await run_of(world, each)
-        assert "run.revoked" in await world.facts()
+        assert "run.revoked" in await world.event_kinds()
 
     async def test_deleting_tells_of_those_who_waited(self, world: World, held: ClaimResult) -> None:
         """

@@ -25,18 +25,18 @@ class LimiterUnderTest:
 
     Args:
         passes: Lets this many seconds pass, for example by a `ManualClock`.
-        somebody: The name of the client.
+        client: The name of the client.
     """
 
     limiter: RateLimiter
     passes: Callable[[float], Awaitable[None]]
-    somebody: str
+    client: str
 
     async def hit(self, quota: Quota = THREE, who: str = "") -> RateLimitDecision:
         """
         Count a request of the client, or of another client whose name has this suffix.
         """
-        return await self.limiter.hit(quota, self.somebody + who)
+        return await self.limiter.hit(quota, self.client + who)
 
     async def hits(self, count: int, quota: Quota = THREE, who: str = "") -> list[RateLimitDecision]:
         """
@@ -120,8 +120,8 @@ class RateLimiterContract(AsyncContract):
         """
         The parts of a client's name are kept apart, so `("x:b", "c")` and `("x", "b:c")` are counted separately.
         """
-        whole = f"{limited.somebody}:b"
-        verdicts = [await limited.limiter.hit(quota, *who) for who in [(whole, "c")] * 4 + [(limited.somebody, "b:c")]]
+        whole = f"{limited.client}:b"
+        verdicts = [await limited.limiter.hit(quota, *who) for who in [(whole, "c")] * 4 + [(limited.client, "b:c")]]
 
         assert [True, True, True, False, True] == [each.allowed for each in verdicts]
 

@@ -81,7 +81,7 @@ class TaskQueueContract(StoreContract):
         assert (1, 1, RunState.LEASED) == (run.fence, run.attempt, run.state)
         assert world.clock.now() + timedelta(seconds=90) == run.expires_at
         assert run.id == world.ports.secrets.run_of_lease(claimed.lease)
-        assert "task.claimed" == (await world.facts())[-1]
+        assert "task.claimed" == (await world.event_kinds())[-1]
 
     @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.INBOX, Status.ASSIGNED)])
     async def test_only_idle_work_is_handed_out(self, world: World, status: Any) -> None:
@@ -305,7 +305,7 @@ class TaskQueueContract(StoreContract):
 
         assert 1 == sum(not isinstance(answer, Exception) for answer in answers)
         assert 11 == sum(isinstance(answer, NotClaimable) for answer in answers)
-        assert (1, 1) == ((await world.fresh(task)).fence, (await world.facts()).count("task.claimed"))
+        assert (1, 1) == ((await world.fresh(task)).fence, (await world.event_kinds()).count("task.claimed"))
 
     async def test_next_claims_at_once_give_different_tasks(self, world: World) -> None:
         """

@@ -289,7 +289,7 @@ class UnitOfWorkContract(StoreContract):
         """
         A commit that is refused for a taken name writes no row and records no event.
         """
-        ada, task, facts = await world.agent("ada"), await world.task("before"), await world.facts()
+        ada, task, events = await world.agent("ada"), await world.task("before"), await world.event_kinds()
         board_number, agent_number = await world.ports.numbers.next(
             (world.me.organization, "board"), (world.me.organization, "agent")
         )
@@ -306,7 +306,7 @@ class UnitOfWorkContract(StoreContract):
             assert await unit.boards.find_handle("h") is None
             assert ada == await unit.agents.find("ada")
 
-        assert (task, facts) == (await world.fresh(task), await world.facts())
+        assert (task, events) == (await world.fresh(task), await world.event_kinds())
 
     async def test_a_fact_that_cannot_be_kept_keeps_nothing_of_its_unit(self, world: World) -> None:
         """
@@ -328,7 +328,7 @@ class UnitOfWorkContract(StoreContract):
         """
         A refused commit undoes the claim of its unit, so the next claim receives the task.
         """
-        task, other, facts = await world.task("claimed"), await world.task("other"), await world.facts()
+        task, other, events = await world.task("claimed"), await world.task("other"), await world.event_kinds()
 
         def decide(candidate: Candidate) -> TaskChange:
             return TaskChange(task=evolve(candidate.task, status=Status.BACKLOG, priority="critical"))
@@ -339,7 +339,7 @@ class UnitOfWorkContract(StoreContract):
             with pytest.raises(StaleWrite):
                 await unit.commit()
 
-        assert facts == await world.facts()
+        assert events == await world.event_kinds()
         assert task == await world.fresh(task)
         assert task.id == (await world.claimed()).task.id
 
@@ -476,11 +476,11 @@ class UnitOfWorkContract(StoreContract):
         An update without a change raises no version and records no event.
         """
         task = await world.task("same")
-        facts = await world.facts()
+        events = await world.event_kinds()
         same = await update_task(world.ports, world.me, UpdateTask(task=task.id, title="same"))
 
         assert task == same
-        assert facts == await world.facts()
+        assert events == await world.event_kinds()
 
     async def test_another_version_than_expected_is_refused_at_once(self, world: World) -> None:
         """

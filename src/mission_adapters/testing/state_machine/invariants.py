@@ -7,23 +7,23 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from mission_adapters.testing.state_machine.store_under_test import StoreUnderTest, counted, event_of
+from mission_adapters.testing.state_machine.store_under_test import StoreUnderTest, number_of, payload_of
 from mission_core.tasks.queries import RunRow, TaskRow
 
-ALIVE = ("leased", "suspended")
+LIVE_STATES = ("leased", "suspended")
 STATES = ("claimable", "leased", "held", "parked", "waiting", "blocked")
 View = dict[str, Any]
 
 
-def one_live_lease(judged: StoreUnderTest, view: View) -> None:
+def one_live_lease(tested: StoreUnderTest, view: View) -> None:
     """
     At most one lease of a task is live.
     """
     for rows in view["runs"].values():
-        assert 1 >= sum(row.state in ALIVE for row in rows)
+        assert 1 >= sum(row.state in LIVE_STATES for row in rows)
 
 
-def fences_grow(judged: StoreUnderTest, view: View) -> None:
+def fences_increase(tested: StoreUnderTest, view: View) -> None:
     """
     Each run of a task has a greater fence than the earlier ones, and a run keeps its task and fence.
     """
@@ -33,90 +33,92 @@ def fences_grow(judged: StoreUnderTest, view: View) -> None:
         assert fences == sorted(set(fences))
         assert all(fence <= view["tasks"][id].fence for fence in fences)
         for row in rows:
-            assert judged.told.setdefault(counted(UUID(bytes=row.id)), (id, row.fence)) == (id, row.fence)
-    assert len(set(judged.told.values())) == len(judged.told)
+            assert tested.fences.setdefault(number_of(UUID(bytes=row.id)), (id, row.fence)) == (id, row.fence)
+    assert len(set(tested.fences.values())) == len(tested.fences)
 
 
-def completed_under_a_live_lease(judged: StoreUnderTest, view: View) -> None:
+def completed_under_a_live_lease(tested: StoreUnderTest, view: View) -> None:
     """
     A completion is accepted only with the live lease, and once for each fence.
     """
     for entry in view["log"]:
         if entry.kind == "run.completed":
-            fence = event_of(entry)["fence"]
-            key = counted(entry.subject), fence
+            fence = payload_of(entry)["fence"]
+            key = number_of(entry.subject), fence
 
-            assert key not in judged.completed
-            judged.completed.add(key)
-            run = next((row for row in judged.last["runs"][key[0]] if row.fence == fence), None)
+            assert key not in tested.completed
+            tested.completed.add(key)
+            run = next((row for row in tested.previous_view["runs"][key[0]] if row.fence == fence), None)
             if run is None:  # taken again and handed in by one late write
-                assert any(each.kind == "task.claimed" and event_of(each)["fence"] == fence for each in view["log"])
+                assert any(each.kind == "task.claimed" and payload_of(each)["fence"] == fence for each in view["log"])
                 continue
-            assert run.state in ALIVE
+            assert run.state in LIVE_STATES
             assert view["at"] < run.expires_at
 
 
-def handed_out_only_what_is_free(judged: StoreUnderTest, view: View) -> None:
+def only_claimable_tasks_are_claimed(tested: StoreUnderTest, view: View) -> None:
     """
     A task that is blocked, parked, delayed, finished or leased is not claimed.
     """
     for entry in view["log"]:
         if entry.kind == "task.claimed":
-            id = counted(entry.subject)
-            row: TaskRow = judged.last["tasks"][id]
-            runs: list[RunRow] = judged.last["runs"][id]
-            lapsed = any(run.state in ALIVE and run.expires_at <= view["at"] for run in runs)
+            id = number_of(entry.subject)
+            row: TaskRow = tested.previous_view["tasks"][id]
+            runs: list[RunRow] = tested.previous_view["runs"][id]
+            lapsed = any(run.state in LIVE_STATES and run.expires_at <= view["at"] for run in runs)
             assert row.status in ("inbox", "assigned") or lapsed
-            assert not any(run.state in ALIVE and run.expires_at > view["at"] for run in runs)
+            assert not any(run.state in LIVE_STATES and run.expires_at > view["at"] for run in runs)
             assert all(each.done for each in row.dependencies)
             assert row.not_before is None or row.not_before <= view["at"]
 
 
-def taken_only_from_nobody(judged: StoreUnderTest, view: View) -> None:
+def updates_claim_only_free_tasks(tested: StoreUnderTest, view: View) -> None:
     """
     An update does not claim a task that is blocked or has a live lease.
     """
     for entry in view["log"]:
         if entry.kind == "task.claimed":
-            id = counted(entry.subject)
-            assert not any(run.state in ALIVE and run.expires_at > view["at"] for run in judged.last["runs"][id])
+            id = number_of(entry.subject)
+            assert not any(
+                run.state in LIVE_STATES and run.expires_at > view["at"] for run in tested.previous_view["runs"][id]
+            )
             assert all(each.done for each in view["tasks"][id].dependencies)
 
 
-def every_task_stands_somewhere(judged: StoreUnderTest, view: View) -> None:
+def each_task_has_one_state(tested: StoreUnderTest, view: View) -> None:
     """
     Every task has exactly one state, and its explanation gives that state: `finished` if it is done or failed.
     """
     for id, row in view["tasks"].items():
         state = view["explained"][id].state.value
-        lapsed = any(run.state in ALIVE and run.expires_at <= view["at"] for run in view["runs"][id])
+        lapsed = any(run.state in LIVE_STATES and run.expires_at <= view["at"] for run in view["runs"][id])
         if not lapsed:
             assert (row.status in ("done", "failed")) == (state == "finished")
         assert state in (*STATES, "finished")
 
 
-def nothing_waits_for_itself(judged: StoreUnderTest, view: View) -> None:
+def dependencies_have_no_cycle(tested: StoreUnderTest, view: View) -> None:
     """
     Dependencies form no cycle.
     """
-    waits = {row.id: {each.id for each in row.dependencies} for row in view["tasks"].values()}
-    while free := [id for id, others in waits.items() if not others & waits.keys()]:
+    dependencies = {row.id: {each.id for each in row.dependencies} for row in view["tasks"].values()}
+    while free := [id for id, others in dependencies.items() if not others & dependencies.keys()]:
         for id in free:
-            del waits[id]
+            del dependencies[id]
 
-    assert {} == waits
+    assert {} == dependencies
 
 
 ALWAYS = (
     one_live_lease,
-    fences_grow,
+    fences_increase,
     completed_under_a_live_lease,
-    every_task_stands_somewhere,
-    nothing_waits_for_itself,
+    each_task_has_one_state,
+    dependencies_have_no_cycle,
 )
 
 
-def no_limbo(view: View) -> None:
+def all_claimable_work_is_done(view: View) -> None:
     """
     After all claimable tasks are completed, every unfinished task waits for a person, is parked or in progress, or
     depends on such a task or a failed one.
@@ -124,15 +126,15 @@ def no_limbo(view: View) -> None:
     rows: dict[bytes, TaskRow] = {row.id: row for row in view["tasks"].values()}
     states = {row.id: view["explained"][id].state.value for id, row in view["tasks"].items()}
     stuck = {id for id, row in rows.items() if states[id] in ("held", "parked") or _with_a_person(row)}
-    ends = stuck | {id for id, row in rows.items() if row.status == "failed"}
+    final = stuck | {id for id, row in rows.items() if row.status == "failed"}
     while more := {
         id
         for id, row in rows.items()
-        if id not in ends and states[id] == "blocked" and any(each.id in ends for each in row.dependencies)
+        if id not in final and states[id] == "blocked" and any(each.id in final for each in row.dependencies)
     }:
-        ends |= more
+        final |= more
 
-    assert {id for id, row in rows.items() if row.status != "done"} == ends
+    assert {id for id, row in rows.items() if row.status != "done"} == final
 
 
 def _with_a_person(row: TaskRow) -> bool:

@@ -15,37 +15,37 @@ from typing import Any
 
 Answer = tuple[str, dict[str, Any]]
 Row = dict[str, Any]
-Pair = tuple[str, str, str | None, str]
+Caller = tuple[str, str, str | None, str]
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
-PAIR_TERM = 10 * MINUTE
+IMPLICIT_TERM = 10 * MINUTE
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-NOBODY = 1 << 60
+UNUSED_ID = 1 << 60
 """The first of the ids that no row has."""
 
 RANKS = ("critical", "high", "medium", "low")
 IDLE = ("inbox", "assigned")
 FINISHED = ("done", "failed")
 REVIEW = ("review", "quality_review")
-HANDED_IN = (*REVIEW, "done")
-RULES = ("approval", "review", "comment", "leads")
+SUBMITTED = (*REVIEW, "done")
+GATE_RULES = ("approval", "review", "comment", "leads")
 ROLES = ("viewer", "operator", "admin")
-WHO: dict[str, Row] = {
-    "boss": {"role": "admin", "agent": None, "board": None, "part": "person"},
-    "clerk": {"role": "operator", "agent": None, "board": None, "part": "person"},
-    "guest": {"role": "viewer", "agent": None, "board": None, "part": "person"},
-    "Carl": {"role": "operator", "agent": "Carl", "board": "open", "part": "worker"},
-    "Dora": {"role": "operator", "agent": "Dora", "board": None, "part": "worker"},
-    "Gus": {"role": "operator", "agent": "Gus", "board": "gated", "part": "worker"},
-    "Lea": {"role": "operator", "agent": "Lea", "board": "open", "part": "lead"},
+PRINCIPALS: dict[str, Row] = {
+    "boss": {"role": "admin", "agent": None, "board": None, "team_role": "person"},
+    "clerk": {"role": "operator", "agent": None, "board": None, "team_role": "person"},
+    "guest": {"role": "viewer", "agent": None, "board": None, "team_role": "person"},
+    "Carl": {"role": "operator", "agent": "Carl", "board": "open", "team_role": "worker"},
+    "Dora": {"role": "operator", "agent": "Dora", "board": None, "team_role": "worker"},
+    "Gus": {"role": "operator", "agent": "Gus", "board": "gated", "team_role": "worker"},
+    "Lea": {"role": "operator", "agent": "Lea", "board": "open", "team_role": "lead"},
 }
 """The principals: three people, and four agents on two boards or on none, one of them a lead."""
 
-REGISTERED = {str(own["agent"]).casefold(): own for own in WHO.values() if own["agent"]}
-PLACES = {
+REGISTERED = {str(own["agent"]).casefold(): own for own in PRINCIPALS.values() if own["agent"]}
+TEAM_STATUSES = {
     "inbox": ("inbox", "assigned", "backlog", "awaiting_owner"),
     "in_progress": ("in_progress",),
     "review": ("review", "quality_review", "failed"),
@@ -53,7 +53,7 @@ PLACES = {
 }
 """The four statuses of a task in team mode, with the statuses that each stands for."""
 
-FOLLOWS = {
+RETRY_CLASSES = {
     "transient": "retry",
     "rate_limited": "retry",
     "timeout": "retry",
@@ -68,7 +68,7 @@ FOLLOWS = {
 """The retry class of each failure reason."""
 
 
-def written(moment: int) -> str:
+def iso_text(moment: int) -> str:
     """
     The time as error messages write it.
     """
@@ -81,11 +81,11 @@ class ModelRefusal(Exception):
     keeps, with its content.
     """
 
-    def __init__(self, kind: str, *, late: tuple[Row, Row] | None = None, **facts: object) -> None:
+    def __init__(self, kind: str, *, late: tuple[Row, Row] | None = None, **fields: object) -> None:
         super().__init__(kind)
         self.kind = kind
         self.late = late
-        self.facts = facts
+        self.fields = fields
 
 
 class ReferenceModel:
@@ -99,16 +99,16 @@ class ReferenceModel:
         self.boards = boards
         self.tasks: dict[int, Row] = {}
         self.runs: dict[int, Row] = {}
-        self.born: dict[int, int] = {}
-        self.drawn: dict[str, int] = {}
+        self.ids_by_number: dict[int, int] = {}
+        self.last_numbers: dict[str, int] = {}
         self.log: list[tuple[str, int, str]] = []
-        self.spoken: dict[tuple[int, str], int] = {}
+        self.commented_at: dict[tuple[int, str], int] = {}
         self.authors: dict[int, frozenset[str]] = {}
-        self.passed: dict[int, frozenset[str]] = {}
-        self.late: dict[int, Row] = {}
+        self.passed_gates: dict[int, frozenset[str]] = {}
+        self.late_results: dict[int, Row] = {}
         self.ids: Iterator[int] = iter(())
         self.who = ""
-        self.begun = 0
+        self.begun_run = 0
 
     def copy(self) -> ReferenceModel:
         """
@@ -117,74 +117,82 @@ class ReferenceModel:
         other = ReferenceModel(now=self.now, boards={name: dict(board) for name, board in self.boards.items()})
         other.tasks = {id: dict(task) for id, task in self.tasks.items()}
         other.runs = {id: dict(run) for id, run in self.runs.items()}
-        other.born, other.drawn, other.log = dict(self.born), dict(self.drawn), list(self.log)
-        other.spoken, other.authors, other.passed = dict(self.spoken), dict(self.authors), dict(self.passed)
-        other.late = dict(self.late)
+        other.ids_by_number, other.last_numbers, other.log = (
+            dict(self.ids_by_number),
+            dict(self.last_numbers),
+            list(self.log),
+        )
+        other.commented_at, other.authors, other.passed_gates = (
+            dict(self.commented_at),
+            dict(self.authors),
+            dict(self.passed_gates),
+        )
+        other.late_results = dict(self.late_results)
         return other
 
-    def become(self, other: ReferenceModel) -> None:
+    def replace_with(self, other: ReferenceModel) -> None:
         """
         Take over the state of the other model.
         """
         self.now, self.boards, self.tasks, self.runs = other.now, other.boards, other.tasks, other.runs
-        self.born, self.drawn, self.log = other.born, other.drawn, other.log
-        self.spoken, self.authors, self.passed = other.spoken, other.authors, other.passed
-        self.late = other.late
+        self.ids_by_number, self.last_numbers, self.log = other.ids_by_number, other.last_numbers, other.log
+        self.commented_at, self.authors, self.passed_gates = other.commented_at, other.authors, other.passed_gates
+        self.late_results = other.late_results
 
-    def answer(self, name: str, who: str, facts: dict[str, Any], *, ids: int) -> Answer:
+    def answer(self, name: str, who: str, fields: dict[str, Any], *, ids: int) -> Answer:
         """
         Perform the operation as *who*, and return its answer. New ids count from *ids* on.
         """
-        world = self.copy()
-        world.ids, world.who = count(ids), who
-        operation: Callable[..., Answer] = getattr(world, name)
+        trial = self.copy()
+        trial.ids, trial.who = count(ids), who
+        operation: Callable[..., Answer] = getattr(trial, name)
         try:
-            answer = operation(**facts)
-        except ModelRefusal as no:
-            self.drawn, self.who = world.drawn, who
-            if no.late is not None and no.late[0]["id"] not in self.late:
-                self.late[no.late[0]["id"]] = no.late[1]
-                self.note("run.result_late", no.late[0]["task"])
-            return no.kind, no.facts
-        self.become(world)
+            answer = operation(**fields)
+        except ModelRefusal as refusal:
+            self.last_numbers, self.who = trial.last_numbers, who
+            if refusal.late is not None and refusal.late[0]["id"] not in self.late_results:
+                self.late_results[refusal.late[0]["id"]] = refusal.late[1]
+                self.record("run.result_late", refusal.late[0]["task"])
+            return refusal.kind, refusal.fields
+        self.replace_with(trial)
         return answer
 
-    # What operations share.
+    # Helpers of the operations.
 
-    def at_least(self, role: str) -> None:
-        own = WHO[self.who]["role"]
+    def require_role(self, role: str) -> None:
+        own = PRINCIPALS[self.who]["role"]
         if ROLES.index(own) < ROLES.index(role):
             raise ModelRefusal("RoleTooLow", needed=role, role=own)
 
-    def may_see(self, board: str) -> None:
-        if WHO[self.who]["board"] not in (None, board):
+    def require_board(self, board: str) -> None:
+        if PRINCIPALS[self.who]["board"] not in (None, board):
             raise ModelRefusal("BoardDenied")
 
-    def found(self, number: int, on: str | None = None, expects: int | None = None) -> Row:
-        task = self.tasks.get(self.born.get(number, 0))
+    def find_task(self, number: int, on: str | None = None, expects: int | None = None) -> Row:
+        task = self.tasks.get(self.ids_by_number.get(number, 0))
         if task is None:
             raise ModelRefusal("TaskNotFound")
-        self.may_see(task["board"])
-        return self.expected(task, on, expects)
+        self.require_board(task["board"])
+        return self.check_expectations(task, on, expects)
 
-    def expected(self, task: Row, on: str | None, expects: int | None) -> Row:
+    def check_expectations(self, task: Row, on: str | None, expects: int | None) -> Row:
         if on is not None and task["board"] != on:
             raise ModelRefusal("TaskNotFound")
         if expects is not None and expects != task["version"]:
             raise ModelRefusal("VersionMismatch", expected=expects, current=task["version"])
         return task
 
-    def note(self, kind: str, about: int) -> None:
+    def record(self, kind: str, about: int) -> None:
         self.log.append((kind, about, self.who))
 
-    def open_of(self, task: Row) -> tuple[int, ...]:
+    def open_dependencies(self, task: Row) -> tuple[int, ...]:
         return tuple(each for each in task["depends_on"] if self.tasks[each]["status"] != "done")
 
-    def live(self, task: Row) -> Row | None:
+    def live_run(self, task: Row) -> Row | None:
         run = self.runs.get(task["run"])
         return run if run and self.now < run["expires_at"] else None
 
-    def lapsed(self, task: Row) -> Row | None:
+    def expired_run(self, task: Row) -> Row | None:
         run = self.runs.get(task["run"])
         return run if run and self.now >= run["expires_at"] else None
 
@@ -193,8 +201,8 @@ class ReferenceModel:
         if task["status"] == "failed" and to != "failed":
             task["attempts"] = 0
         task.update(status=to, moved_at=at, updated_at=at)
-        if self.tasks.get(task["id"]) is task:  # not where it is only told how the task will stand
-            self.passed.pop(task["id"], None)
+        if self.tasks.get(task["id"]) is task:  # not for the copy in an explanation
+            self.passed_gates.pop(task["id"], None)
         if to == "in_progress":
             task["started_at"] = at
         elif to not in ("awaiting_owner", "done"):
@@ -202,13 +210,13 @@ class ReferenceModel:
         if to == "done" and task["completed_at"] is None:
             task["completed_at"] = at
         if note:
-            self.note("task.moved", task["id"])
+            self.record("task.moved", task["id"])
 
-    def end(self, run: Row, state: str, kind: str, **facts: object) -> None:
-        run.update(state=state, ended_at=self.now, version=run["version"] + (run["id"] != self.begun), **facts)
-        self.note(kind, run["task"])
+    def end_run(self, run: Row, state: str, kind: str, **fields: object) -> None:
+        run.update(state=state, ended_at=self.now, version=run["version"] + (run["id"] != self.begun_run), **fields)
+        self.record(kind, run["task"])
 
-    def free(self, task: Row, run: Row) -> None:
+    def clear_run(self, task: Row, run: Row) -> None:
         task["run"] = None
         if run["from_queue"]:
             task["assignee"] = None
@@ -216,27 +224,27 @@ class ReferenceModel:
     def cancelled(self, run: Row) -> bool:
         return any(kind == "cancel" for _, kind, _, _ in run["orders"])
 
-    def rest(self, task: Row) -> str:
+    def idle_status(self, task: Row) -> str:
         return "assigned" if task["assignee"] else "inbox"
 
     def dependents(self, id: int) -> list[Row]:
         return sorted((t for t in self.tasks.values() if id in t["depends_on"]), key=lambda t: t["number"])
 
-    # Making, editing, removing.
+    # Creating, updating and deleting tasks.
 
     def create(
         self, *, board: str, title: str = "", status: str = "inbox", priority: str = "medium",
         assignee: str | None = None, due_at: int | None = None, not_before: int | None = None,
         depends_on: Sequence[int] = (), by_id: bool = False, max_attempts: int = 5, team: bool = False,
     ) -> Answer:  # fmt: skip
-        self.at_least("operator")
-        if status in FINISHED and WHO[self.who]["role"] != "admin":
+        self.require_role("operator")
+        if status in FINISHED and PRINCIPALS[self.who]["role"] != "admin":
             raise ModelRefusal("FinishedTaskDenied")
-        self.may_see(board)
+        self.require_board(board)
         if team:
-            assignee = self.fit(assignee, board)
-        number = self.drawn["task"] = self.drawn.get("task", 0) + 1
-        ticket = self.drawn[board] = self.drawn.get(board, 0) + 1
+            assignee = self.check_assignee(assignee, board)
+        number = self.last_numbers["task"] = self.last_numbers.get("task", 0) + 1
+        ticket = self.last_numbers[board] = self.last_numbers.get(board, 0) + 1
         if assignee and status == "inbox":
             status = "assigned"
         task: Row = {
@@ -249,21 +257,21 @@ class ReferenceModel:
             "completed_at": self.now if status == "done" else None, "version": 0,
         }  # fmt: skip
         if depends_on:
-            self.depend(task, depends_on, by_id)
-            late = self.open_of(task)
+            self.set_dependencies(task, depends_on, by_id)
+            late = self.open_dependencies(task)
             if late and status != "backlog" and (assignee or status != "inbox"):
                 raise ModelRefusal("BlockedByDependencies", task=task["id"], by=late)
         if status != "done":
-            self.meet(None, task, board, status, spoke=False)
+            self.check_gates(None, task, board, status, spoke=False)
         lead = board == "open" and status in REVIEW and (assignee or "").casefold() == "lea"
-        self.work(None, task, None if lead else assignee)
+        self.record_authors(None, task, None if lead else assignee)
         self.tasks[task["id"]] = task
-        self.born[number] = task["id"]
-        self.note("task.created", task["id"])
+        self.ids_by_number[number] = task["id"]
+        self.record("task.created", task["id"])
         return "Task", dict(task)
 
-    def depend(self, task: Row, named: Sequence[int], by_id: bool) -> None:
-        ids = [self.born.get(n, NOBODY + n) if by_id else self.named(n) for n in named]
+    def set_dependencies(self, task: Row, named: Sequence[int], by_id: bool) -> None:
+        ids = [self.ids_by_number.get(n, UNUSED_ID + n) if by_id else self.dependency_id(n) for n in named]
         wanted = tuple(dict.fromkeys(ids))
         if wanted == task["depends_on"]:
             return
@@ -275,16 +283,16 @@ class ReferenceModel:
             raise ModelRefusal("DependencyNotFound", missing=missing)
         if task["id"] in self.upstream(wanted):
             raise ModelRefusal("DependencyCycle")
-        if not self.at_rest(task):
+        if not self.is_idle(task):
             for each in wanted:
                 self.tasks[each]["version"] += self.tasks[each]["status"] == "done"
         task["depends_on"] = wanted
 
-    def named(self, number: int) -> int:
-        id = self.born.get(number)
+    def dependency_id(self, number: int) -> int:
+        id = self.ids_by_number.get(number)
         if id not in self.tasks:
             raise ModelRefusal("DependencyNotFound", missing=(number,))
-        return int(self.found(number)["id"])
+        return int(self.find_task(number)["id"])
 
     def upstream(self, ids: Sequence[int]) -> set[int]:
         """
@@ -304,14 +312,14 @@ class ReferenceModel:
         by_id: bool = False, team: bool = False, comment: str | None = None, agent: str | None = None,
         instance: str | None = None, changes: dict[str, Any],
     ) -> Answer:  # fmt: skip
-        self.at_least("operator")
-        pair = self.pair(agent, instance)
-        found = self.found(task, on)
-        late = self.left_late(found, pair, changes, comment)
+        self.require_role("operator")
+        caller = self.caller(agent, instance)
+        found = self.find_task(task, on)
+        late = self.late_result_of(found, caller, changes, comment)
         try:
-            return self.edited(
+            return self.apply_edit(
                 found,
-                pair,
+                caller,
                 expects=expects,
                 own=own,
                 by_id=by_id,
@@ -320,109 +328,111 @@ class ReferenceModel:
                 instance=instance,
                 changes=changes,
             )
-        except ModelRefusal as no:
-            if no.kind in ("LeaseHeldByAnother", "NotYourTask", "TaskAssigneeMismatch"):
-                no.late = late
+        except ModelRefusal as refusal:
+            if refusal.kind in ("LeaseHeldByAnother", "NotYourTask", "TaskAssigneeMismatch"):
+                refusal.late = late
             raise
 
-    def edited(
-        self, found: Row, pair: Pair | None, *, expects: int | None, own: bool, by_id: bool, team: bool,
+    def apply_edit(
+        self, found: Row, caller: Caller | None, *, expects: int | None, own: bool, by_id: bool, team: bool,
         comment: str | None, instance: str | None, changes: dict[str, Any],
     ) -> Answer:  # fmt: skip
-        sent, seen = changes, self.as_seen(found, changes) if team else changes
+        sent, seen = changes, self.in_team_statuses(found, changes) if team else changes
         asked = seen.get("status")
         if team and sent.get("status") == found["status"] == "in_progress":
             asked = "in_progress"
-        returns = self.returns(found, pair, asked)
-        self.expected(self.own(found, own and not returns), None, expects)
+        returns = self.returns_to_expired(found, caller, asked)
+        self.check_expectations(self.check_own(found, own and not returns), None, expects)
         if team:
-            self.may_ask(found, changes.keys(), comment, moves="status" in seen)
+            self.check_team_fields(found, changes.keys(), comment, moves="status" in seen)
         stored, run = dict(found), found["run"]
         if comment:
             next(self.ids)
-        if pair and (asked or "assignee" in changes):
-            self.find_as_it_is(found, pair, returns)
+        if caller and (asked or "assignee" in changes):
+            self.refresh(found, caller, returns)
             found["version"] = stored["version"]
         before = dict(found)
         if team:
-            changes = self.as_seen(before, changes)
+            changes = self.in_team_statuses(before, changes)
         plain = {k: v for k, v in changes.items() if k not in ("status", "assignee", "board", "depends_on")}
         found.update(plain)
         if "board" in changes:
-            self.to_board(found, changes["board"])
+            self.move_to_board(found, changes["board"])
         if "depends_on" in changes:
-            self.depend(found, changes["depends_on"], by_id)
+            self.set_dependencies(found, changes["depends_on"], by_id)
             if before["status"] == "done" and found["depends_on"] != before["depends_on"]:
                 raise ModelRefusal("DependenciesFrozen")
-        status, assignee = (self.by_team if team else self.meant)(before, found, changes)
-        begins = pair is not None and self.begins(before, status, assignee, pair)
+        status, assignee = (self.team_target if team else self.plain_target)(before, found, changes)
+        begins = caller is not None and self.starts_lease(before, status, assignee, caller)
         if status != before["status"]:
             self.move(found, status, note=not begins)
-            if team and self.part == "lead" and status == "in_progress":
+            if team and self.team_role == "lead" and status == "in_progress":
                 found["started_at"] = before["started_at"]
-            enters = status in PLACES["review"] and before["status"] not in PLACES["review"]
-            if enters and self.part == "worker" and WHO[self.who]["board"] == found["board"]:
+            enters = status in TEAM_STATUSES["review"] and before["status"] not in TEAM_STATUSES["review"]
+            if enters and self.team_role == "worker" and PRINCIPALS[self.who]["board"] == found["board"]:
                 found["submitter"] = self.who
         if assignee != before["assignee"]:
             found["assignee"] = assignee
-            self.note("task.assigned", found["id"])
+            self.record("task.assigned", found["id"])
         brought = changes.get("assignee") or None
-        brought = self.fit(brought, found["board"]) if team else brought
+        brought = self.check_assignee(brought, found["board"]) if team else brought
         if any(before[name] != found[name] for name in ("status", "assignee", "board")):
-            self.pass_gates(before, found, spoke=bool(comment) or self.spoke(before, changes))
-            self.work(before, found, before["assignee"] or (None if team and brought == assignee else brought))
+            self.check_all_gates(before, found, spoke=bool(comment) or self.has_commented(before, changes))
+            self.record_authors(
+                before, found, before["assignee"] or (None if team and brought == assignee else brought)
+            )
         if found == stored and not comment:
-            self.go_on(found, run, pair, instance, asked)
+            self.renew_if_in_progress(found, run, caller, instance, asked)
             return "Task", stored
         if comment:
-            self.note("task.commented", found["id"])
-            self.spoken[found["id"], (WHO[self.who]["agent"] or "").casefold()] = self.now
+            self.record("task.commented", found["id"])
+            self.commented_at[found["id"], (PRINCIPALS[self.who]["agent"] or "").casefold()] = self.now
         if begins:
-            self.begin(before, found, pair)
+            self.start_lease(before, found, caller)
         else:
-            self.settle(before, found, pair, instance, sent)
-        self.go_on(found, run, pair, instance, asked)
+            self.settle_lease(before, found, caller, instance, sent)
+        self.renew_if_in_progress(found, run, caller, instance, asked)
         found["updated_at"] = self.now
         found["version"] += 1
         if before["status"] == "done" != found["status"]:
             self.reset_dependents(found["id"])
         elif before["status"] != "done":
-            self.tell_dependents(found)
-        self.note("task.updated", found["id"])
+            self.notify_dependents(found)
+        self.record("task.updated", found["id"])
         return "Task", dict(found)
 
-    def nobody(self, name: str | None) -> bool:
+    def is_unregistered(self, name: str | None) -> bool:
         """
         Whether the name belongs to no registered agent.
         """
         return name is not None and name.casefold() not in REGISTERED
 
-    def own(self, task: Row, only: bool) -> Row:
+    def check_own(self, task: Row, only: bool) -> Row:
         """
         The task.
 
         Raises:
             ModelRefusal: If *only* own tasks are allowed and the task is not the agent's own.
         """
-        own = WHO[self.who]["agent"]
+        own = PRINCIPALS[self.who]["agent"]
         if only and own is not None and (task["assignee"] or "").casefold() != own.casefold():
             raise ModelRefusal("NotYourTask")
         return task
 
-    def to_board(self, task: Row, board: str) -> None:
-        self.may_see(board)
+    def move_to_board(self, task: Row, board: str) -> None:
+        self.require_board(board)
         if board != task["board"]:
-            self.drawn[board] = self.drawn.get(board, 0) + 1
-            task.update(board=board, ticket=self.drawn[board])
+            self.last_numbers[board] = self.last_numbers.get(board, 0) + 1
+            task.update(board=board, ticket=self.last_numbers[board])
 
-    def meant(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
+    def plain_target(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
         """
         The status and assignee after an update outside team mode.
         """
         status: str = changes["status"] if "status" in changes else before["status"]
         assignee: str | None = (changes["assignee"] or None) if "assignee" in changes else before["assignee"]
         if status != before["status"]:
-            self.may_move(before)
+            self.check_may_move(before)
         if "status" not in changes and "assignee" in changes:
             if assignee and status == "inbox":
                 return "assigned", assignee
@@ -430,132 +440,138 @@ class ReferenceModel:
                 return "inbox", assignee
         return status, assignee
 
-    def spoke(self, task: Row, changes: dict[str, Any]) -> bool:
+    def has_commented(self, task: Row, changes: dict[str, Any]) -> bool:
         """
         Whether the assignee commented on the task since it started.
         """
         owner, since = changes.get("assignee") or task["assignee"], task["started_at"]
         if owner is None or since is None:
             return False
-        return self.spoken.get((task["id"], str(owner).casefold()), -1) >= int(since)
+        return self.commented_at.get((task["id"], str(owner).casefold()), -1) >= int(since)
 
     @property
-    def part(self) -> str:
+    def team_role(self) -> str:
         """
         The caller's role on a team: person, worker or lead.
         """
-        return str(WHO[self.who]["part"])
+        return str(PRINCIPALS[self.who]["team_role"])
 
-    def may_move(self, task: Row) -> None:
-        if self.part == "worker" and self.boards[task["board"]]["leads"]:
+    def check_may_move(self, task: Row) -> None:
+        if self.team_role == "worker" and self.boards[task["board"]]["leads"]:
             raise ModelRefusal("OnlyLeadMovesTasks")
 
-    def as_seen(self, task: Row, changes: dict[str, Any]) -> dict[str, Any]:
+    def in_team_statuses(self, task: Row, changes: dict[str, Any]) -> dict[str, Any]:
         """
         The changes in team statuses, without a status that the task already has.
         """
         seen = dict(changes)
         if "status" in seen:
-            seen["status"] = next(place for place, those in PLACES.items() if seen["status"] in those)
-            takes = self.part == "worker" and task["assignee"] is None and seen["status"] == "in_progress"
-            if task["status"] in PLACES[seen["status"]] and not takes:
+            seen["status"] = next(place for place, those in TEAM_STATUSES.items() if seen["status"] in those)
+            takes = self.team_role == "worker" and task["assignee"] is None and seen["status"] == "in_progress"
+            if task["status"] in TEAM_STATUSES[seen["status"]] and not takes:
                 del seen["status"]
         return seen
 
-    def may_ask(self, task: Row, named: Iterable[str], comment: str | None, *, moves: bool) -> None:
+    def check_team_fields(self, task: Row, named: Iterable[str], comment: str | None, *, moves: bool) -> None:
         """
         Refuse an update that the team rules do not allow to a lead or a worker.
         """
-        if self.part == "lead":
+        if self.team_role == "lead":
             if comment:
                 raise ModelRefusal("LeadCommentRefused")
             more = set(named) - {"status", "assignee", "depends_on"}
             if more:
                 raise ModelRefusal("LeadFieldsRefused", fields=tuple(sorted(more)))
-        if self.part == "worker":
+        if self.team_role == "worker":
             other = task["assignee"] is not None and task["assignee"].casefold() != self.who.casefold()
             if moves and other:
                 raise ModelRefusal("TaskAssigneeMismatch")
             if set(named) - {"status"}:
                 raise ModelRefusal("UpdateFieldForbidden")
 
-    def fit(self, assignee: str | None, board: str) -> str | None:
+    def check_assignee(self, assignee: str | None, board: str) -> str | None:
         """
         The assignee by its registered name. Refuse an agent of another board, and a lead that a lead assigns.
         """
         agent = REGISTERED.get((assignee or "").casefold())
         if agent is None:
             return assignee or None
-        if self.part == agent["part"] == "lead":
+        if self.team_role == agent["team_role"] == "lead":
             raise ModelRefusal("LeadNotAssignable")
         if agent["board"] not in (None, board):
             raise ModelRefusal("AssigneeOnAnotherBoard")
         return str(agent["agent"])
 
-    def by_team(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
+    def team_target(self, before: Row, after: Row, changes: dict[str, Any]) -> tuple[str, str | None]:
         """
         The status and assignee after an update in team mode.
         """
         to = changes.get("status")
         named = "assignee" in changes
-        blocked = self.open_of(after)
-        if self.part != "person":
+        blocked = self.open_dependencies(after)
+        if self.team_role != "person":
             if to is not None:
-                self.may_move(before)
+                self.check_may_move(before)
             if (blocked or before["status"] in ("backlog", "awaiting_owner")) and (
-                named or to not in ((None,) if self.part == "lead" else (None, "inbox"))
+                named or to not in ((None,) if self.team_role == "lead" else (None, "inbox"))
             ):
                 raise ModelRefusal("BlockedByDependencies", task=before["id"], by=blocked)
-        assignee: str | None = self.fit(changes["assignee"], after["board"]) if named else before["assignee"]
-        if self.part == "person" and blocked and (to or before["status"] not in (*FINISHED, "backlog")):
+        assignee: str | None = self.check_assignee(changes["assignee"], after["board"]) if named else before["assignee"]
+        if self.team_role == "person" and blocked and (to or before["status"] not in (*FINISHED, "backlog")):
             return "inbox", None
-        if assignee and not self.nobody(assignee) and assignee.casefold() == (before["assignee"] or "").casefold():
+        if (
+            assignee
+            and not self.is_unregistered(assignee)
+            and assignee.casefold() == (before["assignee"] or "").casefold()
+        ):
             assignee = before["assignee"]
         if to is None:
             changed = assignee != before["assignee"] and before["status"] in IDLE
-            return (self.rest({"assignee": assignee}) if changed else before["status"]), assignee
-        if self.part == "lead":
-            assignee = self.led(before, after, to, assignee, named)
-        elif self.part == "worker":
+            return (self.idle_status({"assignee": assignee}) if changed else before["status"]), assignee
+        if self.team_role == "lead":
+            assignee = self.lead_target(before, after, to, assignee, named)
+        elif self.team_role == "worker":
             assignee = self.who if to in ("in_progress", "done") else None
         elif to in ("inbox", "review") and not named:
             assignee = None
         if to == "review" and after["board"] == "open":
             assignee = "Lea"
-        return (self.rest({"assignee": assignee}) if to == "inbox" else to), assignee
+        return (self.idle_status({"assignee": assignee}) if to == "inbox" else to), assignee
 
-    def led(self, before: Row, after: Row, to: str, assignee: str | None, named: bool) -> str | None:
+    def lead_target(self, before: Row, after: Row, to: str, assignee: str | None, named: bool) -> str | None:
         """
         The assignee after a lead moves the task. Refuse moves that a lead may not make.
         """
-        begins = before["status"] in PLACES["inbox"] and to == "in_progress" and named and assignee
-        if before["status"] not in PLACES["review"] and not begins:
+        begins = before["status"] in TEAM_STATUSES["inbox"] and to == "in_progress" and named and assignee
+        if before["status"] not in TEAM_STATUSES["review"] and not begins:
             raise ModelRefusal(
-                "LeadCannotMove", current=next(p for p, those in PLACES.items() if before["status"] in those)
+                "LeadCannotMove", current=next(p for p, those in TEAM_STATUSES.items() if before["status"] in those)
             )
-        if before["status"] in PLACES["review"] and to not in ("inbox", "done"):
+        if before["status"] in TEAM_STATUSES["review"] and to not in ("inbox", "done"):
             raise ModelRefusal("LeadCannotMoveTo", requested=to)
         if to != "inbox" or named:
             return assignee
         agent = REGISTERED.get((before["submitter"] or "").casefold())
-        return before["submitter"] if agent and agent["board"] == after["board"] and agent["part"] != "lead" else None
+        return (
+            before["submitter"] if agent and agent["board"] == after["board"] and agent["team_role"] != "lead" else None
+        )
 
-    def pass_gates(self, before: Row, found: Row, *, spoke: bool) -> None:
+    def check_all_gates(self, before: Row, found: Row, *, spoke: bool) -> None:
         """
         Check the gates of the task's board, and of the board that it moves to.
         """
         here, there = before["board"], found["board"]
-        weaker = any(self.boards[here][rule] and not self.boards[there][rule] for rule in RULES)
-        if weaker and WHO[self.who]["agent"] is not None and WHO[self.who]["role"] != "admin":
+        weaker = any(self.boards[here][rule] and not self.boards[there][rule] for rule in GATE_RULES)
+        if weaker and PRINCIPALS[self.who]["agent"] is not None and PRINCIPALS[self.who]["role"] != "admin":
             raise ModelRefusal("WeakerGates")
         places = [here] if here != there and before["status"] != found["status"] else []
-        alone = [self.meet(before, found, each, found["status"], spoke=spoke) for each in (*places, there)]
+        alone = [self.check_gates(before, found, each, found["status"], spoke=spoke) for each in (*places, there)]
         if here != there:
-            self.passed[found["id"]] = self.passed.get(found["id"], frozenset()) | {here}
+            self.passed_gates[found["id"]] = self.passed_gates.get(found["id"], frozenset()) | {here}
         if any(alone):
-            self.note("task.self_reviewed", found["id"])
+            self.record("task.self_reviewed", found["id"])
 
-    def meet(self, before: Row | None, task: Row, board: str, to: str, *, spoke: bool) -> bool:
+    def check_gates(self, before: Row | None, task: Row, board: str, to: str, *, spoke: bool) -> bool:
         """
         Check the gates of one board.
 
@@ -564,11 +580,11 @@ class ReferenceModel:
         """
         rules, was = self.boards[board], before["status"] if before else None
         arrives = before is None or before["board"] != board
-        if was == to and (not arrives or board in self.passed.get(task["id"], ())):
+        if was == to and (not arrives or board in self.passed_gates.get(task["id"], ())):
             return False
         if not arrives and {was, to} <= set(IDLE):
             return False
-        if self.part == "worker" and rules["leads"] and not (arrives and to in (*IDLE, "backlog")):
+        if self.team_role == "worker" and rules["leads"] and not (arrives and to in (*IDLE, "backlog")):
             raise ModelRefusal("OnlyLeadMovesTasks")
         if to == "done" and rules["review"] and was not in REVIEW:
             raise ModelRefusal("GateClosed", rule="require_review_before_done", task=task["id"])
@@ -577,7 +593,7 @@ class ReferenceModel:
         if to in REVIEW and rules["comment"] and not spoke:
             raise ModelRefusal("CommentRequired", rule="comment_required_for_review", task=task["id"])
         own = to == "done" and rules["review"] and self.author in self.authors.get(task["id"], ())
-        if own and (WHO[self.who]["agent"] is not None or WHO[self.who]["role"] != "admin"):
+        if own and (PRINCIPALS[self.who]["agent"] is not None or PRINCIPALS[self.who]["role"] != "admin"):
             raise ModelRefusal("OwnReviewRefused", rule="require_review_before_done", task=task["id"])
         return bool(own)
 
@@ -586,249 +602,251 @@ class ReferenceModel:
         """
         The name under which the caller is recorded as an author.
         """
-        return (WHO[self.who]["agent"] or f"by {self.who}").casefold()
+        return (PRINCIPALS[self.who]["agent"] or f"by {self.who}").casefold()
 
-    def work(self, before: Row | None, task: Row, worker: str | None) -> None:
+    def record_authors(self, before: Row | None, task: Row, worker: str | None) -> None:
         """
         Record the authors of the task: its assignee in progress, and who submits it.
         """
-        enters = task["status"] in HANDED_IN and (before is None or before["status"] not in HANDED_IN)
+        enters = task["status"] in SUBMITTED and (before is None or before["status"] not in SUBMITTED)
         working = task["assignee"] if task["status"] == "in_progress" else None
         who = [working, *((self.author, worker) if enters else ())]
         self.authors[task["id"]] = self.authors.get(task["id"], frozenset()) | {each.casefold() for each in who if each}
 
-    def by_hand(self, before: Row, after: Row) -> None:
+    def revoke_lease(self, before: Row, after: Row) -> None:
         """
         Revoke the lease and raise the fence after a change of status or assignee. On a move to another board the lease
         stays.
         """
         run = self.runs.get(before["run"])
-        if run is None or self.goes_along(run, before, after):
+        if run is None or self.keeps_lease(run, before, after):
             return
         after["run"] = None
         after["fence"] += 1
-        self.end(run, "revoked", "run.revoked", note="the task was changed by hand")
+        self.end_run(run, "revoked", "run.revoked", note="the task was changed by hand")
 
-    def at_rest(self, task: Row) -> bool:
+    def is_idle(self, task: Row) -> bool:
         return task["status"] == "backlog" or (task["status"] == "inbox" and not task["assignee"])
 
-    def tell_dependents(self, task: Row) -> None:
+    def notify_dependents(self, task: Row) -> None:
         """
         Record an event for each unfinished dependent of a done task.
         """
         if task["status"] == "done":
             for each in self.dependents(task["id"]):
                 if each["status"] != "done":
-                    self.note("task.dependency_toggled", each["id"])
+                    self.record("task.dependency_toggled", each["id"])
 
-    def goes_along(self, run: Row, before: Row, after: Row) -> bool:
+    def keeps_lease(self, run: Row, before: Row, after: Row) -> bool:
         moves = run["board"] != after["board"]
         run["board"] = after["board"]
         stays: bool = before["status"] == after["status"] and before["assignee"] == after["assignee"]
-        run["version"] += stays and moves and run["id"] != self.begun
+        run["version"] += stays and moves and run["id"] != self.begun_run
         return stays
 
-    # Implicit leases: a pair is who asks, the key of the name they work under, the instance, and the name itself.
+    # Implicit leases. A caller is the principal, the folded name of the agent, the instance, and the name itself.
 
-    def pair(self, agent: str | None, instance: str | None) -> Pair | None:
-        own = WHO[self.who]["agent"]
+    def caller(self, agent: str | None, instance: str | None) -> Caller | None:
+        own = PRINCIPALS[self.who]["agent"]
         if own is not None and agent is not None and agent.casefold() != own.casefold():
             raise ModelRefusal("KeyOfAnotherAgent")
         name = own or agent
         return (self.who, name.casefold(), instance, name) if name else None
 
-    def holds(self, run: Row, pair: Pair | None, instance: str | None) -> bool:
+    def holds(self, run: Row, caller: Caller | None, instance: str | None) -> bool:
         holder = run["holder"]
         if holder is None:
             return False
-        if pair is None:
+        if caller is None:
             return holder[0] == self.who and instance in (None, holder[2])
-        taken_for_it = WHO[self.who]["agent"] is not None and WHO[holder[0]]["agent"] is None
-        return bool(holder == pair[:3] or (taken_for_it and holder[1:] == pair[1:3]))
+        taken_for_it = PRINCIPALS[self.who]["agent"] is not None and PRINCIPALS[holder[0]]["agent"] is None
+        return bool(holder == caller[:3] or (taken_for_it and holder[1:] == caller[1:3]))
 
     def worker(self, run: Row) -> str:
         instance = run["holder"][2] if run["holder"] else None
         return f"{run['by']} ({instance})" if instance else str(run["by"])
 
-    def somebody_elses(self, assignee: str | None, pair: Pair | None) -> bool:
-        return assignee is not None and pair is not None and assignee.casefold() != pair[1]
+    def assigned_to_another(self, assignee: str | None, caller: Caller | None) -> bool:
+        return assignee is not None and caller is not None and assignee.casefold() != caller[1]
 
-    def returns(self, task: Row, pair: Pair | None, asked: str | None) -> bool:
+    def returns_to_expired(self, task: Row, caller: Caller | None, asked: str | None) -> bool:
         """
         Whether an update comes from the holder of an expired implicit lease, and takes the task back.
         """
-        if pair is None or asked in (None, *IDLE, "backlog"):
+        if caller is None or asked in (None, *IDLE, "backlog"):
             return False
-        run = self.live(task)
-        own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == pair[:3]]
-        if not own or (run and self.holds(run, pair, pair[2])):
+        run = self.live_run(task)
+        own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == caller[:3]]
+        if not own or (run and self.holds(run, caller, caller[2])):
             return False
         last = max(own, key=lambda r: r["fence"])
-        if last["state"] != "expired" and last is not self.lapsed(task):
+        if last["state"] != "expired" and last is not self.expired_run(task):
             return False
         if task["run"] is not None or task["status"] in IDLE:
             return True
         if task["status"] == "failed":
             return bool(task["fence"] == last["fence"])
-        return task["status"] == "in_progress" and self.somebody_elses(task["assignee"], pair)
+        return task["status"] == "in_progress" and self.assigned_to_another(task["assignee"], caller)
 
-    def find_as_it_is(self, task: Row, pair: Pair, returns: bool) -> None:
+    def refresh(self, task: Row, caller: Caller, returns: bool) -> None:
         """
         Expire the lease if it is over, and claim the task again for a holder that returns.
         """
-        if self.lapsed(task):
-            self.notice(task)
+        if self.expired_run(task):
+            self.expire(task)
         if not returns:
             return
-        run = self.live(task)
+        run = self.live_run(task)
         if run:
             raise ModelRefusal("LeaseHeldByAnother", task=task["id"], by=self.worker(run), until=run["expires_at"])
-        if self.somebody_elses(task["assignee"], pair):
+        if self.assigned_to_another(task["assignee"], caller):
             raise ModelRefusal("LeaseHeldByAnother", task=task["id"], by=task["assignee"], until=None)
-        if self.open_of(task):
+        if self.open_dependencies(task):
             raise ModelRefusal("NotClaimable", task=task["id"], why="blocked")
-        self.may_move(task)
-        self.begun = next(self.ids)
-        self.take(task, pair[3], self.begun, PAIR_TERM, pair[:3])
-        own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == pair[:3]]
+        self.check_may_move(task)
+        self.begun_run = next(self.ids)
+        self.start_run(task, caller[3], self.begun_run, IMPLICIT_TERM, caller[:3])
+        own = [r for r in self.runs.values() if r["task"] == task["id"] and r["holder"] == caller[:3]]
         task["started_at"] = sorted(own, key=lambda r: r["fence"])[-2]["claimed_at"]
 
-    def begins(self, before: Row, status: str, assignee: str | None, pair: Pair) -> bool:
+    def starts_lease(self, before: Row, status: str, assignee: str | None, caller: Caller) -> bool:
         arrives = before["status"] != "in_progress"
         takes_over = assignee is not None and assignee != before["assignee"]
-        free = before["run"] is None and not self.somebody_elses(assignee, pair)
+        free = before["run"] is None and not self.assigned_to_another(assignee, caller)
         return free and status == "in_progress" and (arrives or takes_over)
 
-    def begin(self, before: Row, after: Row, pair: Pair | None) -> None:
-        assert pair is not None
-        if self.open_of(after):
+    def start_lease(self, before: Row, after: Row, caller: Caller | None) -> None:
+        assert caller is not None
+        if self.open_dependencies(after):
             raise ModelRefusal("NotClaimable", task=after["id"], why="blocked")
         if after["not_before"] is not None and self.now < after["not_before"]:
             raise ModelRefusal("NotClaimable", task=after["id"], why="resting")
         after["assignee"] = before["assignee"]
         version = after["version"]
-        self.take(after, pair[3], next(self.ids), PAIR_TERM, pair[:3])
+        self.start_run(after, caller[3], next(self.ids), IMPLICIT_TERM, caller[:3])
         after["version"] = version
 
-    def settle(self, before: Row, after: Row, pair: Pair | None, instance: str | None, named: Row) -> None:
-        run = self.live(before)
+    def settle_lease(self, before: Row, after: Row, caller: Caller | None, instance: str | None, named: Row) -> None:
+        run = self.live_run(before)
         if run is None or (before["status"] == after["status"] and before["assignee"] == after["assignee"]):
-            self.by_hand(before, after)
-        elif self.holds(run, pair, instance):
+            self.revoke_lease(before, after)
+        elif self.holds(run, caller, instance):
             run["board"] = after["board"]
-            self.hand_in(run, after, named)
-        elif pair and run["holder"] is None and run["by"].casefold() == pair[1]:
+            self.end_by_status(run, after, named)
+        elif caller and run["holder"] is None and run["by"].casefold() == caller[1]:
             raise ModelRefusal("LeaseRequired", task=after["id"])
-        elif pair and self.part != "lead":
+        elif caller and self.team_role != "lead":
             raise ModelRefusal("LeaseHeldByAnother", task=after["id"], by=self.worker(run), until=run["expires_at"])
         else:
-            self.by_hand(before, after)
+            self.revoke_lease(before, after)
 
-    def hand_in(self, run: Row, task: Row, named: Row) -> None:
+    def end_by_status(self, run: Row, task: Row, named: Row) -> None:
         """
         End the run of an implicit lease by its holder's update, with the outcome that the new status implies.
         """
         task["run"] = None
         if task["status"] in ("done", "review", "quality_review"):
-            self.end(run, "completed", "run.completed", result="success")
+            self.end_run(run, "completed", "run.completed", result="success")
             task["hand_over"] = None
         elif task["status"] == "failed":
-            self.end(run, "failed", "run.failed", failure="impossible")
+            self.end_run(run, "failed", "run.failed", failure="impossible")
         else:
-            self.end(run, "released", "run.released")
+            self.end_run(run, "released", "run.released")
             task.update(hand_over=None, attempts=max(task["attempts"] - 1, 0))
             if run["from_queue"] and task["status"] in ("inbox", "backlog") and "assignee" not in named:
                 task["assignee"] = None
 
-    def go_on(self, task: Row, run: int | None, pair: Pair | None, instance: str | None, asked: str | None) -> None:
+    def renew_if_in_progress(
+        self, task: Row, run: int | None, caller: Caller | None, instance: str | None, asked: str | None
+    ) -> None:
         if asked == "in_progress" and run is not None and task["run"] == run:
-            self.renew_run(self.runs[run], pair, instance)
+            self.renew_run(self.runs[run], caller, instance)
 
-    def renew_run(self, run: Row, pair: Pair | None, instance: str | None) -> bool:
+    def renew_run(self, run: Row, caller: Caller | None, instance: str | None) -> bool:
         """
         Renew an implicit lease, at most once a minute, without a new version and without an event.
         """
         alive = run["state"] == "leased" and self.now < run["expires_at"]
-        due = alive and self.holds(run, pair, instance) and self.now - run["heartbeat_at"] >= MINUTE
+        due = alive and self.holds(run, caller, instance) and self.now - run["heartbeat_at"] >= MINUTE
         if due:
             run.update(expires_at=self.now + run["term"], heartbeat_at=self.now)
         return due
 
-    def in_hand(self, key: str) -> list[Row]:
-        own = WHO[self.who]["board"]
+    def tasks_in_progress(self, key: str) -> list[Row]:
+        own = PRINCIPALS[self.who]["board"]
         found = [t for t in self.tasks.values() if t["status"] == "in_progress" and own in (None, t["board"])]
         found = [t for t in found if (t["assignee"] or "").casefold() == key]
         return sorted(found, key=lambda t: (t["updated_at"], t["number"]), reverse=True)
 
     def renew(self, *, agent: str | None, instance: str | None = None) -> Answer:
-        pair = self.pair(agent, instance)
-        found = self.in_hand(pair[1]) if pair else []
-        renewed = [t for t in found if t["run"] is not None and self.renew_run(self.runs[t["run"]], pair, instance)]
+        caller = self.caller(agent, instance)
+        found = self.tasks_in_progress(caller[1]) if caller else []
+        renewed = [t for t in found if t["run"] is not None and self.renew_run(self.runs[t["run"]], caller, instance)]
         return "int", {"value": len(renewed)}
 
     def poll(self, *, agent: str | None, instance: str | None = None, max_in_progress: int | None = None) -> Answer:
-        self.at_least("operator")
-        pair = self.pair(agent, instance)
-        if pair is None:
+        self.require_role("operator")
+        caller = self.caller(agent, instance)
+        if caller is None:
             raise ModelRefusal("InvalidField", field="agent")
         self.renew(agent=agent, instance=instance)
-        counted = [t for t in self.in_hand(pair[1]) if t["run"] is None or self.live(t)]
+        counted = [t for t in self.tasks_in_progress(caller[1]) if t["run"] is None or self.live_run(t)]
         for task in counted:
-            if instance is None if task["run"] is None else self.runs[task["run"]]["holder"] == pair[:3]:
+            if instance is None if task["run"] is None else self.runs[task["run"]]["holder"] == caller[:3]:
                 return "PollResult", {"reason": "continue_current", "task": task["id"]}
         if max_in_progress is not None and len(counted) >= max_in_progress:
             return "PollResult", {"reason": "at_capacity", "task": None}
-        first, id = self.first_for(pair[3], WHO[self.who]["board"]), next(self.ids)
+        first, id = self.first_claimable(caller[3], PRINCIPALS[self.who]["board"]), next(self.ids)
         if first is None:
             return "PollResult", {"reason": "no_tasks_available", "task": None}
-        self.take(first, pair[3], id, PAIR_TERM, pair[:3])
+        self.start_run(first, caller[3], id, IMPLICIT_TERM, caller[:3])
         return "PollResult", {"reason": "assigned", "task": first["id"]}
 
     def reset_dependents(self, id: int) -> None:
         for each in self.dependents(id):
             if each["status"] == "done":
                 continue
-            if each["status"] == "failed" or self.at_rest(each):
-                self.note("task.dependency_toggled", each["id"])
+            if each["status"] == "failed" or self.is_idle(each):
+                self.record("task.dependency_toggled", each["id"])
                 continue
             before = dict(each)
             each["assignee"] = None
             self.move(each, "inbox", note=False)
-            self.by_hand(before, each)
-            self.note("task.moved", each["id"])
+            self.revoke_lease(before, each)
+            self.record("task.moved", each["id"])
             if before["assignee"]:
-                self.note("task.assigned", each["id"])
+                self.record("task.assigned", each["id"])
             each["version"] += 1
 
     def delete(self, *, task: int, on: str | None = None, expects: int | None = None, own: bool = False) -> Answer:
-        self.at_least("operator")
-        found = self.expected(self.own(self.found(task, on), own), None, expects)
+        self.require_role("operator")
+        found = self.check_expectations(self.check_own(self.find_task(task, on), own), None, expects)
         if found["run"] is not None:
-            self.end(self.runs[found["run"]], "revoked", "run.revoked", note="the task was deleted")
+            self.end_run(self.runs[found["run"]], "revoked", "run.revoked", note="the task was deleted")
         for each in self.dependents(found["id"]):
             left = tuple(other for other in each["depends_on"] if other != found["id"])
             each.update(depends_on=left, updated_at=self.now, version=each["version"] + 1)
-            self.note("task.updated", each["id"])
+            self.record("task.updated", each["id"])
         del self.tasks[found["id"]]
         self.runs = {id: run for id, run in self.runs.items() if run["task"] != found["id"]}
-        self.note("task.deleted", found["id"])
+        self.record("task.deleted", found["id"])
         return "Task", found
 
     def gates(self, *, board: str, approval: bool, review: bool, comment: bool, leads: bool) -> Answer:
-        self.at_least("operator")
-        if WHO[self.who]["agent"] is not None:
-            self.at_least("admin")
-        self.may_see(board)
+        self.require_role("operator")
+        if PRINCIPALS[self.who]["agent"] is not None:
+            self.require_role("admin")
+        self.require_board(board)
         kept, rules = self.boards[board], {"approval": approval, "review": review, "comment": comment, "leads": leads}
         if any(kept[rule] != asked for rule, asked in rules.items()):
             kept.update(rules, version=kept["version"] + 1)
-            self.note("board.updated", kept["id"])
+            self.record("board.updated", kept["id"])
         return "Board", dict(kept)
 
-    # Taking work.
+    # Claims and expiry.
 
     def claimant(self, agent: str | None) -> str:
-        own = WHO[self.who]["agent"]
+        own = PRINCIPALS[self.who]["agent"]
         if own is not None:
             if agent is not None and agent.casefold() != own.casefold():
                 raise ModelRefusal("KeyOfAnotherAgent")
@@ -838,51 +856,51 @@ class ReferenceModel:
         return agent
 
     def claim_next(self, *, agent: str | None, board: str | None = None, term: int = 300 * SECOND) -> Answer:
-        self.at_least("operator")
+        self.require_role("operator")
         by, run = self.claimant(agent), next(self.ids)
         if board is not None:
-            self.may_see(board)
-        wanted = board or WHO[self.who]["board"]
-        first = self.first_for(by, wanted)
-        return ("None", {}) if first is None else self.take(first, by, run, term)
+            self.require_board(board)
+        wanted = board or PRINCIPALS[self.who]["board"]
+        first = self.first_claimable(by, wanted)
+        return ("None", {}) if first is None else self.start_run(first, by, run, term)
 
-    def first_for(self, by: str, board: str | None) -> Row | None:
-        self.notice_all()
-        closed = [name for name, rules in self.boards.items() if rules["leads"] and self.part == "worker"]
+    def first_claimable(self, by: str, board: str | None) -> Row | None:
+        self.expire_all()
+        closed = [name for name, rules in self.boards.items() if rules["leads"] and self.team_role == "worker"]
         queue = [t for t in self.tasks.values() if board in (None, t["board"]) and t["board"] not in closed]
-        queue = [t for t in queue if not self.in_the_way(t, by)]
-        return min(queue, key=self.turn, default=None)
+        queue = [t for t in queue if not self.claim_obstacle(t, by)]
+        return min(queue, key=self.queue_key, default=None)
 
-    def turn(self, task: Row) -> tuple[Any, ...]:
+    def queue_key(self, task: Row) -> tuple[Any, ...]:
         return self.rank(task), task["due_at"] is None, task["due_at"] or 0, task["number"]
 
     def claim(
         self, *, task: int, agent: str | None, on: str | None = None, expects: int | None = None,
         term: int = 300 * SECOND,
     ) -> Answer:  # fmt: skip
-        self.at_least("operator")
+        self.require_role("operator")
         by, run = self.claimant(agent), next(self.ids)
-        found = self.found(task, on, expects)
+        found = self.find_task(task, on, expects)
         version = found["version"]
-        if self.lapsed(found):
-            self.notice(found)
-        why = self.in_the_way(found, by)
+        if self.expired_run(found):
+            self.expire(found)
+        why = self.claim_obstacle(found, by)
         if why:
             raise ModelRefusal("NotClaimable", task=found["id"], why=why)
-        if self.part == "worker":
-            self.may_move(found)
+        if self.team_role == "worker":
+            self.check_may_move(found)
         found["version"] = version
-        return self.take(found, by, run, term)
+        return self.start_run(found, by, run, term)
 
     def rank(self, task: Row) -> int:
         return RANKS.index(task["priority"]) if task["priority"] in RANKS else len(RANKS)
 
-    def in_the_way(self, task: Row, by: str) -> str | None:
-        if self.live(task):
+    def claim_obstacle(self, task: Row, by: str) -> str | None:
+        if self.live_run(task):
             return "leased"
         if task["status"] not in IDLE:
             return "status"
-        if self.open_of(task):
+        if self.open_dependencies(task):
             return "blocked"
         if task["not_before"] is not None and self.now < task["not_before"]:
             return "resting"
@@ -890,7 +908,7 @@ class ReferenceModel:
             return "assigned"
         return None
 
-    def take(self, task: Row, by: str, id: int, term: int, holder: tuple[Any, ...] | None = None) -> Answer:
+    def start_run(self, task: Row, by: str, id: int, term: int, holder: tuple[Any, ...] | None = None) -> Answer:
         if task["status"] != "in_progress":
             self.move(task, "in_progress", note=False)
         delay = min(5 * SECOND * 2 ** task["attempts"], 10 * MINUTE)
@@ -903,45 +921,45 @@ class ReferenceModel:
             "result": None, "resolution": None, "output": None, "failure": None, "message": None, "note": None,
             "holder": holder, "version": 0,
         }  # fmt: skip
-        workers = {by.casefold(), (WHO[self.who]["agent"] or by).casefold()}
+        workers = {by.casefold(), (PRINCIPALS[self.who]["agent"] or by).casefold()}
         self.authors[task["id"]] = self.authors.get(task["id"], frozenset()) | workers
         task.update(assignee=by, fence=run["fence"], attempts=run["attempt"], run=id, not_before=None)
         task["version"] += 1
-        self.note("task.claimed", task["id"])
+        self.record("task.claimed", task["id"])
         return "ClaimResult", {"task": dict(task), "run": dict(run)}
 
     def sweep(self, *, passes_over: Sequence[int] = ()) -> Answer:
-        return "int", {"value": self.notice_all(passes_over)}
+        return "int", {"value": self.expire_all(passes_over)}
 
-    def notice_all(self, passes_over: Sequence[int] = ()) -> int:
-        ended = [t for t in self.tasks.values() if self.lapsed(t) and t["number"] not in passes_over]
+    def expire_all(self, passes_over: Sequence[int] = ()) -> int:
+        ended = [t for t in self.tasks.values() if self.expired_run(t) and t["number"] not in passes_over]
         for task in sorted(ended, key=lambda t: (self.runs[t["run"]]["expires_at"], t["run"])):
-            self.notice(task)
+            self.expire(task)
         return len(ended)
 
-    def notice(self, task: Row) -> None:
+    def expire(self, task: Row) -> None:
         run = self.runs[task["run"]]
-        silence = f"no {'request' if run['holder'] else 'heartbeat'} since {written(run['heartbeat_at'])}"
-        self.end(run, "expired", "run.expired", failure="lease_expired", message=silence)
+        silence = f"no {'request' if run['holder'] else 'heartbeat'} since {iso_text(run['heartbeat_at'])}"
+        self.end_run(run, "expired", "run.expired", failure="lease_expired", message=silence)
         run["ended_at"] = run["expires_at"]
-        self.lose(task, run, "lease_expired", silence, since=run["expires_at"])
+        self.apply_failure(task, run, "lease_expired", silence, since=run["expires_at"])
         task["version"] += 1
 
-    def lose(
+    def apply_failure(
         self, task: Row, run: Row, reason: str, message: str | None, *, since: int, at: int | None = None,
         note: bool = True,
     ) -> None:  # fmt: skip
-        self.free(task, run)
+        self.clear_run(task, run)
         if self.cancelled(run):
             to = "backlog"
-        elif FOLLOWS[reason] == "never":
+        elif RETRY_CLASSES[reason] == "never":
             to = "failed"
-        elif FOLLOWS[reason] == "person":
+        elif RETRY_CLASSES[reason] == "person":
             to = "awaiting_owner"
         elif task["attempts"] >= task["max_attempts"]:
             to = "failed"
         else:
-            to = self.rest(task)
+            to = self.idle_status(task)
         self.move(task, to, at=at, note=note)
         task["not_before"] = since + run["delay"] if to in IDLE else None
         task["error_message"] = message or reason
@@ -955,16 +973,16 @@ class ReferenceModel:
         progress: str | None = None, acknowledges: int | None = None, waiting_for: str | None = None,
         wait: int = DAY,
     ) -> Answer:  # fmt: skip
-        self.at_least("operator")
-        run = self.leased(lease)
+        self.require_role("operator")
+        run = self.run_of_lease(lease)
         found = self.tasks.get(run["task"])
         if found is None:
             raise ModelRefusal("RunNotFound")
-        self.may_see(found["board"])
-        if self.born.get(task) != found["id"] or run["holder"]:
+        self.require_board(found["board"])
+        if self.ids_by_number.get(task) != found["id"] or run["holder"]:
             raise ModelRefusal("LeaseUnknown")
-        self.expected(found, on, expects)
-        self.alive(run, found)
+        self.check_expectations(found, on, expects)
+        self.require_live_lease(run, found)
         cancels = any(id == acknowledges and kind == "cancel" for id, kind, _, _ in run["orders"])
         acknowledged = self.acknowledge(run, acknowledges)
         waits = run["state"] == "suspended" and self.now < run["resumes_at"]
@@ -972,27 +990,27 @@ class ReferenceModel:
         if not waits:
             run["expires_at"] = self.now + run["term"]
         if cancels:
-            self.end(run, "revoked", "run.revoked", note="an operator cancelled it")
-            self.free(found, run)
+            self.end_run(run, "revoked", "run.revoked", note="an operator cancelled it")
+            self.clear_run(found, run)
             self.move(found, "backlog")
             found["version"] += 1
         elif waiting_for is not None and run["state"] == "leased":
             until = self.now + wait
             run.update(state="suspended", waiting_for=waiting_for, resumes_at=until, expires_at=until + run["term"])
             run["version"] += 1
-            self.note("run.suspended", found["id"])
+            self.record("run.suspended", found["id"])
             self.move(found, "awaiting_owner")
             found["version"] += 1
         elif run["state"] == "suspended" and not waits:
             self.resume(found, run)
         elif acknowledged:
             run["version"] += 1
-        order = None if cancels else self.standing(run)
+        order = None if cancels else self.next_order(run)
         told = order[1] if order else "cancel" if cancels else "pause" if run["paused"] else "continue"
         instruction = "continue" if told == "resume" else told
         return "HeartbeatResult", {"run": dict(run), "order": order, "instruction": instruction}
 
-    def leased(self, lease: int) -> Row:
+    def run_of_lease(self, lease: int) -> Row:
         """
         The run of the lease. Zero stands for a malformed lease, and an unknown number for a lease that was never given
         out.
@@ -1003,25 +1021,27 @@ class ReferenceModel:
             raise ModelRefusal("RunNotFound")
         return self.runs[lease]
 
-    def alive(self, run: Row, task: Row, content: Row | None = None) -> None:
-        if not self.lost(run):
+    def require_live_lease(self, run: Row, task: Row, content: Row | None = None) -> None:
+        if not self.has_ended(run):
             return
         late = content is not None and run["state"] not in ("completed", "failed")
-        known = self.late.get(run["id"], content)
+        known = self.late_results.get(run["id"], content)
         note = None if not late else "kept" if known == content else "another"
         refusal = {"task": task["id"], "fence": run["fence"], "current": task["fence"], "note": note}
         raise ModelRefusal("LeaseLost", late=(run, content) if late and content is not None else None, **refusal)
 
-    def lost(self, run: Row) -> bool:
+    def has_ended(self, run: Row) -> bool:
         return run["state"] not in ("leased", "suspended") or self.now >= run["expires_at"]
 
-    def left_late(self, task: Row, pair: Pair | None, changes: Row, comment: str | None) -> tuple[Row, Row] | None:
+    def late_result_of(
+        self, task: Row, caller: Caller | None, changes: Row, comment: str | None
+    ) -> tuple[Row, Row] | None:
         """
         The run and content of the late result that a refused update of an implicit lease's holder leaves, or None.
         """
-        own = [r for r in self.runs.values() if pair and r["task"] == task["id"] and r["holder"] == pair[:3]]
+        own = [r for r in self.runs.values() if caller and r["task"] == task["id"] and r["holder"] == caller[:3]]
         last = max(own, key=lambda r: r["fence"], default=None)
-        if last is None or not self.lost(last) or last["state"] in ("completed", "failed"):
+        if last is None or not self.has_ended(last) or last["state"] in ("completed", "failed"):
             return None
         status, said = changes.get("status"), changes.get("resolution") or comment
         if status == "failed":
@@ -1036,7 +1056,7 @@ class ReferenceModel:
                 run["orders"] = tuple(each for each in run["orders"] if each[0] != order)
                 if kind in ("pause", "resume"):
                     run["paused"] = kind == "pause"
-                self.note("run.acknowledged", run["task"])
+                self.record("run.acknowledged", run["task"])
                 return True
         return False
 
@@ -1045,19 +1065,19 @@ class ReferenceModel:
             state="leased", waiting_for=None, resumes_at=None, expires_at=self.now + run["term"],
             heartbeat_at=self.now, version=run["version"] + 1,
         )  # fmt: skip
-        self.note("run.resumed", task["id"])
+        self.record("run.resumed", task["id"])
         self.move(task, "in_progress")
         task["version"] += 1
 
-    def standing(self, run: Row) -> tuple[int, str, str | None, str] | None:
+    def next_order(self, run: Row) -> tuple[int, str, str | None, str] | None:
         cancels = [order for order in run["orders"] if order[1] == "cancel"]
         return next(iter((*cancels, *run["orders"])), None)
 
-    def held(self, task: int, lease: int, on: str | None) -> tuple[Row, Row]:
-        self.at_least("operator")
-        found = self.found(task, on)
-        run = self.leased(lease)
-        self.may_see(run["board"])
+    def find_task_and_run(self, task: int, lease: int, on: str | None) -> tuple[Row, Row]:
+        self.require_role("operator")
+        found = self.find_task(task, on)
+        run = self.run_of_lease(lease)
+        self.require_board(run["board"])
         if run["task"] != found["id"] or run["holder"]:
             raise ModelRefusal("LeaseUnknown")
         return found, run
@@ -1066,56 +1086,56 @@ class ReferenceModel:
         self, *, task: int, lease: int, on: str | None = None, expects: int | None = None,
         result: str = "success", resolution: str | None = None, output: str | None = None,
     ) -> Answer:  # fmt: skip
-        found, run = self.held(task, lease, on)
+        found, run = self.find_task_and_run(task, lease, on)
         content = {"result": result, "resolution": resolution, "output": output}
         if run["state"] == "completed" and all(run[k] == v for k, v in content.items()):
             return "Task", dict(found)
-        self.alive(run, found, content)
-        self.expected(found, None, expects)
-        self.end(run, "completed", "run.completed", **content)
+        self.require_live_lease(run, found, content)
+        self.check_expectations(found, None, expects)
+        self.end_run(run, "completed", "run.completed", **content)
         rules, before = self.boards[found["board"]], dict(found)
         self.move(found, "review" if rules["approval"] or rules["review"] else "done")
         found.update(run=None, hand_over=None, error_message=None, result=result)
         found.update({k: v for k, v in content.items() if v is not None})
-        if found["status"] == "review" and not self.nobody(found["assignee"]):
+        if found["status"] == "review" and not self.is_unregistered(found["assignee"]):
             found["submitter"] = REGISTERED[found["assignee"].casefold()]["agent"]
         if found["status"] == "review" and found["board"] == "open" and found["assignee"] != "Lea":
             found["assignee"] = "Lea"
-            self.note("task.assigned", found["id"])
-        spoke = bool((resolution or "").strip()) or self.spoke(before, {})
-        self.meet(before, found, found["board"], found["status"], spoke=spoke)
+            self.record("task.assigned", found["id"])
+        spoke = bool((resolution or "").strip()) or self.has_commented(before, {})
+        self.check_gates(before, found, found["board"], found["status"], spoke=spoke)
         for each in (run["by"], before["assignee"]):
-            self.work(before, found, each)
+            self.record_authors(before, found, each)
         found["version"] += 1
-        self.tell_dependents(found)
+        self.notify_dependents(found)
         return "Task", dict(found)
 
     def fail(
         self, *, task: int, lease: int, on: str | None = None, expects: int | None = None, reason: str,
         message: str | None = None,
     ) -> Answer:  # fmt: skip
-        found, run = self.held(task, lease, on)
+        found, run = self.find_task_and_run(task, lease, on)
         if run["state"] == "failed" and (run["failure"], run["message"]) == (reason, message):
             return "Task", dict(found)
-        self.alive(run, found, {"failure": reason, "message": message})
-        self.expected(found, None, expects)
-        self.end(run, "failed", "run.failed", failure=reason, message=message)
-        self.lose(found, run, reason, message, since=self.now)
+        self.require_live_lease(run, found, {"failure": reason, "message": message})
+        self.check_expectations(found, None, expects)
+        self.end_run(run, "failed", "run.failed", failure=reason, message=message)
+        self.apply_failure(found, run, reason, message, since=self.now)
         found["version"] += 1
         return "Task", dict(found)
 
     def release(
         self, *, task: int, lease: int, on: str | None = None, expects: int | None = None, note: str | None = None
     ) -> Answer:
-        found, run = self.held(task, lease, on)
+        found, run = self.find_task_and_run(task, lease, on)
         if run["state"] == "released" and run["note"] == note:
             return "Task", dict(found)
-        self.expected(found, None, expects)
-        self.alive(run, found)
-        self.end(run, "released", "run.released", note=note)
-        self.free(found, run)
+        self.check_expectations(found, None, expects)
+        self.require_live_lease(run, found)
+        self.end_run(run, "released", "run.released", note=note)
+        self.clear_run(found, run)
         cancelled = any(kind == "cancel" for _, kind, _, _ in run["orders"])
-        self.move(found, "backlog" if cancelled else self.rest(found))
+        self.move(found, "backlog" if cancelled else self.idle_status(found))
         found.update(attempts=max(found["attempts"] - 1, 0), hand_over=note, version=found["version"] + 1)
         return "Task", dict(found)
 
@@ -1123,25 +1143,25 @@ class ReferenceModel:
         self, *, task: int, kind: str, on: str | None = None, expects: int | None = None,
         message: str | None = None, to: str | None = None,
     ) -> Answer:  # fmt: skip
-        self.at_least("operator")
+        self.require_role("operator")
         if kind == "steer" and not message:
             raise ModelRefusal("InvalidField", field="message")
-        found = self.found(task, on, expects)
-        run = self.live(found)
+        found = self.find_task(task, on, expects)
+        run = self.live_run(found)
         if run is None:
             raise ModelRefusal("NoLiveLease", task=found["id"])
-        own = WHO[self.who]["agent"]
-        if own is not None and self.part != "lead" and run["by"].casefold() != own.casefold():
+        own = PRINCIPALS[self.who]["agent"]
+        if own is not None and self.team_role != "lead" and run["by"].casefold() != own.casefold():
             raise ModelRefusal("NotYourTask")
         id = next(self.ids)
         if kind == "steal":
-            self.end(run, "revoked", "run.revoked", note=message or "an operator took it")
+            self.end_run(run, "revoked", "run.revoked", note=message or "an operator took it")
             found.update(run=None, assignee=to, fence=found["fence"] + 1)
             found.update(attempts=max(found["attempts"] - 1, 0), version=found["version"] + 1)
-            self.move(found, self.rest(found))
+            self.move(found, self.idle_status(found))
         elif run["holder"] and kind == "cancel":
-            self.end(run, "revoked", "run.revoked", note=message or "an operator cancelled it")
-            self.free(found, run)
+            self.end_run(run, "revoked", "run.revoked", note=message or "an operator cancelled it")
+            self.clear_run(found, run)
             self.move(found, "backlog")
             found.update(fence=found["fence"] + 1, version=found["version"] + 1)
         elif run["holder"]:
@@ -1164,36 +1184,36 @@ class ReferenceModel:
         if len(kept) == 16:
             raise ModelRefusal("TooManyOrders")
         run["orders"] = (*kept, (id, kind, message, self.who))
-        self.note("run.ordered", run["task"])
+        self.record("run.ordered", run["task"])
 
-    # Where a task stands.
+    # The explanation of a task.
 
-    def stands(self, task: Row) -> tuple[str, int]:
+    def state_and_start(self, task: Row) -> tuple[str, int]:
         """
         The state of the task in its explanation, and its start.
         """
-        run = self.live(task)
+        run = self.live_run(task)
         if run is not None:
             if run["state"] == "suspended" and self.now < run["resumes_at"]:
                 return "waiting", task["moved_at"]
             return "leased", run["claimed_at"]
-        lapsed = self.lapsed(task)
+        lapsed = self.expired_run(task)
         if lapsed is not None:
             task, end = dict(task), lapsed["expires_at"]
-            self.lose(task, lapsed, "lease_expired", None, since=end, at=end, note=False)
+            self.apply_failure(task, lapsed, "lease_expired", None, since=end, at=end, note=False)
         state = self.state_of(task)
         rested = task["not_before"] if state == "claimable" else None
         return state, max(task["moved_at"], rested or 0)
 
-    def out_of_reach(self, task: Row) -> bool:
+    def assignee_cannot_claim(self, task: Row) -> bool:
         """
         Whether the assignee cannot claim the task: nobody registered, an agent of another board, or a worker on a board
         where only leads move tasks.
         """
         agent = REGISTERED.get((task["assignee"] or "").casefold())
         if agent is None:
-            return self.nobody(task["assignee"])
-        led = self.boards[task["board"]]["leads"] and agent["part"] == "worker"
+            return self.is_unregistered(task["assignee"])
+        led = self.boards[task["board"]]["leads"] and agent["team_role"] == "worker"
         return bool(led or agent["board"] not in (None, task["board"]))
 
     def state_of(self, task: Row) -> str:
@@ -1206,7 +1226,7 @@ class ReferenceModel:
             return "parked"
         if status not in IDLE:
             return "waiting"
-        if self.open_of(task) or self.out_of_reach(task):
+        if self.open_dependencies(task) or self.assignee_cannot_claim(task):
             return "blocked"
         if task["not_before"] is not None and self.now < task["not_before"]:
             return "waiting"

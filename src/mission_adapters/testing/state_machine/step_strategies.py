@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mission_adapters.testing.state_machine.reference_model import DAY, FOLLOWS, MINUTE, SECOND
+from mission_adapters.testing.state_machine.reference_model import DAY, MINUTE, RETRY_CLASSES, SECOND
 
 StepArguments = dict[str, Any]
 
@@ -29,7 +29,7 @@ names = st.sampled_from(NAMES)
 instances = st.sampled_from(INSTANCES)
 priorities = st.sampled_from(["medium", "critical", "high", "low", "whenever"])
 later = st.sampled_from([-MINUTE, 30 * SECOND, 10 * MINUTE, DAY, 3 * DAY])
-steps = st.one_of(
+time_steps = st.one_of(
     st.integers(1, 20 * SECOND),
     st.sampled_from([SECOND, 5 * SECOND, 30 * SECOND, 5 * MINUTE, 6 * MINUTE, 11 * MINUTE, DAY, 3 * DAY, 40 * DAY]),
 )
@@ -143,7 +143,7 @@ STEPS: dict[str, st.SearchStrategy[StepArguments]] = {
         },
     ),
     "fail": step_arguments(
-        {"who": whos, "task": picks, "lease": leases, "reason": st.sampled_from(sorted(FOLLOWS))},
+        {"who": whos, "task": picks, "lease": leases, "reason": st.sampled_from(sorted(RETRY_CLASSES))},
         {"message": texts, **usual},
     ),
     "release": step_arguments({"who": whos, "task": picks, "lease": leases}, {"note": texts, **usual}),

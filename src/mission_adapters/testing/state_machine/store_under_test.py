@@ -19,7 +19,7 @@ from attrs import asdict, define, evolve, field, frozen
 from mission_adapters.testing.clocks import ManualClock
 from mission_adapters.testing.ids import CountingIds
 from mission_adapters.testing.state_machine.checked_stores import CheckedStore
-from mission_adapters.testing.state_machine.reference_model import NOBODY, WHO, Answer, ReferenceModel, Row
+from mission_adapters.testing.state_machine.reference_model import PRINCIPALS, UNUSED_ID, Answer, ReferenceModel, Row
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, SystemPrincipal, identity_of
 from mission_core.accounts.organizations import Organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
@@ -72,7 +72,7 @@ from mission_core.tasks.use_cases import (
 )
 from mission_core.values import PageRequest, micros, moment
 
-COUNTED = (1 << 62) - 1
+ID_BITS = (1 << 62) - 1
 GATES = {
     "open": {"approval": False, "review": False, "comment": False, "leads": False},
     "gated": {"approval": True, "review": False, "comment": False, "leads": False},
@@ -80,7 +80,7 @@ GATES = {
 }
 """The boards of the organization, and their gates."""
 
-WHY = {
+OBSTACLES = {
     "holds a lease": "leased",
     "its status is": "status",
     "it depends on": "blocked",
@@ -89,10 +89,10 @@ WHY = {
 }
 
 
-Ending = tuple[list[Answer], ReferenceModel]
+SerialOutcome = tuple[list[Answer], ReferenceModel]
 
 
-ANSWERS = ("Task", "Board", "ClaimResult", "PollResult", "HeartbeatResult", "int", "None")
+SUCCESSES = ("Task", "Board", "ClaimResult", "PollResult", "HeartbeatResult", "int", "None")
 """The kinds of answers that are no errors."""
 
 
@@ -104,7 +104,7 @@ class Step:
 
     name: str
     who: str
-    facts: dict[str, Any]
+    fields: dict[str, Any]
     ids: int
 
 
@@ -118,9 +118,9 @@ class RetriedIds:
     counting: CountingIds = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.again()
+        self.restart()
 
-    def again(self) -> None:
+    def restart(self) -> None:
         self.counting = CountingIds(self.start)
 
     def new(self) -> UUID:
@@ -138,7 +138,7 @@ class CommitBarrier:
     arrived: set[int] = field(factory=set)
     opened: asyncio.Event = field(factory=asyncio.Event)
 
-    def come(self, who: int) -> None:
+    def arrive(self, who: int) -> None:
         """
         Note that a unit reached its commit, or ended without one.
         """
@@ -146,12 +146,12 @@ class CommitBarrier:
         if len(self.arrived) == len(self.order):
             self.opened.set()
 
-    async def pass_through(self, who: int) -> None:
+    async def wait_turn(self, who: int) -> None:
         """
         Wait for all other units, and for those that commit first.
         """
         if who not in self.arrived:
-            self.come(who)
+            self.arrive(who)
             await self.opened.wait()
             for _ in range(self.order.index(who)):
                 await asyncio.sleep(0)
@@ -170,7 +170,7 @@ class WaitingUnit:
 
     async def commit(self) -> Any:
         await self.through()
-        self.ids.again()
+        self.ids.restart()
         return await self.unit.commit()
 
     async def __aenter__(self) -> WaitingUnit:
@@ -194,9 +194,9 @@ class StoreUnderTest:
     principals: dict[str, Principal]
     model: ReferenceModel
     chain: ChainHead
-    seen: int = 0
-    told: dict[int, tuple[int, str]] = field(factory=dict)
-    last: dict[str, Any] = field(factory=dict)
+    compared_entries: int = 0
+    fences: dict[int, tuple[int, str]] = field(factory=dict)
+    previous_view: dict[str, Any] = field(factory=dict)
     completed: set[tuple[int, int]] = field(factory=set)
 
     @property
@@ -214,7 +214,7 @@ class StoreUnderTest:
         return self.boss.organization
 
     @classmethod
-    async def found(cls, store: CheckedStore, *, ids: int) -> StoreUnderTest:
+    async def create(cls, store: CheckedStore, *, ids: int) -> StoreUnderTest:
         """
         Create an organization with boards and agents in the store.
         """
@@ -238,11 +238,13 @@ class StoreUnderTest:
         for each, gates in GATES.items():
             board = await create_board(ports, boss, CreateBoard(name=each, gates=gate_set(gates)))
             boards[each] = board.id
-            models[each] = {"id": counted(board.id), "version": 0, **gates}
-        for each, own in WHO.items():
+            models[each] = {"id": number_of(board.id), "version": 0, **gates}
+        for each, own in PRINCIPALS.items():
             if own["agent"] is not None:
                 on = boards.get(own["board"])
-                made = await create_agent(ports, boss, CreateAgent(name=each, board=on, lead=own["part"] == "lead"))
+                made = await create_agent(
+                    ports, boss, CreateAgent(name=each, board=on, lead=own["team_role"] == "lead")
+                )
                 agent = made.agent
                 principals[each] = AgentPrincipal(
                     organization=organization.id, agent=agent.id, name=agent.name, board=agent.board, lead=agent.lead
@@ -258,86 +260,86 @@ class StoreUnderTest:
         self.clock.advance(microseconds=micros)
         self.model.now += micros
 
-    async def ask(self, op: Step) -> Answer:
+    async def ask(self, step: Step) -> Answer:
         """
         Perform the step, and return the store's answer.
         """
-        return await self._answer(op, evolve(self.ports, ids=CountingIds(op.ids)))
+        return await self._answer(step, evolve(self.ports, ids=CountingIds(step.ids)))
 
-    async def _answer(self, op: Step, ports: Ports) -> Answer:
+    async def _answer(self, step: Step, ports: Ports) -> Answer:
         try:
-            answer = await getattr(self, f"_{op.name}")(ports, self.principals[op.who], **op.facts)
+            answer = await getattr(self, f"_{step.name}")(ports, self.principals[step.who], **step.fields)
         except Refusal as refusal:
-            return type(refusal).__name__, facts_of(refusal)
+            return type(refusal).__name__, fields_of(refusal)
         return self.plain(answer)
 
-    async def race(self, ops: Sequence[Step], order: Sequence[int]) -> list[Answer]:
+    async def race(self, steps: Sequence[Step], order: Sequence[int]) -> list[Answer]:
         """
         Perform the steps concurrently, each with its reads before the first commit, and return the answers.
         """
         barrier = CommitBarrier(order)
 
-        async def run(who: int, op: Step) -> Answer:
-            ids = RetriedIds(op.ids)
+        async def run(who: int, step: Step) -> Answer:
+            ids = RetriedIds(step.ids)
             ports = evolve(
-                self.ports, ids=ids, unit=wait_before_commit(self.ports.unit, ids, partial(barrier.pass_through, who))
+                self.ports, ids=ids, unit=wait_before_commit(self.ports.unit, ids, partial(barrier.wait_turn, who))
             )
             try:
-                return await self._answer(op, ports)
+                return await self._answer(step, ports)
             finally:
-                barrier.come(who)
+                barrier.arrive(who)
 
-        return list(await asyncio.gather(*(run(who, op) for who, op in enumerate(ops))))
+        return list(await asyncio.gather(*(run(who, step) for who, step in enumerate(steps))))
 
-    def serial(self, ops: Sequence[Step]) -> list[Ending]:
+    def serial_outcomes(self, steps: Sequence[Step]) -> list[SerialOutcome]:
         """
         The answers and the resulting model of every serial order of the steps.
 
         In a store that skips locked rows, a sweep may also pass over the tasks of the other steps.
         """
-        outcomes: list[Ending] = []
-        if self.store.skips_locked_rows and any(op.name == "sweep" for op in ops):
-            others = tuple({op.facts["task"] for op in ops if "task" in op.facts})
-            passing = [evolve(op, facts={"passes_over": others}) if op.name == "sweep" else op for op in ops]
+        outcomes: list[SerialOutcome] = []
+        if self.store.skips_locked_rows and any(step.name == "sweep" for step in steps):
+            others = tuple({step.fields["task"] for step in steps if "task" in step.fields})
+            passing = [evolve(step, fields={"passes_over": others}) if step.name == "sweep" else step for step in steps]
             outcomes += self._in_every_order(passing)
-        return outcomes + self._in_every_order(ops)
+        return outcomes + self._in_every_order(steps)
 
-    def _in_every_order(self, ops: Sequence[Step]) -> list[Ending]:
-        outcomes: list[Ending] = []
-        for order in permutations(range(len(ops))):
-            world = self.model.copy()
+    def _in_every_order(self, steps: Sequence[Step]) -> list[SerialOutcome]:
+        outcomes: list[SerialOutcome] = []
+        for order in permutations(range(len(steps))):
+            model = self.model.copy()
             answers: dict[int, Answer] = {}
             for each in order:
-                op = ops[each]
-                answers[each] = world.answer(op.name, op.who, op.facts, ids=op.ids)
-            outcomes.append(([answers[each] for each in range(len(ops))], world))
+                step = steps[each]
+                answers[each] = model.answer(step.name, step.who, step.fields, ids=step.ids)
+            outcomes.append(([answers[each] for each in range(len(steps))], model))
         return outcomes
 
-    def told_as(self, answers: Sequence[Answer]) -> list[Answer]:
+    def comparable(self, answers: Sequence[Answer]) -> list[Answer]:
         """
         The comparable part of the answers to a race. If other units can commit between two reads of a use case, the
         fields of an error may describe a state in between, so only the fact of the error is compared.
         """
         if self.store.sees_one_state:
             return list(answers)
-        return [answer if answer[0] in ANSWERS else ("refused", {}) for answer in answers]
+        return [answer if answer[0] in SUCCESSES else ("refused", {}) for answer in answers]
 
-    # How the words of the model are said to the core.
+    # From the form of the model to the commands of the core.
 
     def _task(self, number: int, by_id: bool = False) -> TaskId | TaskNumber:
         if by_id:
-            return TaskId(uncounted(self.model.born.get(number, NOBODY + number)))
+            return TaskId(id_of(self.model.ids_by_number.get(number, UNUSED_ID + number)))
         return TaskNumber(number)
 
     def _lease(self, run: int) -> str:
         known = self.model.runs.get(run)
         if run == 0:
             return "no lease at all"
-        return self.ports.secrets.lease(RunId(uncounted(run)), known["fence"] if known else 1)
+        return self.ports.secrets.lease(RunId(id_of(run)), known["fence"] if known else 1)
 
-    def _on(self, facts: dict[str, Any]) -> dict[str, Any]:
-        on = facts.get("on")
-        return {"on": self.boards[on] if on else None, "expects": facts.get("expects")}
+    def _on(self, fields: dict[str, Any]) -> dict[str, Any]:
+        on = fields.get("on")
+        return {"on": self.boards[on] if on else None, "expects": fields.get("expects")}
 
     def _teammate(self, name: str | None) -> AgentId | str | None:
         """
@@ -347,22 +349,22 @@ class StoreUnderTest:
         agent = known.get((name or "").casefold())
         return agent.agent if agent else name
 
-    async def _create(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
-        by_id = facts.pop("by_id", False)
+    async def _create(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
+        by_id = fields.pop("by_id", False)
         for name in ("due_at", "not_before"):
-            if name in facts:
-                facts[name] = moment(facts[name])
-        named = tuple(self._task(each, by_id) for each in facts.pop("depends_on", ()))
-        status = Status(facts.pop("status", "inbox"))
-        board = self.boards[facts.pop("board")]
-        if facts.pop("team", False):
-            facts["assignee"] = self._teammate(facts.get("assignee"))
-        command = CreateTask(board=board, depends_on=named, status=status, **facts)
+            if name in fields:
+                fields[name] = moment(fields[name])
+        named = tuple(self._task(each, by_id) for each in fields.pop("depends_on", ()))
+        status = Status(fields.pop("status", "inbox"))
+        board = self.boards[fields.pop("board")]
+        if fields.pop("team", False):
+            fields["assignee"] = self._teammate(fields.get("assignee"))
+        command = CreateTask(board=board, depends_on=named, status=status, **fields)
         return await create_task(ports, principal, command)
 
-    async def _edit(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
-        changes = dict(facts["changes"])
-        by_id = facts.get("by_id", False)
+    async def _edit(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
+        changes = dict(fields["changes"])
+        by_id = fields.get("by_id", False)
         for name in ("due_at", "not_before"):
             if changes.get(name) is not None:
                 changes[name] = moment(changes[name])
@@ -372,108 +374,111 @@ class StoreUnderTest:
             changes["board"] = self.boards[changes["board"]]
         if "depends_on" in changes:
             changes["depends_on"] = tuple(self._task(each, by_id) for each in changes["depends_on"])
-        if facts.get("team") and "assignee" in changes:
+        if fields.get("team") and "assignee" in changes:
             changes["assignee"] = self._teammate(changes["assignee"])
         command = UpdateTask(
-            task=self._task(facts["task"], by_id),
-            mode=UpdateMode.TEAM if facts.get("team") else UpdateMode.PLAIN,
-            comment=facts.get("comment"),
-            own=facts.get("own", False),
-            agent=facts.get("agent"),
-            instance=facts.get("instance"),
-            **self._on(facts),
+            task=self._task(fields["task"], by_id),
+            mode=UpdateMode.TEAM if fields.get("team") else UpdateMode.PLAIN,
+            comment=fields.get("comment"),
+            own=fields.get("own", False),
+            agent=fields.get("agent"),
+            instance=fields.get("instance"),
+            **self._on(fields),
             **changes,
         )
         return await update_task(ports, principal, command)
 
-    async def _delete(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
-        command = DeleteTask(task=self._task(facts["task"]), own=facts.get("own", False), **self._on(facts))
+    async def _delete(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
+        command = DeleteTask(task=self._task(fields["task"]), own=fields.get("own", False), **self._on(fields))
         return await delete_task(ports, principal, command)
 
-    async def _gates(self, ports: Ports, principal: Principal, **facts: Any) -> Board:
-        gates = asdict(gate_set(facts))
-        command = UpdateBoard(board=self.boards[facts["board"]], gates=gates)
+    async def _gates(self, ports: Ports, principal: Principal, **fields: Any) -> Board:
+        gates = asdict(gate_set(fields))
+        command = UpdateBoard(board=self.boards[fields["board"]], gates=gates)
         return await update_board(ports, principal, command)
 
-    async def _claim_next(self, ports: Ports, principal: Principal, **facts: Any) -> ClaimResult | None:
-        board = facts.get("board")
-        command = ClaimNext(agent=facts["agent"], board=self.boards[board] if board else None, terms=terms_of(facts))
+    async def _claim_next(self, ports: Ports, principal: Principal, **fields: Any) -> ClaimResult | None:
+        board = fields.get("board")
+        command = ClaimNext(agent=fields["agent"], board=self.boards[board] if board else None, terms=terms_of(fields))
         return await claim_next(ports, principal, command)
 
-    async def _claim(self, ports: Ports, principal: Principal, **facts: Any) -> ClaimResult:
+    async def _claim(self, ports: Ports, principal: Principal, **fields: Any) -> ClaimResult:
         command = ClaimTask(
-            task=self._task(facts["task"]), agent=facts["agent"], terms=terms_of(facts), **self._on(facts)
+            task=self._task(fields["task"]), agent=fields["agent"], terms=terms_of(fields), **self._on(fields)
         )
         return await claim_task(ports, principal, command)
 
-    async def _poll(self, ports: Ports, principal: Principal, **facts: Any) -> PollResult:
-        return await poll_queue(ports, principal, PollQueue(**facts))
+    async def _poll(self, ports: Ports, principal: Principal, **fields: Any) -> PollResult:
+        return await poll_queue(ports, principal, PollQueue(**fields))
 
-    async def _renew(self, ports: Ports, principal: Principal, **facts: Any) -> int:
-        return await renew_implicit_leases(ports, principal, RenewImplicitLeases(**facts))
+    async def _renew(self, ports: Ports, principal: Principal, **fields: Any) -> int:
+        return await renew_implicit_leases(ports, principal, RenewImplicitLeases(**fields))
 
     async def _sweep(self, ports: Ports, principal: Principal) -> int:
         return await expire_leases(ports, principal)
 
-    async def _heartbeat(self, ports: Ports, principal: Principal, **facts: Any) -> HeartbeatResult:
-        acknowledged = facts.get("acknowledges")
+    async def _heartbeat(self, ports: Ports, principal: Principal, **fields: Any) -> HeartbeatResult:
+        acknowledged = fields.get("acknowledges")
         command = Heartbeat(
-            task=self._task(facts["task"]),
-            lease=self._lease(facts["lease"]),
-            progress=facts.get("progress"),
-            acknowledges=OrderId(uncounted(acknowledged)) if acknowledged else None,
-            waiting_for=facts.get("waiting_for"),
-            wait=timedelta(microseconds=facts.get("wait", 86_400_000_000)),
-            **self._on(facts),
+            task=self._task(fields["task"]),
+            lease=self._lease(fields["lease"]),
+            progress=fields.get("progress"),
+            acknowledges=OrderId(id_of(acknowledged)) if acknowledged else None,
+            waiting_for=fields.get("waiting_for"),
+            wait=timedelta(microseconds=fields.get("wait", 86_400_000_000)),
+            **self._on(fields),
         )
         return await heartbeat(ports, principal, command)
 
-    async def _complete(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
+    async def _complete(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
         outcome = Outcome(
-            result=TaskResult(facts.get("result", "success")),
-            resolution=facts.get("resolution"),
-            output=facts.get("output"),
+            result=TaskResult(fields.get("result", "success")),
+            resolution=fields.get("resolution"),
+            output=fields.get("output"),
         )
         command = CompleteTask(
-            task=self._task(facts["task"]), lease=self._lease(facts["lease"]), outcome=outcome, **self._on(facts)
+            task=self._task(fields["task"]), lease=self._lease(fields["lease"]), outcome=outcome, **self._on(fields)
         )
         return await complete_task(ports, principal, command)
 
-    async def _fail(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
-        failure = Failure(reason=FAILURE_BY_CODE[facts["reason"]], message=facts.get("message"))
+    async def _fail(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
+        failure = Failure(reason=FAILURE_BY_CODE[fields["reason"]], message=fields.get("message"))
         command = FailTask(
-            task=self._task(facts["task"]), lease=self._lease(facts["lease"]), failure=failure, **self._on(facts)
+            task=self._task(fields["task"]), lease=self._lease(fields["lease"]), failure=failure, **self._on(fields)
         )
         return await fail_task(ports, principal, command)
 
-    async def _release(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
+    async def _release(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
         command = ReleaseTask(
-            task=self._task(facts["task"]), lease=self._lease(facts["lease"]), note=facts.get("note"), **self._on(facts)
+            task=self._task(fields["task"]),
+            lease=self._lease(fields["lease"]),
+            note=fields.get("note"),
+            **self._on(fields),
         )
         return await release_task(ports, principal, command)
 
-    async def _order(self, ports: Ports, principal: Principal, **facts: Any) -> Task:
+    async def _order(self, ports: Ports, principal: Principal, **fields: Any) -> Task:
         command = GiveOrder(
-            task=self._task(facts["task"]),
-            kind=OrderKind(facts["kind"]),
-            message=facts.get("message"),
-            to=facts.get("to"),
-            **self._on(facts),
+            task=self._task(fields["task"]),
+            kind=OrderKind(fields["kind"]),
+            message=fields.get("message"),
+            to=fields.get("to"),
+            **self._on(fields),
         )
         return await give_order(ports, principal, command)
 
-    # How the core's answers are said in the words of the model.
+    # From the answers of the core to the form of the model.
 
     def plain(self, answer: object) -> Answer:
         """
         The answer as its kind and its fields.
         """
         if isinstance(answer, Task):
-            return "Task", self._task_facts(answer)
+            return "Task", self._task_fields(answer)
         if isinstance(answer, Board):
             gates = answer.gates
             return "Board", {
-                "id": counted(answer.id),
+                "id": number_of(answer.id),
                 "version": answer.version,
                 "approval": gates.require_approval_for_done,
                 "review": gates.require_review_before_done,
@@ -481,31 +486,31 @@ class StoreUnderTest:
                 "leads": gates.only_lead_can_change_status,
             }
         if isinstance(answer, ClaimResult):
-            assert self._shows(answer.run, answer.lease), "a claim must tell the lease of its own run"
-            return "ClaimResult", {"task": self._task_facts(answer.task), "run": self._run_facts(answer.run)}
+            assert self._is_lease_of(answer.run, answer.lease), "a claim must tell the lease of its own run"
+            return "ClaimResult", {"task": self._task_fields(answer.task), "run": self._run_fields(answer.run)}
         if isinstance(answer, HeartbeatResult):
-            order = answer.order and order_facts(answer.order)
-            facts = {"run": self._run_facts(answer.run), "order": order, "instruction": answer.instruction}
-            return "HeartbeatResult", facts
+            order = answer.order and order_fields(answer.order)
+            fields = {"run": self._run_fields(answer.run), "order": order, "instruction": answer.instruction}
+            return "HeartbeatResult", fields
         if isinstance(answer, PollResult):
-            task = counted(answer.task) if answer.task else None
+            task = number_of(answer.task) if answer.task else None
             return "PollResult", {"reason": answer.reason.value, "task": task}
         if isinstance(answer, int):
             return "int", {"value": answer}
         assert answer is None
         return "None", {}
 
-    def _run_facts(self, run: Run) -> Row:
+    def _run_fields(self, run: Run) -> Row:
         holder = None
         if isinstance(run.holder, ImplicitHolder):
             who = {identity_of(principal): name for name, principal in self.principals.items()}
             holder = who[run.holder.principal], run.holder.name, run.holder.instance
-        return {"board": self._board_name(run.board), "holder": holder, **run_facts(run)}
+        return {"board": self._board_name(run.board), "holder": holder, **run_fields(run)}
 
-    def _shows(self, run: Run, lease: str) -> bool:
+    def _is_lease_of(self, run: Run, lease: str) -> bool:
         return self.ports.secrets.run_of_lease(lease) == run.id and lease == self.ports.secrets.lease(run.id, run.fence)
 
-    def _named(self, agent: AgentId | None) -> str | None:
+    def _agent_name(self, agent: AgentId | None) -> str | None:
         """
         The name of the agent.
         """
@@ -515,44 +520,44 @@ class StoreUnderTest:
     def _board_name(self, board: UUID) -> str:
         return next(name for name, id in self.boards.items() if id == board)
 
-    def _task_facts(self, task: Task) -> Row:
+    def _task_fields(self, task: Task) -> Row:
         return {
-            "id": counted(task.id),
+            "id": number_of(task.id),
             "board": self._board_name(task.board),
             "assignee": task.assignee.name if task.assignee else None,
-            "run": counted(task.run) if task.run else None,
-            "submitter": self._named(task.submitter),
-            "depends_on": tuple(map(counted, task.depends_on)),
+            "run": number_of(task.run) if task.run else None,
+            "submitter": self._agent_name(task.submitter),
+            "depends_on": tuple(map(number_of, task.depends_on)),
             "status": task.status.value,
             "result": task.result.value if task.result else None,
-            **{name: getattr(task, name) for name in AS_IT_IS},
-            **{name: when(getattr(task, name)) for name in MOMENTS},
+            **{name: getattr(task, name) for name in COPIED_FIELDS},
+            **{name: micros_or_none(getattr(task, name)) for name in TIME_FIELDS},
         }
 
-    # What can be seen of the store.
+    # The visible state of the store.
 
-    async def look(self) -> dict[str, Any]:
+    async def read_state(self) -> dict[str, Any]:
         """
         Read every task, its runs and its explanation, and the new entries of the log.
         """
         listed = await self.ports.reads.tasks.page(self.boss, TaskFilter(), PageRequest(limit=200))
         assert listed.total == len(listed.rows)
-        tasks = {counted(UUID(bytes=row.id)): row for row in listed.rows}
+        tasks = {number_of(UUID(bytes=row.id)): row for row in listed.rows}
         runs: dict[int, list[RunRow]] = {}
         explained: dict[int, Explanation] = {}
-        readings: dict[int, ExplanationInput] = {}
+        inputs: dict[int, ExplanationInput] = {}
         for id in tasks:
-            runs[id] = await self.ports.reads.tasks.runs(self.boss, TaskId(uncounted(id)))
-            explained[id] = await explain_task(self.ports, self.boss, TaskId(uncounted(id)))
+            runs[id] = await self.ports.reads.tasks.runs(self.boss, TaskId(id_of(id)))
+            explained[id] = await explain_task(self.ports, self.boss, TaskId(id_of(id)))
             if any(row.state in ("leased", "suspended") for row in runs[id]):
-                readings[id] = await self.ports.reads.tasks.explanation_input(self.boss, TaskId(uncounted(id)))
+                inputs[id] = await self.ports.reads.tasks.explanation_input(self.boss, TaskId(id_of(id)))
         entries = await self.ports.log.read(self.organization, after=self.chain.position, limit=500)
         now = micros(self.clock.now())
         return {
-            "at": now, "tasks": tasks, "runs": runs, "readings": readings, "explained": explained, "log": entries
+            "at": now, "tasks": tasks, "runs": runs, "inputs": inputs, "explained": explained, "log": entries
         }  # fmt: skip
 
-    async def follow(self, entries: Sequence[Entry]) -> None:
+    async def verify_log(self, entries: Sequence[Entry]) -> None:
         """
         Check that the entries continue the log without gaps, and that their hash chain verifies.
         """
@@ -563,23 +568,23 @@ class StoreUnderTest:
         assert chain == await self.ports.log.head(self.organization)
         self.chain = chain
 
-    def shown(self, view: dict[str, Any]) -> dict[str, Any]:
+    def observed(self, view: dict[str, Any]) -> dict[str, Any]:
         """
         The view in the form of the model.
         """
         return {
-            "tasks": {id: self._row_facts(row) for id, row in view["tasks"].items()},
-            "runs": {id: [row_facts(row) for row in rows] for id, rows in view["runs"].items()},
+            "tasks": {id: self._row_fields(row) for id, row in view["tasks"].items()},
+            "runs": {id: [row_fields(row) for row in rows] for id, rows in view["runs"].items()},
             "live": {
                 id: (
-                    self._task_facts(reading.task),
-                    reading.run and self._run_facts(reading.run),
-                    tuple(counted(each.id) for each in reading.blocked_by),
+                    self._task_fields(found.task),
+                    found.run and self._run_fields(found.run),
+                    tuple(number_of(each.id) for each in found.blocked_by),
                 )
-                for id, reading in view["readings"].items()
+                for id, found in view["inputs"].items()
             },
             "explained": {id: (each.state.value, micros(each.since)) for id, each in view["explained"].items()},
-            "log": [(entry.kind, counted(entry.subject), entry.actor.name) for entry in view["log"]],
+            "log": [(entry.kind, number_of(entry.subject), entry.actor.name) for entry in view["log"]],
         }
 
     def expected(self, model: ReferenceModel) -> dict[str, Any]:
@@ -592,27 +597,28 @@ class StoreUnderTest:
                 runs[run["task"]].append({name: run[name] for name in RUN_FIELDS})
         return {
             "tasks": {
-                id: {k: v for k, v in task.items() if k not in ("run", "submitter")} | {"open": model.open_of(task)}
+                id: {k: v for k, v in task.items() if k not in ("run", "submitter")}
+                | {"open": model.open_dependencies(task)}
                 for id, task in model.tasks.items()
             },
             "runs": runs,
             "live": {
-                id: (task, model.runs[task["run"]], model.open_of(task))
+                id: (task, model.runs[task["run"]], model.open_dependencies(task))
                 for id, task in model.tasks.items()
                 if task["run"] is not None
             },
-            "explained": {id: model.stands(task) for id, task in model.tasks.items()},
-            "log": model.log[self.seen :],
+            "explained": {id: model.state_and_start(task) for id, task in model.tasks.items()},
+            "log": model.log[self.compared_entries :],
         }
 
-    def _row_facts(self, row: TaskRow) -> Row:
+    def _row_fields(self, row: TaskRow) -> Row:
         ids = row.depends_on
         return {
-            "id": counted(UUID(bytes=row.id)),
+            "id": number_of(UUID(bytes=row.id)),
             "board": self._board_name(UUID(bytes=row.board)),
-            "depends_on": tuple(counted(UUID(bytes=ids[i : i + 16])) for i in range(0, len(ids), 16)),
-            "open": tuple(counted(UUID(bytes=each.id)) for each in self._in_order(row) if not each.done),
-            **{name: getattr(row, name) for name in ("assignee", "status", "result", *AS_IT_IS, *MOMENTS)},
+            "depends_on": tuple(number_of(UUID(bytes=ids[i : i + 16])) for i in range(0, len(ids), 16)),
+            "open": tuple(number_of(UUID(bytes=each.id)) for each in self._in_order(row) if not each.done),
+            **{name: getattr(row, name) for name in ("assignee", "status", "result", *COPIED_FIELDS, *TIME_FIELDS)},
             "recorded": bool(row.recorded),
         }
 
@@ -622,32 +628,32 @@ class StoreUnderTest:
         return sorted(row.dependencies, key=lambda each: ids.index(each.id))
 
 
-AS_IT_IS = (
+COPIED_FIELDS = (
     "number", "ticket", "title", "priority", "error_message", "resolution", "output", "hand_over", "recorded",
     "fence", "attempts", "max_attempts", "version",
 )  # fmt: skip
-MOMENTS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
+TIME_FIELDS = ("due_at", "not_before", "created_at", "updated_at", "moved_at", "started_at", "completed_at")
 RUN_FIELDS = (
     "id", "task", "fence", "attempt", "by", "state", "claimed_at", "expires_at", "heartbeat_at", "progress",
     "paused", "waiting_for", "resumes_at", "ended_at", "result", "resolution", "output", "failure", "message", "note",
 )  # fmt: skip
 
 
-def counted(id: UUID) -> int:
+def number_of(id: UUID) -> int:
     """
     The number of a counting id.
     """
-    return id.int & COUNTED
+    return id.int & ID_BITS
 
 
-def uncounted(number: int) -> UUID:
+def id_of(number: int) -> UUID:
     """
     The counting id of a number.
     """
     return CountingIds(number).new()
 
 
-def when(at: datetime | None) -> int | None:
+def micros_or_none(at: datetime | None) -> int | None:
     """
     The time in microseconds, or None.
     """
@@ -666,11 +672,11 @@ def gate_set(gates: dict[str, Any]) -> GateSet:
     )
 
 
-def terms_of(facts: dict[str, Any]) -> LeaseTerms:
+def terms_of(fields: dict[str, Any]) -> LeaseTerms:
     """
     The lease terms of a claim.
     """
-    return LeaseTerms(term=timedelta(microseconds=facts.get("term", 300_000_000)))
+    return LeaseTerms(term=timedelta(microseconds=fields.get("term", 300_000_000)))
 
 
 def wait_before_commit(
@@ -686,19 +692,19 @@ def wait_before_commit(
     return opened
 
 
-def facts_of(refusal: Refusal) -> dict[str, Any]:
+def fields_of(refusal: Refusal) -> dict[str, Any]:
     """
     The fields of an error. Fields that are texts are reduced to their kind.
     """
-    facts = {k: v for k, v in vars_of(refusal).items() if k not in ("reason", "value")}
-    if facts.get("note"):
-        facts["note"] = {KEPT_NOTE: "kept", DUPLICATE_NOTE: "another"}[facts["note"]]
-    if "why" in facts:
-        facts["why"] = next((kind for words, kind in WHY.items() if words in facts["why"]), facts["why"])
-    return {k: plain_value(v) for k, v in facts.items()}
+    fields = {k: v for k, v in attrs_fields(refusal).items() if k not in ("reason", "value")}
+    if fields.get("note"):
+        fields["note"] = {KEPT_NOTE: "kept", DUPLICATE_NOTE: "another"}[fields["note"]]
+    if "why" in fields:
+        fields["why"] = next((kind for words, kind in OBSTACLES.items() if words in fields["why"]), fields["why"])
+    return {k: plain_value(v) for k, v in fields.items()}
 
 
-def vars_of(refusal: Any) -> dict[str, Any]:
+def attrs_fields(refusal: Any) -> dict[str, Any]:
     """
     The attrs fields of an error, or none.
     """
@@ -710,32 +716,32 @@ def plain_value(value: object) -> object:
     An id as its number, a time in microseconds, and other values unchanged.
     """
     if isinstance(value, UUID):
-        return counted(value)
+        return number_of(value)
     if isinstance(value, tuple):
         return tuple(map(plain_value, value))
     return micros(value) if isinstance(value, datetime) else value
 
 
-def order_facts(order: Order) -> tuple[int, str, str | None, str]:
+def order_fields(order: Order) -> tuple[int, str, str | None, str]:
     """
     An order in the form of the model.
     """
-    return counted(order.id), order.kind.value, order.message, order.by
+    return number_of(order.id), order.kind.value, order.message, order.by
 
 
-def run_facts(run: Run) -> Row:
+def run_fields(run: Run) -> Row:
     """
     A run in the form of the model.
     """
     outcome, failure = run.outcome, run.failure
     return {
-        "id": counted(run.id),
-        "task": counted(run.task),
+        "id": number_of(run.id),
+        "task": number_of(run.task),
         "by": run.by.name,
         "state": run.state.value,
         "term": run.term // timedelta(microseconds=1),
         "delay": run.delay // timedelta(microseconds=1),
-        "orders": tuple(map(order_facts, run.orders)),
+        "orders": tuple(map(order_fields, run.orders)),
         "result": outcome.result.value if outcome else None,
         "resolution": outcome.resolution if outcome else None,
         "output": outcome.output if outcome else None,
@@ -743,23 +749,26 @@ def run_facts(run: Run) -> Row:
         "message": failure.message if failure else None,
         **{n: getattr(run, n) for n in ("fence", "attempt", "from_queue", "progress", "paused", "waiting_for", "note")},
         "version": run.version,
-        **{n: when(getattr(run, n)) for n in ("claimed_at", "expires_at", "heartbeat_at", "resumes_at", "ended_at")},
+        **{
+            n: micros_or_none(getattr(run, n))
+            for n in ("claimed_at", "expires_at", "heartbeat_at", "resumes_at", "ended_at")
+        },
     }
 
 
-def row_facts(row: RunRow) -> Row:
+def row_fields(row: RunRow) -> Row:
     """
     A row of a task's runs in the form of the model.
     """
-    facts = row._asdict()
-    return facts | {
-        "id": counted(UUID(bytes=row.id)),
-        "task": counted(UUID(bytes=row.task)),
+    fields = row._asdict()
+    return fields | {
+        "id": number_of(UUID(bytes=row.id)),
+        "task": number_of(UUID(bytes=row.task)),
         "paused": bool(row.paused),
     }
 
 
-def event_of(entry: Entry) -> dict[str, Any]:
+def payload_of(entry: Entry) -> dict[str, Any]:
     """
     The payload of an entry.
     """
