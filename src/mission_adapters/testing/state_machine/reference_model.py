@@ -610,8 +610,10 @@ class ReferenceModel:
         """
         enters = task["status"] in SUBMITTED and (before is None or before["status"] not in SUBMITTED)
         working = task["assignee"] if task["status"] == "in_progress" else None
-        who = [working, *((self.author, worker) if enters else ())]
-        self.authors[task["id"]] = self.authors.get(task["id"], frozenset()) | {each.casefold() for each in who if each}
+        authors = [working, *((self.author, worker) if enters else ())]
+        self.authors[task["id"]] = self.authors.get(task["id"], frozenset()) | {
+            each.casefold() for each in authors if each
+        }
 
     def revoke_lease(self, before: Row, after: Row) -> None:
         """
@@ -1006,8 +1008,8 @@ class ReferenceModel:
         elif acknowledged:
             run["version"] += 1
         order = None if cancels else self.next_order(run)
-        told = order[1] if order else "cancel" if cancels else "pause" if run["paused"] else "continue"
-        instruction = "continue" if told == "resume" else told
+        kind = order[1] if order else "cancel" if cancels else "pause" if run["paused"] else "continue"
+        instruction = "continue" if kind == "resume" else kind
         return "HeartbeatResult", {"run": dict(run), "order": order, "instruction": instruction}
 
     def run_of_lease(self, lease: int) -> Row:

@@ -43,20 +43,20 @@ RACING_STEPS = ("edit", "team", "delete", "claim", "heartbeat", "complete", "fai
 NO_GATES = {"approval": False, "review": False, "comment": False, "leads": False}
 
 
-def require_equal(who: str, expected: object, answered: object) -> None:
+def require_equal(name: str, expected: object, answered: object) -> None:
     """
     Fail with the difference unless both are equal.
     """
     if expected != answered:
-        raise AssertionError(difference(who, expected, answered))
+        raise AssertionError(difference(name, expected, answered))
 
 
-def difference(who: str, expected: object, answered: object) -> str:
+def difference(name: str, expected: object, answered: object) -> str:
     """
     The difference as a unified diff.
     """
     model, store = (pformat(each, width=100).splitlines() for each in (expected, answered))
-    return "\n".join(unified_diff(model, store, "model", who, n=1, lineterm=""))
+    return "\n".join(unified_diff(model, store, "model", name, n=1, lineterm=""))
 
 
 def summary(answer: Answer) -> str:

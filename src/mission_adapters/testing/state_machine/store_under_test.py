@@ -138,22 +138,22 @@ class CommitBarrier:
     arrived: set[int] = field(factory=set)
     opened: asyncio.Event = field(factory=asyncio.Event)
 
-    def arrive(self, who: int) -> None:
+    def arrive(self, index: int) -> None:
         """
         Note that a unit reached its commit, or ended without one.
         """
-        self.arrived.add(who)
+        self.arrived.add(index)
         if len(self.arrived) == len(self.order):
             self.opened.set()
 
-    async def wait_turn(self, who: int) -> None:
+    async def wait_turn(self, index: int) -> None:
         """
         Wait for all other units, and for those that commit first.
         """
-        if who not in self.arrived:
-            self.arrive(who)
+        if index not in self.arrived:
+            self.arrive(index)
             await self.opened.wait()
-            for _ in range(self.order.index(who)):
+            for _ in range(self.order.index(index)):
                 await asyncio.sleep(0)
 
 
@@ -279,17 +279,17 @@ class StoreUnderTest:
         """
         barrier = CommitBarrier(order)
 
-        async def run(who: int, step: Step) -> Answer:
+        async def run(index: int, step: Step) -> Answer:
             ids = RetriedIds(step.ids)
             ports = evolve(
-                self.ports, ids=ids, unit=wait_before_commit(self.ports.unit, ids, partial(barrier.wait_turn, who))
+                self.ports, ids=ids, unit=wait_before_commit(self.ports.unit, ids, partial(barrier.wait_turn, index))
             )
             try:
                 return await self._answer(step, ports)
             finally:
-                barrier.arrive(who)
+                barrier.arrive(index)
 
-        return list(await asyncio.gather(*(run(who, step) for who, step in enumerate(steps))))
+        return list(await asyncio.gather(*(run(index, step) for index, step in enumerate(steps))))
 
     def serial_outcomes(self, steps: Sequence[Step]) -> list[SerialOutcome]:
         """
