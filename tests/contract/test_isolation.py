@@ -130,10 +130,9 @@ def words_of(planted: Planted) -> Words:
 
 def nothing_like(id: str) -> str:
     """
-    An id of nothing that begins alike: the Fleet's clients may send words for numbers, which are none at all if they
-    begin with a letter.
+    An id of nothing that begins alike: the Fleet reads the digits at the beginning of a text as a number.
     """
-    return UNKNOWN_ID if id[0].isdigit() else f"f{UNKNOWN_ID[1:]}"
+    return id[:8] + UNKNOWN_ID[8:]
 
 
 def asked_by(endpoint: Endpoint) -> list[str]:
