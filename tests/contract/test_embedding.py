@@ -175,7 +175,7 @@ def test_a_store_that_breaks_a_promise_fails_its_contract_with_both_values(tmp_p
     """,
     )
     (tmp_path / "test_forgetful.py").write_text(FORGETFUL_LOG + forgetful)
-    ask = ["-q", "-p", "no:cacheprovider", "-k", "head_is_the_last", "test_forgetful.py"]
+    ask = ["-q", "-p", "no:cacheprovider", "-k", "head_has_the_last_one", "test_forgetful.py"]
     done = run(f"import pytest; pytest.main({ask})", folder=tmp_path)
 
     assert "1 failed" in done.stdout

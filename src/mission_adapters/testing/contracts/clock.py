@@ -15,7 +15,7 @@ class ClockContract:
     The contract of the port `Clock`. A subclass, its module or its `conftest.py` provides a fixture `clock`.
     """
 
-    def test_it_tells_utc(self, clock: Clock) -> None:
+    def test_now_is_an_aware_datetime_in_utc(self, clock: Clock) -> None:
         """
         `now` returns an aware datetime in UTC, whatever the time zone of the machine.
         """
@@ -24,7 +24,7 @@ class ClockContract:
         assert UTC is now.tzinfo
         assert timedelta(0) == now.utcoffset()
 
-    def test_it_does_not_go_back(self, clock: Clock) -> None:
+    def test_now_never_goes_back(self, clock: Clock) -> None:
         """
         `now` never returns an earlier time than before.
         """

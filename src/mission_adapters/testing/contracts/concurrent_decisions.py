@@ -70,17 +70,17 @@ from mission_core.tasks.use_cases import (
 from mission_core.values import JsonText
 
 
-def waits_for(task: Task, *others: Task) -> UseCaseCall:
+def dependency_update(task: Task, *others: Task) -> UseCaseCall:
     """
     A call that makes the task depend on others.
     """
     return update_task, UpdateTask(task=task.id, depends_on=tuple(other.id for other in others))
 
 
-HELD = GateSet(require_approval_for_done=False, block_status_changes_with_pending_approval=True)
+BLOCKED_WHILE_PENDING = GateSet(require_approval_for_done=False, block_status_changes_with_pending_approval=True)
 
 
-def asks(world: World, *tasks: Task, board: Board | None = None, **fields: Any) -> UseCaseCall:
+def approval_request(world: World, *tasks: Task, board: Board | None = None, **fields: Any) -> UseCaseCall:
     """
     A call that requests an approval of the tasks.
     """
@@ -88,14 +88,14 @@ def asks(world: World, *tasks: Task, board: Board | None = None, **fields: Any) 
     return request_approval, RequestApproval(board=place, action="x", confidence=1, tasks=ids, **fields)
 
 
-def decides(approval: Approval, status: str) -> UseCaseCall:
+def approval_decision(approval: Approval, status: str) -> UseCaseCall:
     """
     A call that decides an approval.
     """
     return decide_approval, DecideApproval(approval=approval.id, status=ApprovalStatus(status))
 
 
-async def done_by(world: World, call: UseCaseCall) -> Any:
+async def perform_call(world: World, call: UseCaseCall) -> Any:
     """
     Perform the call, and return its answer.
     """
@@ -103,7 +103,7 @@ async def done_by(world: World, call: UseCaseCall) -> Any:
     return await use_case(world.ports, world.me, command)
 
 
-async def pending_for(world: World, task: Task) -> list[ApprovalId]:
+async def pending_approvals_of(world: World, task: Task) -> list[ApprovalId]:
     """
     The ids of the task's pending approvals.
     """
@@ -111,19 +111,19 @@ async def pending_for(world: World, task: Task) -> list[ApprovalId]:
     return [link.approval for link in links if link.status is ApprovalStatus.PENDING]
 
 
-def moves(task: Task) -> UseCaseCall:
+def status_change(task: Task) -> UseCaseCall:
     return update_task, UpdateTask(task=task.id, status=Status.REVIEW)
 
 
-def claims(task: Task) -> UseCaseCall:
+def task_claim(task: Task) -> UseCaseCall:
     return claim_task, ClaimTask(task=task.id, agent="ada")
 
 
-def claims_next(task: Task) -> UseCaseCall:
+def next_claim(task: Task) -> UseCaseCall:
     return claim_next, ClaimNext(agent="ada")
 
 
-ASKED = {False: "approval.requested", True: "approval.reopened"}
+PENDING_EVENTS = {False: "approval.requested", True: "approval.reopened"}
 
 
 @frozen
@@ -138,7 +138,7 @@ class Team:
     task: Task
     after: Task
 
-    def edits(self) -> tuple[UseCaseCall, ...]:
+    def unrelated_edits(self) -> tuple[UseCaseCall, ...]:
         """
         Edits of the task, its board, its agents and its neighbours that no decision about the task depends on.
         """
@@ -150,7 +150,7 @@ class Team:
         )
 
 
-async def team_of(world: World) -> Team:
+async def create_team(world: World) -> Team:
     """
     Create a team on a new board.
     """
@@ -163,7 +163,7 @@ async def team_of(world: World) -> Team:
     return Team(lead, worker, before, task, after)
 
 
-def ending(how: str, claimed: ClaimResult, **more: Any) -> UseCaseCall:
+def run_end(how: str, claimed: ClaimResult, **more: Any) -> UseCaseCall:
     """
     A call that ends the run, without the repetition after a conflict.
     """
@@ -184,13 +184,13 @@ def as_worker(worker: AgentPrincipal, use_case: Any, command: Any) -> UseCaseCal
     return lambda ports, principal, command: getattr(use_case, "__wrapped__", use_case)(ports, worker, command), command
 
 
-async def begun(world: World, team: Team, how: str) -> UseCaseCall:
+async def start_work(world: World, team: Team, how: str) -> UseCaseCall:
     """
     Start work on the team's task in the given way, and return the call that ends it.
     """
     task, worker = team.task.id, team.worker
     if how in ("complete", "fail", "release"):
-        return as_worker(worker, *ending(how, await claim_task(world.ports, worker, ClaimTask(task=task))))
+        return as_worker(worker, *run_end(how, await claim_task(world.ports, worker, ClaimTask(task=task))))
     if how in ("adopt", "adopt as an operator"):
         late = await claim_task(world.ports, worker, ClaimTask(task=task))
         world.clock.advance(minutes=6)
@@ -208,7 +208,7 @@ async def begun(world: World, team: Team, how: str) -> UseCaseCall:
     return as_worker(worker, update_task, UpdateTask(task=task, status=status, mode=mode))
 
 
-ENDINGS = (
+RUN_ENDS = (
     "complete", "fail", "release", "adopt", "adopt as an operator", "review", "failed", "inbox", "review of many",
     "review on a team",
 )  # fmt: skip
@@ -220,54 +220,52 @@ class ConcurrentDecisionsContract(StoreContract):
     A subclass provides the fixture `ports` of `StoreContract`.
     """
 
-    async def test_two_dependencies_do_not_close_a_cycle_of_two(self, world: World) -> None:
+    async def test_two_concurrent_updates_do_not_close_a_cycle_of_two_tasks(self, world: World) -> None:
         """
         If two concurrent updates together close a dependency cycle, one succeeds and the other raises
         `DependencyCycle`.
         """
         a, b = [await world.task(title) for title in "ab"]
-        answers = await at_once(world, waits_for(a, b), waits_for(b, a))
+        answers = await at_once(world, dependency_update(a, b), dependency_update(b, a))
 
         assert ["DependencyCycle", "Task"] == kinds(answers)
         assert 1 == len([task for task in (a, b) if (await world.fresh(task)).depends_on])
 
-    async def test_two_dependencies_do_not_close_a_cycle_of_four(self, world: World) -> None:
+    async def test_two_concurrent_updates_do_not_close_a_cycle_of_four_tasks(self, world: World) -> None:
         """
         If two concurrent updates close a cycle through other tasks, one raises `DependencyCycle`.
         """
         a, b, c, d = [await world.task(title) for title in "abcd"]
-        await update_task(world.ports, world.me, waits_for(b, c)[1])
-        await update_task(world.ports, world.me, waits_for(d, a)[1])
-        answers = await at_once(world, waits_for(a, b), waits_for(c, d))
+        await update_task(world.ports, world.me, dependency_update(b, c)[1])
+        await update_task(world.ports, world.me, dependency_update(d, a)[1])
+        answers = await at_once(world, dependency_update(a, b), dependency_update(c, d))
 
         assert ["DependencyCycle", "Task"] == kinds(answers)
 
-    async def test_four_dependencies_do_not_close_a_cycle_of_four(self, world: World) -> None:
+    async def test_four_concurrent_updates_do_not_close_a_cycle_of_four_tasks(self, world: World) -> None:
         """
         Four concurrent updates that together close a cycle do not all succeed.
         """
         tasks = [await world.task(title) for title in "abcd"]
-        answers = await at_once(world, *(waits_for(task, tasks[(i + 1) % 4]) for i, task in enumerate(tasks)))
+        answers = await at_once(world, *(dependency_update(task, tasks[(i + 1) % 4]) for i, task in enumerate(tasks)))
         fresh = [await world.fresh(task) for task in tasks]
 
         assert any(isinstance(answer, DependencyCycle | StaleWrite) for answer in answers)
         assert any(not task.depends_on for task in fresh)
 
-    async def test_a_cycle_is_refused_without_a_race_too(self, world: World) -> None:
+    async def test_an_update_that_closes_a_dependency_cycle_is_refused(self, world: World) -> None:
         """
         An update that closes a direct or an indirect dependency cycle raises `DependencyCycle`.
         """
         a, b, c = [await world.task(title) for title in "abc"]
-        await update_task(world.ports, world.me, waits_for(a, b)[1])
-        await update_task(world.ports, world.me, waits_for(b, c)[1])
+        await update_task(world.ports, world.me, dependency_update(a, b)[1])
+        await update_task(world.ports, world.me, dependency_update(b, c)[1])
         for task in (b, c):
             with pytest.raises(DependencyCycle):
-                await update_task(world.ports, world.me, waits_for(task, a)[1])
+                await update_task(world.ports, world.me, dependency_update(task, a)[1])
 
     @BOTH_ORDERS
-    async def test_a_dependency_added_while_the_other_task_finishes_is_not_left_waiting(
-        self, world: World, last: bool
-    ) -> None:
+    async def test_a_dependency_on_a_concurrently_completed_task_does_not_block(self, world: World, last: bool) -> None:
         """
         A dependency that is added while the other task is completed leaves the dependent claimable, in either order.
         """
@@ -275,26 +273,26 @@ class ConcurrentDecisionsContract(StoreContract):
         claimed = await world.claimed(upstream)
         dependent = await world.task("dependent")
         complete = complete_task, CompleteTask(task=upstream.id, lease=claimed.lease)
-        answers = await at_once(world, waits_for(dependent, upstream), complete, last=last)
+        answers = await at_once(world, dependency_update(dependent, upstream), complete, last=last)
 
         assert ["Task", "Task"] == kinds(answers)
         assert dependent.id == (await world.claimed(agent="bob")).task.id
 
     @BOTH_ORDERS
-    async def test_a_dependency_added_while_the_other_task_is_reopened_blocks(self, world: World, last: bool) -> None:
+    async def test_a_dependency_on_a_concurrently_reopened_task_blocks(self, world: World, last: bool) -> None:
         """
         A dependency that is added while the other task is reopened blocks the dependent, in either order.
         """
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent")
         reopen = update_task, UpdateTask(task=upstream.id, status=Status.BACKLOG)
-        answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+        answers = await at_once(world, dependency_update(dependent, upstream), reopen, last=last)
 
         assert ["Task", "Task"] == kinds(answers)
         assert await world.claim() is None
 
     @BOTH_ORDERS
-    async def test_work_under_way_that_gains_a_dependency_while_it_is_reopened_is_sent_back_or_came_later(
+    async def test_reopening_returns_only_dependents_committed_before_it_to_the_inbox(
         self, world: World, last: bool
     ) -> None:
         """
@@ -304,7 +302,7 @@ class ConcurrentDecisionsContract(StoreContract):
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent", status=Status.IN_PROGRESS)
         reopen = update_task, UpdateTask(task=upstream.id, status=Status.INBOX)
-        answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+        answers = await at_once(world, dependency_update(dependent, upstream), reopen, last=last)
         entries = await world.ports.log.read(world.me.organization)
         told = [entry for entry in entries if entry.kind == "task.updated"]
         sent_back = (await world.fresh(dependent)).status is Status.INBOX
@@ -313,7 +311,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert sent_back is (told[-1].subject == upstream.id)
 
     @BOTH_ORDERS
-    async def test_a_task_made_with_a_dependency_that_finishes_meanwhile_is_not_left_waiting(
+    async def test_a_task_created_with_a_concurrently_finished_dependency_is_claimable(
         self, world: World, last: bool
     ) -> None:
         """
@@ -327,7 +325,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert ["Task", "Task"] == kinds(answers)
         assert "dependent" == (await world.claimed()).task.title
 
-    async def test_a_task_claimed_while_its_dependency_is_reopened_is_not_held(self, world: World) -> None:
+    async def test_a_claim_with_a_concurrently_reopened_dependency_is_refused_or_revoked(self, world: World) -> None:
         """
         A claim of a task whose dependency is being reopened is refused or revoked, in either order.
         """
@@ -344,13 +342,15 @@ class ConcurrentDecisionsContract(StoreContract):
             await update_task(world.ports, world.me, UpdateTask(task=upstream.id, status=Status.DONE))
 
     @BOTH_ORDERS
-    async def test_a_dependency_on_a_task_that_is_removed_meanwhile_is_not_kept(self, world: World, last: bool) -> None:
+    async def test_a_dependency_on_a_concurrently_deleted_task_is_refused_or_removed(
+        self, world: World, last: bool
+    ) -> None:
         """
         A dependency on a task that is being deleted is refused or removed, in either order.
         """
         upstream, dependent = await world.task("upstream"), await world.task("dependent")
         remove = delete_task, DeleteTask(task=upstream.id)
-        answers = await at_once(world, waits_for(dependent, upstream), remove, last=last)
+        answers = await at_once(world, dependency_update(dependent, upstream), remove, last=last)
         fresh = await world.fresh(dependent)
 
         assert {"Task", "DependencyNotFound"} >= set(kinds(answers))
@@ -358,7 +358,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert dependent.id == (await world.claimed()).task.id
 
     @BOTH_ORDERS
-    async def test_work_assigned_while_its_dependency_is_reopened_is_not_handed_out(
+    async def test_an_assigned_task_created_with_a_concurrently_reopened_dependency_is_refused_or_blocked(
         self, world: World, last: bool
     ) -> None:
         """
@@ -375,9 +375,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert await world.claim(agent="ada") is None
 
     @BOTH_ORDERS
-    async def test_what_was_handed_out_and_gains_a_dependency_while_that_is_reopened_comes_back(
-        self, world: World, last: bool
-    ) -> None:
+    async def test_reopening_unassigns_only_dependents_committed_before_it(self, world: World, last: bool) -> None:
         """
         Reopening a task removes the assignee of a dependent whose dependency was committed before, and not of one whose
         dependency was committed after.
@@ -385,7 +383,7 @@ class ConcurrentDecisionsContract(StoreContract):
         upstream = await world.task("upstream", status=Status.DONE)
         dependent = await world.task("dependent", assignee="ada")
         reopen = update_task, UpdateTask(task=upstream.id, status=Status.INBOX)
-        answers = await at_once(world, waits_for(dependent, upstream), reopen, last=last)
+        answers = await at_once(world, dependency_update(dependent, upstream), reopen, last=last)
         entries = await world.ports.log.read(world.me.organization)
         told = [entry for entry in entries if entry.kind == "task.updated"]
         sent_back = (await world.fresh(dependent)).assignee is None
@@ -394,7 +392,9 @@ class ConcurrentDecisionsContract(StoreContract):
         assert sent_back is (told[-1].subject == upstream.id)
 
     @BOTH_ORDERS
-    async def test_nothing_is_assigned_to_who_left_the_board_meanwhile(self, world: World, last: bool) -> None:
+    async def test_an_assignment_is_committed_before_its_agent_leaves_the_board_or_refused(
+        self, world: World, last: bool
+    ) -> None:
         """
         A task is assigned to an agent before the agent leaves the board, or the assignment raises
         `AssigneeOnAnotherBoard`.
@@ -412,7 +412,9 @@ class ConcurrentDecisionsContract(StoreContract):
         assert expected == recorded
 
     @BOTH_ORDERS
-    async def test_no_review_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
+    async def test_a_review_is_not_assigned_to_a_lead_that_concurrently_left_the_board(
+        self, world: World, last: bool
+    ) -> None:
         """
         A task that enters review is assigned to the board's lead only if that is committed before the lead leaves the
         board.
@@ -427,7 +429,9 @@ class ConcurrentDecisionsContract(StoreContract):
         assert assigned is (recorded == ["task.moved", "agent.updated"])
 
     @BOTH_ORDERS
-    async def test_no_completion_goes_to_a_lead_that_leaves_meanwhile(self, world: World, last: bool) -> None:
+    async def test_a_completion_is_not_assigned_to_a_lead_that_concurrently_left_the_board(
+        self, world: World, last: bool
+    ) -> None:
         """
         A completion that goes to review is assigned to the board's lead, or stays with its worker if the lead left
         first.
@@ -446,7 +450,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
     @BOTH_ORDERS
     @pytest.mark.parametrize("mode", list(UpdateMode))
-    async def test_no_work_is_begun_whose_dependency_is_reopened_meanwhile(
+    async def test_starting_a_task_with_a_concurrently_reopened_dependency_is_refused_or_undone(
         self, world: World, mode: UpdateMode, last: bool
     ) -> None:
         """
@@ -466,7 +470,9 @@ class ConcurrentDecisionsContract(StoreContract):
         assert (Status.INBOX, None) == (lambda each: (each.status, each.run))(await world.fresh(task))
 
     @BOTH_ORDERS
-    async def test_a_worker_moves_nothing_where_that_became_the_leads_meanwhile(self, world: World, last: bool) -> None:
+    async def test_a_workers_status_change_is_refused_once_the_board_restricts_it_to_leads(
+        self, world: World, last: bool
+    ) -> None:
         """
         A worker's change of status is committed before the board restricts status changes to leads, or raises
         `OnlyLeadMovesTasks`.
@@ -484,7 +490,7 @@ class ConcurrentDecisionsContract(StoreContract):
 
         assert expected == recorded
 
-    async def test_a_lead_does_not_pass_its_boards_limit(self, world: World) -> None:
+    async def test_concurrent_agent_creations_do_not_exceed_the_boards_limit(self, world: World) -> None:
         """
         If a board has room for one agent, one of two concurrent creations raises `TooManyAgents`.
         """
@@ -498,7 +504,9 @@ class ConcurrentDecisionsContract(StoreContract):
             await create_agent(world.ports, lead, CreateAgent(name="eve", board=board.id))
 
     @BOTH_ORDERS
-    async def test_a_gate_that_closes_meanwhile_keeps_the_task(self, world: World, last: bool) -> None:
+    async def test_a_concurrently_added_approval_gate_refuses_a_later_completion(
+        self, world: World, last: bool
+    ) -> None:
         """
         A task is finished before its board gets an approval gate, or the update raises `GateClosed`.
         """
@@ -511,7 +519,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert not isinstance(answers[1], Exception)
         assert isinstance(answers[0], GateClosed) is (fresh.status is not Status.DONE)
 
-    async def test_two_edits_of_one_task_are_both_kept(self, world: World) -> None:
+    async def test_concurrent_edits_of_different_fields_are_both_stored(self, world: World) -> None:
         """
         Concurrent edits of different fields of a task are both stored; the slower use case is repeated.
         """
@@ -524,7 +532,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert ["Task", "Task"] == kinds(answers)
         assert ("new title", "critical", task.version + 2) == (fresh.title, fresh.priority, fresh.version)
 
-    async def test_of_two_that_register_one_name_both_are_welcome(self, world: World) -> None:
+    async def test_concurrent_registrations_of_a_name_return_one_agent(self, world: World) -> None:
         """
         If two registrations of a name are concurrent, one creates the agent and the other returns it.
         """
@@ -533,7 +541,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert [False, True] == sorted(answer.new for answer in answers)
         assert answers[0].agent.id == answers[1].agent.id
 
-    async def test_founding_an_organization_at_once_founds_one(self, ports: Ports) -> None:
+    async def test_concurrent_calls_of_ensure_organization_create_one_organization(self, ports: Ports) -> None:
         """
         Concurrent calls of `ensure_organization` create one organization with one board and one main agent.
         """
@@ -551,7 +559,9 @@ class ConcurrentDecisionsContract(StoreContract):
         assert GateSet() == GateSet(require_approval_for_done=bool(boards[0].require_approval_for_done))
 
     @BOTH_ORDERS
-    async def test_a_comment_on_a_task_that_goes_meanwhile_does_not_stay_behind(self, world: World, last: bool) -> None:
+    async def test_a_comment_on_a_concurrently_deleted_task_is_deleted_or_refused(
+        self, world: World, last: bool
+    ) -> None:
         """
         A comment on a task that is being deleted is deleted with it or raises `TaskNotFound`.
         """
@@ -562,7 +572,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert {"Task", "Comment", "TaskNotFound"} >= set(kinds(answers))
         assert [] == await world.ports.reads.entities.every(world.me, COMMENTS)
 
-    async def test_of_two_comments_that_give_a_task_away_the_first_one_does(self, world: World) -> None:
+    async def test_the_first_of_two_concurrent_mentions_assigns_the_task(self, world: World) -> None:
         """
         If two concurrent comments assign a task by a mention, only the first one assigns it.
         """
@@ -578,7 +588,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert [assigned.name] == [each.assigned for each in answers if each.assigned]
 
     @BOTH_ORDERS
-    async def test_a_task_that_is_written_to_while_its_agent_gets_another_name_goes_by_that(
+    async def test_a_task_edit_and_a_concurrent_renaming_of_its_assignee_are_both_stored(
         self, world: World, last: bool
     ) -> None:
         """
@@ -599,7 +609,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert ("two", Assignee("grace", ada.id)) == (fresh.title, fresh.assignee)
         assert task.id == (await world.claimed(agent="grace")).task.id
 
-    async def test_two_agents_do_not_get_the_same_new_name(self, world: World) -> None:
+    async def test_concurrent_renamings_to_one_name_rename_one_agent(self, world: World) -> None:
         """
         If two agents are concurrently renamed to the same name, one update raises `AgentNameTaken`.
         """
@@ -609,7 +619,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert ["Agent", "AgentNameTaken"] == kinds(answers)
 
     @BOTH_ORDERS
-    async def test_what_an_agent_hands_in_while_it_is_deleted_is_taken_or_open_to_all(
+    async def test_a_completion_by_a_concurrently_deleted_agent_is_accepted_or_returns_the_task_to_the_inbox(
         self, world: World, last: bool
     ) -> None:
         """
@@ -627,7 +637,9 @@ class ConcurrentDecisionsContract(StoreContract):
         assert fresh.run is None
 
     @BOTH_ORDERS
-    async def test_no_key_outlives_its_agent(self, world: World, last: bool) -> None:
+    async def test_an_api_key_of_a_concurrently_deleted_agent_is_deleted_or_refused(
+        self, world: World, last: bool
+    ) -> None:
         """
         An API key that is created while its agent is deleted is deleted with it or raises `AgentNotFound`.
         """
@@ -640,36 +652,40 @@ class ConcurrentDecisionsContract(StoreContract):
         assert [] == await world.ports.reads.agents.keys(world.me, ada.id)
 
     @BOTH_ORDERS
-    async def test_of_two_approvals_for_one_task_one_is_pending(self, world: World, last: bool) -> None:
+    async def test_one_of_two_concurrent_approval_requests_for_a_task_is_refused(
+        self, world: World, last: bool
+    ) -> None:
         """
         If two requests for approval of the same task are concurrent, one raises `ApprovalAlreadyPending`.
         """
         a, b, c = [await world.task(title) for title in "abc"]
-        answers = await at_once(world, asks(world, a, b), asks(world, b, c), last=last)
+        answers = await at_once(world, approval_request(world, a, b), approval_request(world, b, c), last=last)
 
         assert ["Approval", "ApprovalAlreadyPending"] == kinds(answers)
-        assert 1 == len(await pending_for(world, b))
+        assert 1 == len(await pending_approvals_of(world, b))
 
     @BOTH_ORDERS
-    async def test_an_approval_does_not_become_pending_again_beside_a_new_one(self, world: World, last: bool) -> None:
+    async def test_reopening_an_approval_and_a_concurrent_request_leave_one_pending(
+        self, world: World, last: bool
+    ) -> None:
         """
         If an approval is reopened and another one is requested for the same task, one of both raises
         `ApprovalAlreadyPending`.
         """
         task = await world.task()
-        first = await done_by(world, asks(world, task, status=ApprovalStatus.REJECTED))
-        answers = await at_once(world, decides(first, "pending"), asks(world, task), last=last)
+        first = await perform_call(world, approval_request(world, task, status=ApprovalStatus.REJECTED))
+        answers = await at_once(world, approval_decision(first, "pending"), approval_request(world, task), last=last)
 
         assert ["Approval", "ApprovalAlreadyPending"] == kinds(answers)
-        assert 1 == len(await pending_for(world, task))
+        assert 1 == len(await pending_approvals_of(world, task))
 
-    async def test_of_two_decisions_one_stands(self, world: World) -> None:
+    async def test_one_of_two_concurrent_decisions_about_an_approval_is_refused(self, world: World) -> None:
         """
         If two decisions about an approval are concurrent, one raises `ApprovalAlreadyDecided` with the status of the
         other.
         """
-        approval = await done_by(world, asks(world, await world.task()))
-        answers = await at_once(world, decides(approval, "approved"), decides(approval, "rejected"))
+        approval = await perform_call(world, approval_request(world, await world.task()))
+        answers = await at_once(world, approval_decision(approval, "approved"), approval_decision(approval, "rejected"))
         (stands,) = await world.ports.reads.entities.every(world.me, APPROVALS)
         (told,) = [answer for answer in answers if isinstance(answer, ApprovalAlreadyDecided)]
 
@@ -677,42 +693,43 @@ class ConcurrentDecisionsContract(StoreContract):
         assert stands.status is told.status
 
     @BOTH_ORDERS
-    @pytest.mark.parametrize("taking", [moves, claims, claims_next])
+    @pytest.mark.parametrize("taking", [status_change, task_claim, next_claim])
     @pytest.mark.parametrize("again", [False, True])
-    async def test_nothing_moves_past_an_approval_that_becomes_pending_meanwhile(
+    async def test_a_concurrently_pending_approval_blocks_later_moves_and_claims(
         self, world: World, taking: Any, again: bool, last: bool
     ) -> None:
         """
         On a board that blocks tasks with a pending approval, a task moves or is claimed before the approval is pending,
         or not at all.
         """
-        board = await world.another_board(gates=HELD)
+        board = await world.another_board(gates=BLOCKED_WHILE_PENDING)
         task = await world.task(board=board.id)
-        ask = asks(world, task, board=board)
+        ask = approval_request(world, task, board=board)
         if again:
-            ask = decides(
-                await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED)), "pending"
+            ask = approval_decision(
+                await perform_call(world, approval_request(world, task, board=board, status=ApprovalStatus.APPROVED)),
+                "pending",
             )
         await at_once(world, taking(task), ask, last=last)
-        recorded = [kind for kind in await world.event_kinds() if kind in ("task.moved", "task.claimed", ASKED[again])]
+        recorded = [
+            kind for kind in await world.event_kinds() if kind in ("task.moved", "task.claimed", PENDING_EVENTS[again])
+        ]
         moved = (await world.fresh(task)).status is not Status.INBOX
 
-        assert 1 == len(await pending_for(world, task))
-        assert recorded[-1] == ASKED[again]
+        assert 1 == len(await pending_approvals_of(world, task))
+        assert recorded[-1] == PENDING_EVENTS[again]
         assert moved is (len(recorded) > 1)
 
     @BOTH_ORDERS
-    async def test_nothing_is_handed_in_past_an_approval_that_becomes_pending_meanwhile(
-        self, world: World, last: bool
-    ) -> None:
+    async def test_a_concurrently_pending_approval_blocks_a_later_completion(self, world: World, last: bool) -> None:
         """
         On a board that blocks tasks with a pending approval, a completion is committed before the approval is pending
         or raises `GateClosed`.
         """
-        board = await world.another_board(gates=HELD)
+        board = await world.another_board(gates=BLOCKED_WHILE_PENDING)
         claimed = await world.claimed(await world.task(board=board.id))
         complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
-        answers = await at_once(world, complete, asks(world, claimed.task, board=board), last=last)
+        answers = await at_once(world, complete, approval_request(world, claimed.task, board=board), last=last)
         recorded = [kind for kind in await world.event_kinds() if kind in ("task.moved", "approval.requested")]
 
         assert kinds(answers) in (["Approval", "GateClosed"], ["Approval", "Task"])
@@ -720,15 +737,15 @@ class ConcurrentDecisionsContract(StoreContract):
         assert "approval.requested" == recorded[-1]
 
     @BOTH_ORDERS
-    async def test_a_word_that_is_taken_back_meanwhile_lets_nothing_pass(self, world: World, last: bool) -> None:
+    async def test_a_concurrently_reopened_approval_closes_the_gate(self, world: World, last: bool) -> None:
         """
         A task is finished on an approval before the approval is reopened, or the update raises `GateClosed`.
         """
         board = await world.another_board(gates=GateSet())
         task = await world.task(board=board.id)
-        approval = await done_by(world, asks(world, task, board=board, status=ApprovalStatus.APPROVED))
+        approval = await perform_call(world, approval_request(world, task, board=board, status=ApprovalStatus.APPROVED))
         finish = update_task, UpdateTask(task=task.id, status=Status.DONE)
-        answers = await at_once(world, finish, decides(approval, "pending"), last=last)
+        answers = await at_once(world, finish, approval_decision(approval, "pending"), last=last)
         recorded = [kind for kind in await world.event_kinds() if kind in ("approval.used", "approval.reopened")]
 
         assert not isinstance(answers[1], Exception)
@@ -736,57 +753,64 @@ class ConcurrentDecisionsContract(StoreContract):
         assert "approval.reopened" == recorded[-1]
 
     @BOTH_ORDERS
-    async def test_a_word_that_is_given_meanwhile_lets_pass_or_comes_too_late(self, world: World, last: bool) -> None:
+    async def test_a_completion_with_a_concurrent_approval_is_done_or_in_review(self, world: World, last: bool) -> None:
         """
         A completion uses an approval that is committed before it and sets the task to done; otherwise the task is in
         review.
         """
         board = await world.another_board(gates=GateSet())
         claimed = await world.claimed(await world.task(board=board.id))
-        approval = await done_by(world, asks(world, claimed.task, board=board))
+        approval = await perform_call(world, approval_request(world, claimed.task, board=board))
         complete = complete_task, CompleteTask(task=claimed.task.id, lease=claimed.lease)
-        answers = await at_once(world, complete, decides(approval, "approved"), last=last)
+        answers = await at_once(world, complete, approval_decision(approval, "approved"), last=last)
         (link,) = await world.ports.reads.entities.every(world.me, APPROVAL_LINKS)
 
         assert ["Approval", "Task"] == kinds(answers)
         assert (answers[0].status is Status.DONE) is (link.used_at is not None)
 
     @BOTH_ORDERS
-    async def test_nothing_is_asked_for_a_task_that_goes_meanwhile(self, world: World, last: bool) -> None:
+    async def test_an_approval_of_a_concurrently_deleted_task_is_deleted_or_refused(
+        self, world: World, last: bool
+    ) -> None:
         """
         An approval of a task that is being deleted is deleted with it or raises `ApprovalTasksNotFound`.
         """
         task = await world.task()
-        answers = await at_once(world, asks(world, task), (delete_task, DeleteTask(task=task.id)), last=last)
+        answers = await at_once(
+            world, approval_request(world, task), (delete_task, DeleteTask(task=task.id)), last=last
+        )
         rows = world.ports.reads.entities
 
         assert kinds(answers) in (["Approval", "Task"], ["ApprovalTasksNotFound", "Task"])
         assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
 
-    async def test_an_approval_goes_with_the_last_of_its_tasks(self, world: World) -> None:
+    async def test_an_approval_is_deleted_with_the_last_of_its_tasks(self, world: World) -> None:
         """
         An approval is deleted with the last of its tasks, also if they are deleted concurrently.
         """
         tasks = [await world.task(title) for title in "ab"]
-        await done_by(world, asks(world, *tasks))
+        await perform_call(world, approval_request(world, *tasks))
         answers = await at_once(world, *((delete_task, DeleteTask(task=task.id)) for task in tasks))
 
         assert ["Task", "Task"] == kinds(answers)
         assert [] == await world.ports.reads.entities.every(world.me, APPROVALS)
 
     @BOTH_ORDERS
-    async def test_a_decision_on_a_board_that_goes_meanwhile_leaves_nothing_behind(
-        self, world: World, last: bool
-    ) -> None:
+    async def test_approvals_on_a_concurrently_deleted_board_leave_no_rows(self, world: World, last: bool) -> None:
         """
         Requests for approval and decisions on a board that is being deleted leave no rows.
         """
         board = await world.another_board()
         task = await world.task(board=board.id)
-        approval = await done_by(world, asks(world, task, board=board))
+        approval = await perform_call(world, approval_request(world, task, board=board))
         more = await world.task(board=board.id)
         remove = delete_board, DeleteBoard(board=board.id)
-        calls = (remove, decides(approval, "approved"), asks(world, more, board=board), asks(world, board=board))
+        calls = (
+            remove,
+            approval_decision(approval, "approved"),
+            approval_request(world, more, board=board),
+            approval_request(world, board=board),
+        )
         answers = await at_once(world, *calls, last=last)
         rows = world.ports.reads.entities
 
@@ -794,22 +818,22 @@ class ConcurrentDecisionsContract(StoreContract):
         assert ([], []) == (await rows.every(world.me, APPROVALS), await rows.every(world.me, APPROVAL_LINKS))
 
     @BOTH_ORDERS
-    async def test_no_board_hands_over_what_an_approval_holds_that_becomes_pending_meanwhile(
+    async def test_a_concurrently_pending_approval_blocks_a_board_deletion_with_a_hand_over(
         self, world: World, last: bool
     ) -> None:
         """
         Deleting a board with a hand-over of its tasks raises `GateClosed` while an approval of one of them is pending
         and the board blocks such tasks.
         """
-        board = await world.another_board(gates=HELD)
+        board = await world.another_board(gates=BLOCKED_WHILE_PENDING)
         task = await world.task(board=board.id)
         hand_over = delete_board, DeleteBoard(board=board.id, hand_over=True)
-        approval, deleted = await in_turn(world, asks(world, task, board=board), hand_over, last=last)
+        approval, deleted = await in_turn(world, approval_request(world, task, board=board), hand_over, last=last)
         if not last:
             with pytest.raises(GateClosed):
-                await done_by(world, hand_over)
-            await done_by(world, decides(approval, "rejected"))
-            await done_by(world, hand_over)
+                await perform_call(world, hand_over)
+            await perform_call(world, approval_decision(approval, "rejected"))
+            await perform_call(world, hand_over)
 
         expected = ["BoardNotFound", "Board"] if last else ["Approval", "GateClosed"]
 
@@ -817,7 +841,7 @@ class ConcurrentDecisionsContract(StoreContract):
         assert board.id != (await world.fresh(task)).board
 
     @BOTH_ORDERS
-    async def test_no_operator_hands_over_to_a_board_that_gets_more_gates_meanwhile(
+    async def test_a_hand_over_is_committed_before_its_target_board_gets_more_gates_or_refused(
         self, world: World, last: bool
     ) -> None:
         """
@@ -834,16 +858,16 @@ class ConcurrentDecisionsContract(StoreContract):
 
         assert ["RoleTooLow" if last else "Board", "Board"] == [type(each).__name__ for each in answers]
 
-    @pytest.mark.parametrize("how", ENDINGS)
-    async def test_the_end_of_a_run_is_not_refused_for_edits_of_other_fields(self, world: World, how: str) -> None:
+    @pytest.mark.parametrize("how", RUN_ENDS)
+    async def test_the_end_of_a_run_does_not_conflict_with_unrelated_edits(self, world: World, how: str) -> None:
         """
         The end of a run does not conflict with concurrent edits that its decision does not depend on, and returns the
         task with these edits.
         """
-        team = await team_of(world)
-        end = await begun(world, team, how)
+        team = await create_team(world)
+        end = await start_work(world, team, how)
         was = await world.fresh(team.task)
-        *_, ended = answers = await in_turn(world, *team.edits(), end)
+        *_, ended = answers = await in_turn(world, *team.unrelated_edits(), end)
         fresh = await world.fresh(team.task)
 
         assert [] == [each for each in answers if isinstance(each, Exception)]
@@ -852,39 +876,41 @@ class ConcurrentDecisionsContract(StoreContract):
         assert fresh.status is not Status.IN_PROGRESS
         assert (2 + was.version, 1 + was.edits) == (fresh.version, fresh.edits)
 
-    async def test_a_heartbeat_is_not_refused_for_edits_of_other_fields(self, world: World) -> None:
+    async def test_a_heartbeat_does_not_conflict_with_unrelated_edits(self, world: World) -> None:
         """
         A heartbeat does not conflict with concurrent edits, and its progress is stored.
         """
-        team = await team_of(world)
+        team = await create_team(world)
         held = await claim_task(world.ports, team.worker, ClaimTask(task=team.task.id))
         beat = Heartbeat(task=team.task.id, lease=held.lease, progress=JsonText('{"percent":50}'))
-        *edited, beaten = await in_turn(world, *team.edits(), as_worker(team.worker, heartbeat, beat))
+        *edited, beaten = await in_turn(world, *team.unrelated_edits(), as_worker(team.worker, heartbeat, beat))
 
         assert [] == [each for each in edited if isinstance(each, Exception)]
         assert '{"percent":50}' == beaten.run.progress
 
     @pytest.mark.parametrize("how", ["complete", "fail", "release"])
-    async def test_who_expects_a_version_is_refused_for_any_edit(self, world: World, how: str) -> None:
+    async def test_the_end_of_a_run_with_an_expected_version_conflicts_with_any_edit(
+        self, world: World, how: str
+    ) -> None:
         """
         The end of a run that expects a version raises `StaleWrite` after any edit of the task.
         """
         claimed = await world.claimed(await world.task("Say hello"))
         edit = update_task, UpdateTask(task=claimed.task.id, title="Say it")
-        answers = await in_turn(world, edit, ending(how, claimed, expects=claimed.task.version))
+        answers = await in_turn(world, edit, run_end(how, claimed, expects=claimed.task.version))
 
         assert ["StaleWrite", "Task"] == kinds(answers)
 
-    async def test_a_completion_is_decided_anew_when_its_gates_or_its_approvals_change(self, world: World) -> None:
+    async def test_a_completion_conflicts_with_changes_of_its_gates_or_approvals(self, world: World) -> None:
         """
         A completion raises `StaleWrite` if the board's gates or the task's approvals changed since it was decided, so
         that `perform` repeats it.
         """
         first, second = [await world.claimed(await world.task(title)) for title in "ab"]
         gated = UpdateBoard(board=world.board.id, description="Guarded", gates={"require_approval_for_done": True})
-        by_gates = await in_turn(world, (update_board, gated), ending("complete", first))
+        by_gates = await in_turn(world, (update_board, gated), run_end("complete", first))
         asked = RequestApproval(board=world.board.id, action="finish", confidence=0.5, tasks=(second.task.id,))
-        by_approval = await in_turn(world, (request_approval, asked), ending("complete", second))
+        by_approval = await in_turn(world, (request_approval, asked), run_end("complete", second))
 
         assert ["Board", "StaleWrite"] == kinds(by_gates)
         assert "StaleWrite" == type(by_approval[-1]).__name__

@@ -54,7 +54,7 @@ class CredentialStoreContract(StoreContract):
     The contract of the port `CredentialStore`. A subclass provides the fixture `ports` of `StoreContract`.
     """
 
-    async def test_a_token_stands_for_its_agent(self, world: World) -> None:
+    async def test_a_token_authenticates_its_agent(self, world: World) -> None:
         """
         A token authenticates its agent, with the agent's board, role, scopes and key, and the time of its last
         heartbeat.
@@ -79,7 +79,7 @@ class CredentialStoreContract(StoreContract):
         await record_agent_heartbeat(world.ports, principal, RecordAgentHeartbeat(agent=agent.id))
         assert world.clock.now() == (await agent_of(world, made.token)).seen_at
 
-    async def test_the_highest_scope_is_the_role(self, world: World) -> None:
+    async def test_the_role_of_a_key_is_its_highest_scope(self, world: World) -> None:
         """
         The role of a key is its highest scope, and viewer if no scope names a role.
         """
@@ -91,7 +91,7 @@ class CredentialStoreContract(StoreContract):
 
         assert [Role.VIEWER, Role.OPERATOR, Role.ADMIN] == roles
 
-    async def test_a_key_is_dead_from_the_moment_it_ends(self, world: World) -> None:
+    async def test_an_expired_revoked_or_unknown_key_authenticates_nobody(self, world: World) -> None:
         """
         An expired, revoked or unknown key authenticates nobody. Revoking a revoked or unknown key raises
         `ApiKeyNotFound`.
@@ -124,7 +124,7 @@ class CredentialStoreContract(StoreContract):
 
             assert [] == await unit.keys.list_of(key.agent)
 
-    async def test_registering_makes_an_agent_once(self, world: World) -> None:
+    async def test_a_repeated_registration_returns_the_same_agent_without_a_token(self, world: World) -> None:
         """
         The first registration of a name creates an agent and returns a token. A second one, in any case of letters,
         returns the same agent without a token.
@@ -138,7 +138,7 @@ class CredentialStoreContract(StoreContract):
         with pytest.raises(RoleTooLow):
             await create_key(world.ports, evolve(world.me, role=Role.VIEWER), CreateKey(agent="ada"))
 
-    async def test_an_organization_keeps_its_slug(self, ports: Ports) -> None:
+    async def test_create_organization_with_a_used_slug_returns_the_existing_organization(self, ports: Ports) -> None:
         """
         `create_organization` with a used slug returns the organization that has it and creates none.
         """

@@ -27,7 +27,9 @@ class SecretEncryptionContract:
 
     @contract_settings(100)
     @given(secret=some.texts(most=2000), about=some.ids)
-    def test_a_secret_is_decrypted_as_it_was(self, encryption: SecretEncryption, secret: str, about: UUID) -> None:
+    def test_decryption_returns_the_encrypted_secret(
+        self, encryption: SecretEncryption, secret: str, about: UUID
+    ) -> None:
         """
         Decryption returns the encrypted secret, whatever its characters.
         """
@@ -35,7 +37,7 @@ class SecretEncryptionContract:
 
     @contract_settings(100)
     @given(secret=some.texts(most=200))
-    def test_a_secret_is_encrypted_otherwise_each_time(self, encryption: SecretEncryption, secret: str) -> None:
+    def test_two_encryptions_of_a_secret_differ(self, encryption: SecretEncryption, secret: str) -> None:
         """
         Two encryptions of the same secret differ, so equal secrets cannot be recognized in the database.
         """
@@ -43,7 +45,7 @@ class SecretEncryptionContract:
 
     @contract_settings(100)
     @given(secret=some.texts(most=200))
-    def test_a_secret_is_decrypted_for_its_own_row_only(self, encryption: SecretEncryption, secret: str) -> None:
+    def test_a_ciphertext_moved_to_another_row_is_refused(self, encryption: SecretEncryption, secret: str) -> None:
         """
         A ciphertext that was moved to another row raises `DecryptionFailed`.
         """
@@ -52,7 +54,7 @@ class SecretEncryptionContract:
 
     @contract_settings(100)
     @given(junk=st.binary(max_size=100))
-    def test_what_was_never_encrypted_is_not_decrypted(self, encryption: SecretEncryption, junk: bytes) -> None:
+    def test_arbitrary_bytes_are_refused(self, encryption: SecretEncryption, junk: bytes) -> None:
         """
         Arbitrary bytes raise `DecryptionFailed`, also with the first byte of a real ciphertext.
         """
@@ -62,7 +64,7 @@ class SecretEncryptionContract:
 
     @contract_settings(100)
     @given(secret=some.texts(most=200), data=st.data())
-    def test_a_changed_ciphertext_is_not_decrypted(
+    def test_a_changed_or_truncated_ciphertext_is_refused(
         self, encryption: SecretEncryption, secret: str, data: st.DataObject
     ) -> None:
         """

@@ -30,7 +30,7 @@ from mission_core.values import PageRequest
 FEW = contract_settings(5)
 
 
-def elsewhere_in(world: World) -> World:
+def other_organization_of(world: World) -> World:
     """
     The same store with the principal of a new, empty organization.
     """
@@ -44,7 +44,7 @@ def keys_of(row: Any) -> list[Any]:
     return [row.id, row.number] if hasattr(row, "number") else [row.id]
 
 
-def edited(kind: Kind[Any], row: Any, later: Any) -> Any:
+def edited_copy(kind: Kind[Any], row: Any, later: Any) -> Any:
     """
     The row with the values of *later*, except for its id, number, organization, version and unique fields.
     """
@@ -52,14 +52,14 @@ def edited(kind: Kind[Any], row: Any, later: Any) -> Any:
     return evolve(later, **{name: getattr(row, name) for name in fields_dict(kind.entity) if name in stays})
 
 
-def kept_as_it_is(kind: Kind[Any]) -> Any:
+def round_trip_test(kind: Kind[Any]) -> Any:
     @FEW
     @given(row=some.entities[kind.entity]())
     async def test(self: Any, world: World, row: Any) -> None:
         """
         A stored row is read back unchanged by id, by number, by each of its indexes and in lists.
         """
-        world = elsewhere_in(world)
+        world = other_organization_of(world)
         row = await own(world, kind, row)
         await written(world, kind, row)
         reads = world.ports.reads.entities
@@ -75,7 +75,7 @@ def kept_as_it_is(kind: Kind[Any]) -> Any:
     return test
 
 
-def refused_a_second_time(kind: Kind[Any]) -> Any:
+def unique_fields_test(kind: Kind[Any]) -> Any:
     @FEW
     @given(one=some.entities[kind.entity](), another=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, another: Any) -> None:
@@ -83,7 +83,7 @@ def refused_a_second_time(kind: Kind[Any]) -> Any:
         A commit that would repeat the value of a unique field raises the error that the kind declares for it.
         """
         for fields, refusal in kind.unique.items():
-            world = elsewhere_in(world)
+            world = other_organization_of(world)
             first, second = await own(world, kind, one), await own(world, kind, another)
             if None in [getattr(first, name) for name in fields]:
                 continue
@@ -94,7 +94,7 @@ def refused_a_second_time(kind: Kind[Any]) -> Any:
     return test
 
 
-def saved_with_its_next_version(kind: Kind[Any]) -> Any:
+def save_test(kind: Kind[Any]) -> Any:
     @FEW
     @given(one=some.entities[kind.entity](), later=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, later: Any) -> None:
@@ -102,10 +102,10 @@ def saved_with_its_next_version(kind: Kind[Any]) -> Any:
         A save stores all changed fields and raises the version by one. A save or removal of an older version raises
         `StaleWrite`.
         """
-        world = elsewhere_in(world)
+        world = other_organization_of(world)
         row = await own(world, kind, one)
         await written(world, kind, row)
-        changed = edited(kind, row, later)
+        changed = edited_copy(kind, row, later)
         async with world.ports.unit(world.me) as unit, world.ports.unit(world.me) as late:
             old = await late.repository(kind).get(row.id)
             await unit.repository(kind).get(row.id)
@@ -127,7 +127,7 @@ def saved_with_its_next_version(kind: Kind[Any]) -> Any:
     return test
 
 
-def gone_once_removed(kind: Kind[Any]) -> Any:
+def removal_test(kind: Kind[Any]) -> Any:
     @FEW
     @given(one=some.entities[kind.entity](), another=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any, another: Any) -> None:
@@ -135,7 +135,7 @@ def gone_once_removed(kind: Kind[Any]) -> Any:
         A removed row is missing in its own unit at once, and everywhere after the commit; other rows stay. A row that
         is added and removed in the same unit is never stored.
         """
-        world = elsewhere_in(world)
+        world = other_organization_of(world)
         row, other = await own(world, kind, one), await own(world, kind, another)
         await written(world, kind, row, other)
         never = await own(world, kind, one)
@@ -156,14 +156,14 @@ def gone_once_removed(kind: Kind[Any]) -> Any:
     return test
 
 
-def hidden_from_other_organizations(kind: Kind[Any]) -> Any:
+def organization_isolation_test(kind: Kind[Any]) -> Any:
     @FEW
     @given(one=some.entities[kind.entity]())
     async def test(self: Any, world: World, one: Any) -> None:
         """
         A row is not found from another organization, neither by id nor by number, nor in lists, pages and units.
         """
-        there, here = elsewhere_in(world), elsewhere_in(world)
+        there, here = other_organization_of(world), other_organization_of(world)
         row = await own(there, kind, one)
         await written(there, kind, row)
         reads = world.ports.reads.entities
@@ -183,14 +183,14 @@ def hidden_from_other_organizations(kind: Kind[Any]) -> Any:
     return test
 
 
-def paged_by_number(kind: Kind[Any]) -> Any:
+def paging_test(kind: Kind[Any]) -> Any:
     @FEW
     @given(rows=st.lists(some.entities[kind.entity](), min_size=3, max_size=3))
     async def test(self: Any, world: World, rows: list[Any]) -> None:
         """
         Pages are sorted by number in either direction, start at an offset or after a number, and tell the total.
         """
-        world = elsewhere_in(world)
+        world = other_organization_of(world)
         kept = [await own(world, kind, row) for row in rows]
         for each in kept:
             await written(world, kind, each)
@@ -216,7 +216,7 @@ class EntityKindsContract(StoreContract):
     `ports` of `StoreContract`; the tests of each kind are added below.
     """
 
-    async def test_rows_of_a_board_are_for_those_who_may_see_it(self, world: World) -> None:
+    async def test_rows_of_a_board_are_denied_to_agents_of_other_boards(self, world: World) -> None:
         """
         A row of a board raises `BoardDenied` for an agent of another board by id and by number, and is left out of that
         agent's lists, pages and units.
@@ -243,7 +243,7 @@ class EntityKindsContract(StoreContract):
                 assert await unit.repository(BOARD_ASSIGNMENTS).find(**equal) is None
                 assert [] == await unit.repository(BOARD_ASSIGNMENTS).every(**equal)
 
-    async def test_the_first_and_the_last_of_a_kind_are_found(self, world: World) -> None:
+    async def test_find_returns_the_first_or_the_newest_row(self, world: World) -> None:
         """
         `find` returns the first row with the given field values, and with `newest` the last one.
         """
@@ -258,7 +258,7 @@ class EntityKindsContract(StoreContract):
             assert await comments.find(task=task, author="eve", newest=True) is None
             assert await comments.find(task=task, author_id=world.board.id) is None
 
-    async def test_a_removed_entity_takes_its_rows_along(self, world: World) -> None:
+    async def test_deleting_a_task_deletes_its_comments(self, world: World) -> None:
         """
         Deleting a task deletes its comments and leaves those of other tasks.
         """
@@ -268,7 +268,7 @@ class EntityKindsContract(StoreContract):
         assert [] == await world.ports.reads.entities.every(world.me, COMMENTS, task=comment.task)
         assert [other] == await world.ports.reads.entities.every(world.me, COMMENTS)
 
-    async def test_nothing_stays_behind_on_what_was_removed_meanwhile(self, world: World) -> None:
+    async def test_a_comment_on_a_concurrently_deleted_task_is_refused(self, world: World) -> None:
         """
         A commit that adds a comment to a task that was deleted since it was read raises `StaleWrite`.
         """
@@ -289,16 +289,16 @@ def tests_of(kind: Kind[Any]) -> dict[str, Any]:
     kind inside the test.
     """
     tests = {
-        f"test_a_row_of_{kind.name}_is_kept_as_it_is": kept_as_it_is(kind),
-        f"test_a_saved_row_of_{kind.name}_has_its_next_version": saved_with_its_next_version(kind),
-        f"test_a_removed_row_of_{kind.name}_is_gone": gone_once_removed(kind),
+        f"test_a_stored_row_of_{kind.name}_is_read_back_unchanged": round_trip_test(kind),
+        f"test_a_save_of_{kind.name}_raises_the_version_by_one": save_test(kind),
+        f"test_a_removed_row_of_{kind.name}_is_not_found": removal_test(kind),
     }
     if kind.unique:
-        tests[f"test_what_is_unique_of_{kind.name}_is_refused_a_second_time"] = refused_a_second_time(kind)
+        tests[f"test_a_repeated_unique_value_of_{kind.name}_is_refused"] = unique_fields_test(kind)
     if not kind.shared:
-        tests[f"test_a_row_of_{kind.name}_is_its_organizations"] = hidden_from_other_organizations(kind)
+        tests[f"test_a_row_of_{kind.name}_is_not_found_from_another_organization"] = organization_isolation_test(kind)
         if "number" in fields_dict(kind.entity):
-            tests[f"test_rows_of_{kind.name}_are_paged_by_number"] = paged_by_number(kind)
+            tests[f"test_pages_of_{kind.name}_are_sorted_by_number"] = paging_test(kind)
     return tests
 
 

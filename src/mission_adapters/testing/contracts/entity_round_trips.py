@@ -22,7 +22,7 @@ from mission_core.tasks.runs import Run
 FEW = contract_settings(15)
 
 
-async def kept(world: World, repository: str, entity: EntityT, *, key: int | None = None) -> EntityT:
+async def stored(world: World, repository: str, entity: EntityT, *, key: int | None = None) -> EntityT:
     """
     Write the entity, and read it back in another unit.
     """
@@ -34,7 +34,7 @@ async def kept(world: World, repository: str, entity: EntityT, *, key: int | Non
         return found
 
 
-async def own(world: World, entity: EntityT, scope: str) -> EntityT:
+async def owned_copy(world: World, entity: EntityT, scope: str) -> EntityT:
     """
     A copy of the entity that belongs to the world's organization, with a new id and a new number.
     """
@@ -55,69 +55,69 @@ class EntityRoundTripContract(StoreContract):
 
     @FEW
     @given(some.tasks())
-    async def test_a_task_is_kept_as_it_is(self, world: World, task: Task) -> None:
+    async def test_a_task_is_read_back_unchanged(self, world: World, task: Task) -> None:
         """
         A task is read back unchanged in every field.
         """
-        task = evolve(await own(world, task, "task"), board=world.board.id)
+        task = evolve(await owned_copy(world, task, "task"), board=world.board.id)
 
-        assert task == await kept(world, "tasks", task)
+        assert task == await stored(world, "tasks", task)
         assert task.number == (await world.ports.reads.tasks.get(world.me, task.id)).number
 
     @FEW
     @given(some.runs())
-    async def test_a_run_is_kept_as_it_is(self, world: World, run: Run) -> None:
+    async def test_a_run_is_read_back_unchanged(self, world: World, run: Run) -> None:
         """
         A run in any state is read back unchanged, with its orders and its outcome, and appears in its task's runs.
         """
         task = await world.task()
-        run = evolve(await own(world, run, "run"), board=world.board.id, task=task.id)
+        run = evolve(await owned_copy(world, run, "run"), board=world.board.id, task=task.id)
 
-        assert run == await kept(world, "runs", run)
+        assert run == await stored(world, "runs", run)
         assert [run.id.bytes] == [row.id for row in await world.ports.reads.tasks.runs(world.me, task.id)]
 
     @FEW
     @given(some.boards())
-    async def test_a_board_is_kept_as_it_is(self, world: World, board: Board) -> None:
+    async def test_a_board_is_read_back_unchanged(self, world: World, board: Board) -> None:
         """
         A board is read back unchanged in every field.
         """
-        board = await own(world, board, "board")
+        board = await owned_copy(world, board, "board")
         board = evolve(board, handle=f"{board.handle}-{board.number}", ticket_prefix=f"{board.number}")
 
-        assert board == await kept(world, "boards", board)
+        assert board == await stored(world, "boards", board)
 
     @FEW
     @given(some.agents())
-    async def test_an_agent_is_kept_as_it_is(self, world: World, agent: Agent) -> None:
+    async def test_an_agent_is_read_back_unchanged(self, world: World, agent: Agent) -> None:
         """
         An agent is read back unchanged, with its presence.
         """
-        agent = await own(world, agent, "agent")
+        agent = await owned_copy(world, agent, "agent")
         session_key = None if agent.session_key is None else f"{agent.session_key}{agent.number}"
         agent = evolve(agent, board=world.board.id, name=f"{agent.name}{agent.number}", session_key=session_key)
 
-        assert agent == await kept(world, "agents", agent)
+        assert agent == await stored(world, "agents", agent)
 
     @FEW
     @given(some.keys())
-    async def test_a_key_is_kept_as_it_is(self, world: World, key: ApiKey) -> None:
+    async def test_an_api_key_is_read_back_unchanged(self, world: World, key: ApiKey) -> None:
         """
         An API key is read back unchanged in every field.
         """
         agent = await world.agent(f"ada {world.ports.ids.new()}")
-        key = evolve(await own(world, key, "key"), agent=agent.id, digest=world.ports.ids.new().bytes * 2)
+        key = evolve(await owned_copy(world, key, "key"), agent=agent.id, digest=world.ports.ids.new().bytes * 2)
 
-        assert key == await kept(world, "keys", key, key=key.number)
+        assert key == await stored(world, "keys", key, key=key.number)
 
     @FEW
     @given(some.tasks(), some.tasks())
-    async def test_a_saved_task_is_kept_as_it_is(self, world: World, task: Task, later: Task) -> None:
+    async def test_a_save_stores_every_changed_field_of_a_task(self, world: World, task: Task, later: Task) -> None:
         """
         A save stores every changed field of a task and raises its version by one.
         """
-        task = evolve(await own(world, task, "task"), board=world.board.id)
-        await kept(world, "tasks", task)
+        task = evolve(await owned_copy(world, task, "task"), board=world.board.id)
+        await stored(world, "tasks", task)
         async with world.ports.unit(world.me) as unit:
             found = await unit.tasks.get(task.id)
             saved = unit.tasks.save(

@@ -40,7 +40,7 @@ class EventLogContract(StoreContract):
     The contract of the port `EventLog`. A subclass provides the fixture `ports` of `StoreContract`.
     """
 
-    async def test_positions_are_dense_and_the_head_is_the_last(self, world: World) -> None:
+    async def test_positions_have_no_gaps_and_the_head_has_the_last_one(self, world: World) -> None:
         """
         Positions start at 1 and have no gaps; the head has the last position and its digest.
         """
@@ -60,7 +60,7 @@ class EventLogContract(StoreContract):
         assert [] == await world.ports.log.read(nobody)
         assert ChainHead(0, GENESIS) == await world.ports.log.head(nobody)
 
-    async def test_reading_goes_on_after_a_position(self, world: World) -> None:
+    async def test_pages_read_with_after_and_limit_add_up_to_the_whole_log(self, world: World) -> None:
         """
         Pages read with `after` and `limit` add up to the whole log.
         """
@@ -73,7 +73,9 @@ class EventLogContract(StoreContract):
 
         assert whole == pieces
 
-    async def test_each_organization_has_a_log_of_its_own(self, world: World, elsewhere: World) -> None:
+    async def test_events_of_one_organization_are_not_in_the_log_of_another(
+        self, world: World, elsewhere: World
+    ) -> None:
         """
         Events of one organization do not appear in the log of another.
         """
@@ -84,7 +86,7 @@ class EventLogContract(StoreContract):
 
     @contract_settings(10)
     @given(st.lists(some.events, min_size=1, max_size=4), some.ids, some.names)
-    async def test_an_entry_is_the_fact_that_was_recorded(
+    async def test_an_entry_has_the_data_of_its_event_and_is_chained_to_the_previous_one(
         self, world: World, events: Any, agent: Any, name: Any
     ) -> None:
         """
@@ -104,7 +106,7 @@ class EventLogContract(StoreContract):
 
         assert expected == kept
 
-    async def test_what_was_undone_was_never_recorded(self, world: World) -> None:
+    async def test_a_refused_commit_leaves_no_entry(self, world: World) -> None:
         """
         A refused commit leaves no entry and no gap in the positions.
         """
@@ -118,7 +120,7 @@ class EventLogContract(StoreContract):
 
         assert before == await world.ports.log.head(world.me.organization)
 
-    async def test_the_chain_verifies(self, world: World) -> None:
+    async def test_the_hash_chain_verifies_after_concurrent_commits(self, world: World) -> None:
         """
         The hash chain verifies after concurrent commits.
         """
@@ -127,7 +129,7 @@ class EventLogContract(StoreContract):
 
         assert head == await verify_log(world.ports.log, world.me.organization, batch=7)
 
-    async def test_a_reader_that_follows_misses_nothing_and_repeats_nothing(self, world: World) -> None:
+    async def test_a_following_reader_receives_every_entry_once_and_in_order(self, world: World) -> None:
         """
         A reader that alternates `wait` and `read` receives every entry of concurrent commits once and in order.
         """
@@ -149,7 +151,7 @@ class EventLogContract(StoreContract):
 
         assert list(range(start + 1, start + expected + 1)) == seen
 
-    async def test_all_who_wait_are_woken_by_the_next_commit(self, world: World) -> None:
+    async def test_a_commit_wakes_all_waiting_readers(self, world: World) -> None:
         """
         A commit wakes all waiting readers, and no reader wakes before it.
         """
@@ -163,13 +165,15 @@ class EventLogContract(StoreContract):
 
         assert (0, 5) == (len(done), len(woken))
 
-    async def test_waiting_for_what_is_there_already_returns_at_once(self, world: World) -> None:
+    async def test_wait_returns_at_once_if_there_are_entries_after_the_position(self, world: World) -> None:
         """
         `wait` returns at once if there are entries after the position.
         """
         await asyncio.wait_for(world.ports.log.wait(world.me.organization, after=0), 5)
 
-    async def test_a_commit_elsewhere_does_not_end_a_wait(self, world: World, elsewhere: World) -> None:
+    async def test_a_commit_in_another_organization_does_not_wake_a_reader(
+        self, world: World, elsewhere: World
+    ) -> None:
         """
         A commit in another organization does not wake a waiting reader.
         """
@@ -181,7 +185,7 @@ class EventLogContract(StoreContract):
 
         assert set() == done
 
-    async def test_the_actor_is_the_principal(self, world: World) -> None:
+    async def test_the_actor_of_an_entry_is_the_principal_of_its_unit(self, world: World) -> None:
         """
         The actor of an entry is the principal of its unit; an agent is given by id and name.
         """

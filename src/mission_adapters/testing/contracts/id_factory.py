@@ -22,7 +22,7 @@ class IdFactoryContract:
 
         assert (7, "specified in RFC 4122") == (made.version, made.variant)
 
-    def test_each_id_sorts_after_the_ones_before_it(self, ids: IdFactory) -> None:
+    def test_ids_are_strictly_increasing(self, ids: IdFactory) -> None:
         """
         Ids are strictly increasing, so rows are stored in the order of their creation.
         """
@@ -30,7 +30,7 @@ class IdFactoryContract:
 
         assert made == sorted(set(made))
 
-    def test_no_id_is_made_twice(self, ids: IdFactory) -> None:
+    def test_ids_are_unique_across_threads(self, ids: IdFactory) -> None:
         """
         Ids are unique across threads, and increasing within each thread.
         """

@@ -46,7 +46,7 @@ async def create(
     return await perform(create_task, world.ports, me or world.me, command, once=once, again=again)
 
 
-async def total(world: World) -> int:
+async def task_count(world: World) -> int:
     return (await world.ports.reads.tasks.page(world.me, TaskFilter(), PageRequest())).total
 
 
@@ -56,23 +56,23 @@ class IdempotencyContract(StoreContract):
     `ports` of `StoreContract`.
     """
 
-    async def test_a_repeat_gets_the_first_result(self, world: World) -> None:
+    async def test_a_repeated_request_returns_the_first_result(self, world: World) -> None:
         """
         A repeated request returns the first result, and the use case is performed once.
         """
         answers = [await create(world) for _ in range(3)]
 
         assert 1 == len({answer.id for answer in answers})
-        assert 1 == await total(world)
+        assert 1 == await task_count(world)
 
-    async def test_of_many_at_once_one_does_the_work(self, world: World) -> None:
+    async def test_one_of_many_concurrent_requests_with_a_key_is_performed(self, world: World) -> None:
         """
         If many requests with one key are concurrent, one is performed and the others return its result.
         """
         answers = await asyncio.gather(*(create(world) for _ in range(8)))
 
         assert 1 == len({answer.id for answer in answers})
-        assert 1 == await total(world)
+        assert 1 == await task_count(world)
         assert 1 == (await world.event_kinds()).count("task.created")
 
     async def test_a_commit_with_a_used_key_is_refused(self, world: World) -> None:
@@ -91,7 +91,7 @@ class IdempotencyContract(StoreContract):
         assert first.id == done.value.result
         assert task == await world.fresh(task)
 
-    async def test_another_body_is_refused(self, world: World) -> None:
+    async def test_a_key_reused_with_another_body_is_refused(self, world: World) -> None:
         """
         A key that is reused with another request body raises `KeyReused`, in `perform` and in `commit`.
         """
@@ -105,9 +105,11 @@ class IdempotencyContract(StoreContract):
             with pytest.raises(KeyReused):
                 await unit.commit()
 
-        assert 1 == await total(world)
+        assert 1 == await task_count(world)
 
-    async def test_keys_belong_to_a_principal_and_an_operation(self, world: World, elsewhere: World) -> None:
+    async def test_keys_are_separate_for_each_principal_operation_and_organization(
+        self, world: World, elsewhere: World
+    ) -> None:
         """
         The same key of another principal, operation or organization is a different key.
         """
@@ -123,7 +125,7 @@ class IdempotencyContract(StoreContract):
 
         assert 6 == len({answer.id for answer in answers})
 
-    async def test_a_key_is_forgotten_after_a_day(self, world: World) -> None:
+    async def test_a_key_expires_after_24_hours(self, world: World) -> None:
         """
         A key expires after 24 hours; the same request is then performed again.
         """
@@ -136,7 +138,7 @@ class IdempotencyContract(StoreContract):
         assert first.id == same.id != other.id
         assert other.id == (await create(world)).id
 
-    async def test_what_failed_keeps_no_key(self, world: World) -> None:
+    async def test_a_failed_request_does_not_use_up_its_key(self, world: World) -> None:
         """
         A failed request does not use up its key.
         """
@@ -150,7 +152,7 @@ class IdempotencyContract(StoreContract):
             with pytest.raises(Exception, match="already exists"):
                 await perform(create_agent, world.ports, world.me, CreateAgent(name="ada"), once=once, again=again)
 
-    async def test_a_repeated_claim_shows_its_lease_again(self, world: World) -> None:
+    async def test_a_repeated_claim_returns_the_same_lease(self, world: World) -> None:
         """
         Repeated and concurrent claims with one key return the same lease, and one task is claimed.
         """
@@ -169,7 +171,7 @@ class IdempotencyContract(StoreContract):
         assert 1 == len({answer and answer.lease for answer in answers})
         assert 1 == (await world.event_kinds()).count("task.claimed")
 
-    async def test_a_claim_that_found_nothing_keeps_no_key(self, world: World) -> None:
+    async def test_a_claim_on_an_empty_queue_does_not_use_up_its_key(self, world: World) -> None:
         """
         A claim on an empty queue does not use up its key, so a repeat can claim a task that was created since.
         """
@@ -186,7 +188,7 @@ class IdempotencyContract(StoreContract):
         assert nothing is None
         assert [task.id] == [claimed.task.id for claimed in [await claim()] if claimed]
 
-    async def test_a_key_is_found_only_if_it_was_used_late_enough(self, world: World) -> None:
+    async def test_idempotent_result_ignores_keys_used_before_since(self, world: World) -> None:
         """
         `idempotent_result` returns the result of a key that was used after *since*, and None otherwise.
         """

@@ -52,7 +52,7 @@ class RateLimiterContract(AsyncContract):
     """
 
     @by_either
-    async def test_as_many_pass_as_the_quota_says(self, limited: LimiterUnderTest, quota: Quota) -> None:
+    async def test_requests_up_to_the_quota_are_allowed(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
         Requests up to the quota are allowed and later ones are refused. `remaining` counts down in a fixed window and
         stays at the quota in a sliding one until it is used up.
@@ -64,7 +64,7 @@ class RateLimiterContract(AsyncContract):
         assert ([0, 0, 0, 4, 5] if quota.sliding else [1, 2, 3, 4, 5]) == [each.count for each in verdicts]
 
     @by_either
-    async def test_of_many_at_once_no_more_pass(self, limited: LimiterUnderTest, quota: Quota) -> None:
+    async def test_concurrent_requests_do_not_exceed_the_quota(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
         Concurrent requests do not exceed the quota, and each refused request has its own count.
         """
@@ -73,7 +73,7 @@ class RateLimiterContract(AsyncContract):
         assert 10 == sum(each.allowed for each in verdicts)
         assert {*range(11, 501)} == {each.count for each in verdicts if not each.allowed}
 
-    async def test_a_window_begins_with_its_first_request_and_then_ends(self, limited: LimiterUnderTest) -> None:
+    async def test_a_fixed_window_starts_with_its_first_request(self, limited: LimiterUnderTest) -> None:
         """
         A fixed window starts with its first request and ends after the seconds of the quota, however many requests it
         counted.
@@ -89,7 +89,9 @@ class RateLimiterContract(AsyncContract):
         assert (True, 1, 60) == (after.allowed, after.count, after.retry_after)
 
     @by_either
-    async def test_who_comes_back_when_told_is_let_in(self, limited: LimiterUnderTest, quota: Quota) -> None:
+    async def test_a_client_that_waits_for_retry_after_is_allowed_again(
+        self, limited: LimiterUnderTest, quota: Quota
+    ) -> None:
         """
         A client that waits for `retry_after` is allowed again, whenever it was refused.
         """
@@ -104,7 +106,7 @@ class RateLimiterContract(AsyncContract):
             await limited.passes(61)
 
     @by_either
-    async def test_everybody_has_a_window_of_their_own(self, limited: LimiterUnderTest, quota: Quota) -> None:
+    async def test_clients_and_quotas_are_counted_separately(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
         Clients are counted separately, and so are quotas of different names.
         """
@@ -116,7 +118,7 @@ class RateLimiterContract(AsyncContract):
         )])  # fmt: skip
 
     @by_either
-    async def test_parts_of_a_name_do_not_run_into_each_other(self, limited: LimiterUnderTest, quota: Quota) -> None:
+    async def test_the_parts_of_a_clients_name_are_kept_apart(self, limited: LimiterUnderTest, quota: Quota) -> None:
         """
         The parts of a client's name are kept apart, so `("x:b", "c")` and `("x", "b:c")` are counted separately.
         """
@@ -125,7 +127,7 @@ class RateLimiterContract(AsyncContract):
 
         assert [True, True, True, False, True] == [each.allowed for each in verdicts]
 
-    async def test_the_end_is_the_same_for_all_of_a_window(self, limited: LimiterUnderTest) -> None:
+    async def test_all_requests_in_a_fixed_window_have_the_same_resets_at(self, limited: LimiterUnderTest) -> None:
         """
         All requests in one fixed window are answered with the same `resets_at`.
         """
@@ -133,7 +135,7 @@ class RateLimiterContract(AsyncContract):
 
         assert 1 == len(ends)
 
-    async def test_a_window_that_slides_lets_go_of_one_request_after_the_other(self, limited: LimiterUnderTest) -> None:
+    async def test_requests_in_a_sliding_window_expire_one_by_one(self, limited: LimiterUnderTest) -> None:
         """
         In a sliding window each request expires by itself, and `retry_after` is the time until the next one is allowed.
         """
@@ -146,7 +148,7 @@ class RateLimiterContract(AsyncContract):
         assert [True, True, True, False, True, False] == [each.allowed for each in (first, *later, *last)]
         assert pytest.approx([20, 40], abs=1) == [each.retry_after for each in (later[-1], last[-1])]
 
-    async def test_in_a_window_that_slides_what_is_refused_takes_no_place(self, limited: LimiterUnderTest) -> None:
+    async def test_refused_requests_do_not_count_against_a_sliding_window(self, limited: LimiterUnderTest) -> None:
         """
         Refused requests do not count against a sliding window, so constant retries do not lock a client out.
         """
@@ -157,7 +159,7 @@ class RateLimiterContract(AsyncContract):
 
         assert [3, 0, 0] * 4 == allowed
 
-    async def test_the_refused_of_a_window_that_slides_are_numbered(self, limited: LimiterUnderTest) -> None:
+    async def test_refused_requests_of_a_sliding_window_are_numbered(self, limited: LimiterUnderTest) -> None:
         """
         Refused requests of a sliding window are numbered. The numbers start again once the seconds of the quota have
         passed since the first refused one, whatever was allowed in between.
@@ -169,7 +171,7 @@ class RateLimiterContract(AsyncContract):
 
         assert [[0], [0, 0], [4, 5], [0, 6], [0, 0, 4, 5]] == numbered
 
-    async def test_where_fewer_may_pass_from_now_on_they_are_told_when(self, limited: LimiterUnderTest) -> None:
+    async def test_retry_after_follows_a_lowered_sliding_quota(self, limited: LimiterUnderTest) -> None:
         """
         After a sliding quota is lowered, `retry_after` covers the time until enough requests have expired.
         """

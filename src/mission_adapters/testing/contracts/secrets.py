@@ -22,7 +22,7 @@ class SecretsContract:
     The contract of the port `Secrets`. A subclass, its module or its `conftest.py` provides a fixture `secrets`.
     """
 
-    def test_secrets_have_their_forms(self, secrets: Secrets) -> None:
+    def test_tokens_and_keys_have_their_formats(self, secrets: Secrets) -> None:
         """
         A token has 43 URL-safe characters; a key has the prefix `mca_`, a server key `mc_`, and both 48 hexadecimal
         digits.
@@ -31,7 +31,7 @@ class SecretsContract:
         assert re.fullmatch(r"mca_[0-9a-f]{48}", secrets.key())
         assert re.fullmatch(r"mc_[0-9a-f]{48}", secrets.server_key())
 
-    def test_no_secret_comes_twice(self, secrets: Secrets) -> None:
+    def test_tokens_and_keys_do_not_repeat(self, secrets: Secrets) -> None:
         """
         Tokens, keys and server keys do not repeat.
         """
@@ -41,7 +41,7 @@ class SecretsContract:
 
     @contract_settings(100)
     @given(run=some.ids, fence=fences)
-    def test_a_lease_names_its_run(self, secrets: Secrets, run: RunId, fence: int) -> None:
+    def test_a_lease_yields_the_id_of_its_run(self, secrets: Secrets, run: RunId, fence: int) -> None:
         """
         A lease is URL-safe, yields the id of its run, and is the same each time, so a repeated claim can return it
         again.
@@ -64,7 +64,7 @@ class SecretsContract:
 
     @contract_settings(100)
     @given(text=st.text(max_size=60))
-    def test_what_is_no_lease_names_no_run(self, secrets: Secrets, text: str) -> None:
+    def test_run_of_lease_accepts_any_text(self, secrets: Secrets, text: str) -> None:
         """
         `run_of_lease` accepts any text without raising, and returns None for text that is not ASCII.
         """
@@ -74,7 +74,9 @@ class SecretsContract:
 
     @contract_settings(100)
     @given(invite=some.ids, other=some.ids)
-    def test_an_invite_token_names_its_invite(self, secrets: Secrets, invite: InviteId, other: InviteId) -> None:
+    def test_an_invite_token_yields_the_id_of_its_invite(
+        self, secrets: Secrets, invite: InviteId, other: InviteId
+    ) -> None:
         """
         An invite token has 32 URL-safe characters, yields the id of its invite, and is the same each time.
         """
@@ -86,7 +88,7 @@ class SecretsContract:
 
     @contract_settings(100)
     @given(invite=some.ids, place=st.integers(0, 31))
-    def test_a_changed_invite_token_names_nothing(self, secrets: Secrets, invite: InviteId, place: int) -> None:
+    def test_a_changed_invite_token_yields_none(self, secrets: Secrets, invite: InviteId, place: int) -> None:
         """
         An invite token with any one character changed yields None.
         """

@@ -41,7 +41,7 @@ class TaskQueueContract(StoreContract):
     subclass provides the fixture `ports` of `StoreContract`.
     """
 
-    async def test_the_queue_is_by_priority_then_due_date_then_age(self, world: World) -> None:
+    async def test_the_queue_is_sorted_by_priority_due_date_and_age(self, world: World) -> None:
         """
         The queue is sorted by priority, due date and age. Unknown priorities come last, and tasks without a due date
         after those with one.
@@ -68,7 +68,7 @@ class TaskQueueContract(StoreContract):
             None,
         ] == await claimed_titles(world, 9)
 
-    async def test_claiming_takes_the_task_under_a_lease(self, world: World) -> None:
+    async def test_a_claimed_task_is_in_progress_under_a_lease(self, world: World) -> None:
         """
         A claimed task is in progress and assigned to its claimant, under a run with a fence, an attempt and an expiry.
         """
@@ -84,7 +84,7 @@ class TaskQueueContract(StoreContract):
         assert "task.claimed" == (await world.event_kinds())[-1]
 
     @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.INBOX, Status.ASSIGNED)])
-    async def test_only_idle_work_is_handed_out(self, world: World, status: Any) -> None:
+    async def test_only_inbox_and_assigned_tasks_are_claimable(self, world: World, status: Any) -> None:
         """
         A task that is neither in the inbox nor assigned cannot be claimed.
         """
@@ -94,7 +94,7 @@ class TaskQueueContract(StoreContract):
 
         assert await world.claim() is None
 
-    async def test_blocked_work_is_not_handed_out(self, world: World) -> None:
+    async def test_a_task_is_claimable_while_all_its_dependencies_are_done(self, world: World) -> None:
         """
         A task is claimable while all of its dependencies are done, and blocked again when one is reopened.
         """
@@ -115,7 +115,7 @@ class TaskQueueContract(StoreContract):
         assert [None, None] == [one_open, reopened]
         assert "last" == (await world.claimed()).task.title
 
-    async def test_failed_dependencies_block(self, world: World) -> None:
+    async def test_a_failed_dependency_blocks(self, world: World) -> None:
         """
         A task that depends on a failed task is blocked.
         """
@@ -124,7 +124,7 @@ class TaskQueueContract(StoreContract):
 
         assert await world.claim() is None
 
-    async def test_a_dependency_that_is_dropped_no_longer_blocks(self, world: World) -> None:
+    async def test_a_removed_dependency_no_longer_blocks(self, world: World) -> None:
         """
         A task is claimable again once the dependency that blocked it is removed from it.
         """
@@ -137,7 +137,7 @@ class TaskQueueContract(StoreContract):
         assert blocked is None
         assert "second" == (await world.claimed()).task.title
 
-    async def test_resting_work_is_not_handed_out(self, world: World) -> None:
+    async def test_a_task_is_claimable_from_its_not_before_on(self, world: World) -> None:
         """
         A task is claimable from its `not_before` on, to the microsecond.
         """
@@ -152,7 +152,7 @@ class TaskQueueContract(StoreContract):
         assert ["meanwhile", None] == early
         assert task.id == (await world.claimed(agent="bob")).task.id
 
-    async def test_assigned_work_goes_to_its_assignee_only(self, world: World) -> None:
+    async def test_an_assigned_task_is_claimable_by_its_assignee_only(self, world: World) -> None:
         """
         An assigned task is claimable by its assignee only; names are compared without regard to case.
         """
@@ -164,7 +164,7 @@ class TaskQueueContract(StoreContract):
         assert others is None
         assert task.id == (await world.claimed(agent="ADA")).task.id
 
-    async def test_open_and_own_work_stand_in_one_queue(self, world: World) -> None:
+    async def test_unassigned_and_own_tasks_form_one_queue(self, world: World) -> None:
         """
         Unassigned tasks and those assigned to the claimant form one queue in one order.
         """
@@ -176,7 +176,7 @@ class TaskQueueContract(StoreContract):
 
         assert ["open, critical", "own, high", "open, low", "own, low"] == titles
 
-    async def test_nothing_but_what_may_be_claimed_is_offered(self, world: World) -> None:
+    async def test_decide_is_offered_claimable_tasks_only(self, world: World) -> None:
         """
         `claim_next` offers its `decide` function claimable tasks only, in the order of the queue, until it returns a
         change.
@@ -202,7 +202,7 @@ class TaskQueueContract(StoreContract):
         assert [("open", None, 0), ("own", None, 0)] == offered
         assert ("own", 1) == (change.task.title, change.task.version)
 
-    async def test_a_decision_that_takes_nothing_changes_nothing(self, world: World) -> None:
+    async def test_a_decide_function_that_returns_none_changes_nothing(self, world: World) -> None:
         """
         A `decide` function that returns None for every task is offered all of them, and the commit returns None.
         """
@@ -216,7 +216,7 @@ class TaskQueueContract(StoreContract):
             assert await unit.commit() is None
         assert tasks == offered == [await world.fresh(task) for task in tasks]
 
-    async def test_a_claim_may_ask_for_one_board(self, world: World) -> None:
+    async def test_a_claim_on_a_board_takes_tasks_of_that_board_only(self, world: World) -> None:
         """
         A claim on a board hands out tasks of that board only, whatever the priority of others.
         """
@@ -226,7 +226,7 @@ class TaskQueueContract(StoreContract):
 
         assert ["here", None] == await claimed_titles(world, 2, board=other.id)
 
-    async def test_an_agent_of_a_board_gets_that_boards_work_only(self, world: World) -> None:
+    async def test_an_agent_of_a_board_claims_tasks_of_that_board_only(self, world: World) -> None:
         """
         An agent of a board claims tasks of that board only; a claim on another board raises `BoardDenied`.
         """
@@ -243,7 +243,7 @@ class TaskQueueContract(StoreContract):
 
         assert ["here", None] == [claim.task.title if claim else None for claim in claims]
 
-    async def test_a_task_that_moves_to_another_board_is_claimed_there(self, world: World) -> None:
+    async def test_a_moved_task_is_in_the_queue_of_its_new_board_only(self, world: World) -> None:
         """
         A task that moved to another board is in the queue of that board only.
         """
@@ -253,7 +253,7 @@ class TaskQueueContract(StoreContract):
         assert await world.claim(board=world.board.id) is None
         assert task.id == (await world.claimed(board=other.id)).task.id
 
-    async def test_the_queue_follows_priority_and_due_date(self, world: World) -> None:
+    async def test_a_changed_priority_or_due_date_changes_the_place_in_the_queue(self, world: World) -> None:
         """
         A changed priority or due date changes the place of a task in the queue.
         """
@@ -264,7 +264,7 @@ class TaskQueueContract(StoreContract):
         assert ["second", "third", "first"] == await claimed_titles(world, 3)
         assert first.version == 0
 
-    async def test_who_claims_must_be_somebody(self, world: World) -> None:
+    async def test_a_claim_needs_an_agent(self, world: World) -> None:
         """
         An operator must name the agent of a claim, an agent can claim for itself only, and a viewer cannot claim.
         """
@@ -279,7 +279,7 @@ class TaskQueueContract(StoreContract):
 
         assert "ada" == (await claim_task(world.ports, ada, ClaimTask(task=task.id, agent="Ada"))).run.by.name
 
-    async def test_what_cannot_be_claimed_is_told_why(self, world: World) -> None:
+    async def test_a_refused_claim_tells_the_reason(self, world: World) -> None:
         """
         A refused claim tells the reason: an unknown task, another board, another version, or the holder of the lease.
         """
@@ -295,7 +295,7 @@ class TaskQueueContract(StoreContract):
         with pytest.raises(NotClaimable, match="ada holds a lease on it until"):
             await world.claimed(task, agent="bob")
 
-    async def test_claims_of_one_task_at_once_give_one_lease(self, world: World) -> None:
+    async def test_one_of_many_concurrent_claims_of_a_task_succeeds(self, world: World) -> None:
         """
         If many agents claim one task at once, one claim succeeds and the others raise `NotClaimable`.
         """
@@ -307,7 +307,7 @@ class TaskQueueContract(StoreContract):
         assert 11 == sum(isinstance(answer, NotClaimable) for answer in answers)
         assert (1, 1) == ((await world.fresh(task)).fence, (await world.event_kinds()).count("task.claimed"))
 
-    async def test_next_claims_at_once_give_different_tasks(self, world: World) -> None:
+    async def test_concurrent_calls_of_claim_next_receive_different_tasks(self, world: World) -> None:
         """
         Concurrent calls of `claim_next` receive different tasks, and together all of them.
         """
@@ -318,7 +318,7 @@ class TaskQueueContract(StoreContract):
         assert 15 == len(taken)
         assert tasks == set(taken)
 
-    async def test_fences_grow_and_attempts_count(self, world: World) -> None:
+    async def test_each_lease_raises_the_fence_and_each_expiry_counts_as_an_attempt(self, world: World) -> None:
         """
         Each lease of a task has a higher fence than those before it; each expired lease counts as an attempt.
         """
@@ -331,7 +331,7 @@ class TaskQueueContract(StoreContract):
 
         assert [(1, 1), (2, 2), (3, 3)] == fences
 
-    async def test_an_operators_write_ends_the_lease_and_raises_the_fence(self, world: World) -> None:
+    async def test_an_operators_change_of_status_or_assignee_revokes_the_lease(self, world: World) -> None:
         """
         An operator's change of status or assignee revokes the lease and raises the fence of the task.
         """
@@ -345,7 +345,7 @@ class TaskQueueContract(StoreContract):
         assert [REVOKED.value] == [row.state for row in rows]
         assert moved.fence + 1 == second.run.fence
 
-    async def test_an_edit_that_moves_nothing_leaves_the_lease(self, world: World) -> None:
+    async def test_an_edit_of_other_fields_leaves_the_lease_live(self, world: World) -> None:
         """
         An edit that changes neither status nor assignee leaves the lease live.
         """
@@ -357,7 +357,7 @@ class TaskQueueContract(StoreContract):
         assert claimed.run.id == edited.run
         assert Status.DONE is done.status
 
-    async def test_work_on_an_archived_board_is_still_claimed(self, world: World) -> None:
+    async def test_tasks_of_an_archived_board_are_claimable(self, world: World) -> None:
         """
         Tasks of an archived board can be claimed.
         """
@@ -366,7 +366,7 @@ class TaskQueueContract(StoreContract):
 
         assert task.id == (await world.claimed()).task.id
 
-    async def test_a_claim_may_take_at_once_what_it_finds_lapsed(self, world: World) -> None:
+    async def test_a_task_with_an_expired_lease_is_claimable_after_its_retry_delay(self, world: World) -> None:
         """
         A task whose lease expired longer ago than its retry delay is claimable at once, in its place in the queue.
         """

@@ -36,7 +36,7 @@ class UnitOfWorkContract(StoreContract):
     `StoreContract`.
     """
 
-    async def test_leaving_without_commit_undoes(self, world: World) -> None:
+    async def test_a_unit_left_without_commit_writes_nothing(self, world: World) -> None:
         """
         A unit that is left without `commit` writes nothing.
         """
@@ -46,7 +46,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert "before" == (await world.fresh(task)).title
 
-    async def test_an_exception_undoes(self, world: World) -> None:
+    async def test_a_unit_left_by_an_exception_writes_nothing(self, world: World) -> None:
         """
         A unit that is left by an exception writes nothing.
         """
@@ -62,7 +62,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert "before" == (await world.fresh(task)).title
 
-    async def test_a_unit_commits_once(self, world: World) -> None:
+    async def test_a_second_commit_is_refused(self, world: World) -> None:
         """
         A second `commit` raises `RuntimeError`.
         """
@@ -71,7 +71,7 @@ class UnitOfWorkContract(StoreContract):
             with pytest.raises(RuntimeError):
                 await unit.commit()
 
-    async def test_writes_are_answered_before_the_store(self, world: World) -> None:
+    async def test_get_returns_the_units_own_writes(self, world: World) -> None:
         """
         `get` returns the unit's own writes, by id and by number; other units do not see them before the commit.
         """
@@ -83,7 +83,7 @@ class UnitOfWorkContract(StoreContract):
             assert saved == await unit.tasks.get(task.number)
             assert "before" == (await world.fresh(task)).title
 
-    async def test_what_was_added_is_found_before_the_commit(self, world: World, ports: Ports) -> None:
+    async def test_get_returns_a_row_that_the_unit_added(self, world: World, ports: Ports) -> None:
         """
         `get` returns a row that the unit added, by id and by number.
         """
@@ -95,7 +95,7 @@ class UnitOfWorkContract(StoreContract):
             assert added == await unit.tasks.get(added.id)
             assert added == await unit.tasks.get(added.number)
 
-    async def test_what_was_removed_is_not_found(self, world: World) -> None:
+    async def test_a_removed_row_is_not_found(self, world: World) -> None:
         """
         A removed row is missing in its own unit at once, and for everybody after the commit.
         """
@@ -110,7 +110,7 @@ class UnitOfWorkContract(StoreContract):
         with pytest.raises(TaskNotFound):
             await world.fresh(task)
 
-    async def test_saving_raises_the_version_by_one(self, world: World) -> None:
+    async def test_a_unit_raises_the_version_of_a_saved_row_by_one(self, world: World) -> None:
         """
         A unit raises the version of a row by one, however often it saves the row.
         """
@@ -124,7 +124,7 @@ class UnitOfWorkContract(StoreContract):
         assert ("two", task.version + 1) == (fresh.title, fresh.version)
 
     @pytest.mark.parametrize("what", ["save", "remove", "rely_on", "bump"])
-    async def test_a_row_that_somebody_changed_is_refused(self, world: World, what: str) -> None:
+    async def test_a_commit_with_a_concurrently_changed_row_is_refused(self, world: World, what: str) -> None:
         """
         `commit` raises `StaleWrite` and writes nothing if a row was changed since the unit read it, whether the unit
         saves, removes, relies on or bumps the row.
@@ -148,7 +148,7 @@ class UnitOfWorkContract(StoreContract):
         assert bystander == await world.fresh(bystander)
 
     @pytest.mark.parametrize("what", ["save", "remove", "rely_on", "bump"])
-    async def test_a_row_that_somebody_removed_is_refused(self, world: World, what: str) -> None:
+    async def test_a_commit_with_a_concurrently_removed_row_is_refused(self, world: World, what: str) -> None:
         """
         `commit` raises `StaleWrite` if a row was removed since the unit read it.
         """
@@ -165,7 +165,7 @@ class UnitOfWorkContract(StoreContract):
             with pytest.raises(StaleWrite):
                 await unit.commit()
 
-    async def test_relying_leaves_the_version_and_bumping_raises_it(self, world: World) -> None:
+    async def test_rely_on_leaves_the_version_and_bump_raises_it(self, world: World) -> None:
         """
         `rely_on` leaves the version of a row; with `bump` it raises the version by one.
         """
@@ -184,7 +184,7 @@ class UnitOfWorkContract(StoreContract):
         ("change", "disturbs"),
         [(UpdateAgent(agent="ada", soul="calm"), False), (UpdateAgent(agent="ada", name="eve"), True)],
     )
-    async def test_relying_on_a_part_is_disturbed_by_a_change_of_that_part_alone(
+    async def test_rely_on_with_a_part_conflicts_with_changes_of_that_part_only(
         self, world: World, change: UpdateAgent, disturbs: bool, more: int
     ) -> None:
         """
@@ -200,7 +200,7 @@ class UnitOfWorkContract(StoreContract):
         assert disturbs is isinstance(refused[0], StaleWrite)
 
     @pytest.mark.parametrize("whole_first", [False, True])
-    async def test_relying_on_a_row_includes_its_parts(self, world: World, whole_first: bool) -> None:
+    async def test_rely_on_accepts_a_row_and_its_parts_in_any_order(self, world: World, whole_first: bool) -> None:
         """
         A unit can rely on a row and its parts in any order, also with `bump`. A part that is older than the row raises
         `StaleWrite`.
@@ -218,7 +218,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert task.version + 1 == bumped.version
 
-    async def test_two_that_rely_on_a_row_both_commit(self, world: World) -> None:
+    async def test_concurrent_units_that_rely_on_a_row_all_commit(self, world: World) -> None:
         """
         Concurrent units that rely on the same row all commit.
         """
@@ -233,7 +233,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert task.version == (await world.fresh(task)).version
 
-    async def test_two_that_bump_a_row_exclude_each_other(self, world: World) -> None:
+    async def test_one_of_two_units_that_bump_a_row_is_refused(self, world: World) -> None:
         """
         If two units read the same version of a row and bump it, one raises `StaleWrite`.
         """
@@ -245,7 +245,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert 1 == sum(isinstance(answer, StaleWrite) for answer in answers)
 
-    async def test_opposite_orders_do_not_deadlock(self, world: World) -> None:
+    async def test_units_that_touch_rows_in_opposite_orders_do_not_deadlock(self, world: World) -> None:
         """
         Units that touch the same rows in opposite orders do not deadlock: each commits or raises `StaleWrite`.
         """
@@ -265,7 +265,7 @@ class UnitOfWorkContract(StoreContract):
         assert {None, StaleWrite} >= {type(answer) if answer else None for answer in answers}
         assert None in answers
 
-    async def test_a_second_handle_or_prefix_is_refused(self, world: World) -> None:
+    async def test_a_taken_handle_or_ticket_prefix_is_refused(self, world: World) -> None:
         """
         If units add boards with the same handle or ticket prefix, the first one commits; the others raise `HandleTaken`
         or `TicketPrefixTaken`.
@@ -285,7 +285,7 @@ class UnitOfWorkContract(StoreContract):
         with pytest.raises(TicketPrefixTaken):
             await three.commit()
 
-    async def test_a_refused_name_keeps_nothing_of_its_unit(self, world: World) -> None:
+    async def test_a_commit_refused_for_a_taken_name_writes_nothing(self, world: World) -> None:
         """
         A commit that is refused for a taken name writes no row and records no event.
         """
@@ -308,7 +308,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert (task, events) == (await world.fresh(task), await world.event_kinds())
 
-    async def test_a_fact_that_cannot_be_kept_keeps_nothing_of_its_unit(self, world: World) -> None:
+    async def test_a_commit_with_an_event_that_cannot_be_stored_writes_nothing(self, world: World) -> None:
         """
         A commit with an event that cannot be stored raises `InvalidField`, writes no row and records no event.
         """
@@ -324,7 +324,7 @@ class UnitOfWorkContract(StoreContract):
         assert head == await world.ports.log.head(world.me.organization)
         assert head == await verify_log(world.ports.log, world.me.organization)
 
-    async def test_what_an_operation_changed_is_undone_with_its_unit(self, world: World) -> None:
+    async def test_a_refused_commit_undoes_the_claim_of_its_unit(self, world: World) -> None:
         """
         A refused commit undoes the claim of its unit, so the next claim receives the task.
         """
@@ -343,7 +343,7 @@ class UnitOfWorkContract(StoreContract):
         assert task == await world.fresh(task)
         assert task.id == (await world.claimed()).task.id
 
-    async def test_boards_made_at_once_all_get_names_of_their_own(self, world: World) -> None:
+    async def test_derived_handles_and_prefixes_of_concurrent_boards_are_unique(self, world: World) -> None:
         """
         A given handle or prefix that is taken is refused; a derived one is made unique.
         """
@@ -358,7 +358,7 @@ class UnitOfWorkContract(StoreContract):
         assert made.handle != world.board.handle
         assert made.ticket_prefix != world.board.ticket_prefix
 
-    async def test_a_ticket_prefix_is_refused_when_changed_to_a_taken_one(self, world: World) -> None:
+    async def test_an_update_to_a_taken_ticket_prefix_is_refused(self, world: World) -> None:
         """
         An update to a taken ticket prefix raises `TicketPrefixTaken`.
         """
@@ -368,7 +368,7 @@ class UnitOfWorkContract(StoreContract):
                 world.ports, world.me, UpdateBoard(board=other.id, ticket_prefix=world.board.ticket_prefix)
             )
 
-    async def test_agent_names_are_unique_whatever_their_case(self, world: World) -> None:
+    async def test_agent_names_are_unique_without_regard_to_case(self, world: World) -> None:
         """
         Agent names are unique without regard to case and Unicode normalization, also for concurrent creations.
         """
@@ -387,7 +387,7 @@ class UnitOfWorkContract(StoreContract):
         with pytest.raises(SessionKeyTaken):
             await world.agent("bob", session_key="agent:ada:main")
 
-    async def test_names_of_another_organization_are_free(self, world: World, elsewhere: World) -> None:
+    async def test_names_are_unique_within_an_organization_only(self, world: World, elsewhere: World) -> None:
         """
         Names, session keys, handles and numbers are unique within an organization only.
         """
@@ -397,7 +397,7 @@ class UnitOfWorkContract(StoreContract):
         assert world.board.handle == elsewhere.board.handle
         assert world.board.number == elsewhere.board.number
 
-    async def test_no_row_of_another_organization_is_found(self, world: World, elsewhere: World) -> None:
+    async def test_a_row_of_another_organization_is_not_found(self, world: World, elsewhere: World) -> None:
         """
         A row of another organization is not found by id or number, in any repository or read.
         """
@@ -427,7 +427,7 @@ class UnitOfWorkContract(StoreContract):
         assert ([], 0) == await ports.reads.tasks.page(me, TaskFilter(), PageRequest())
         assert await elsewhere.claim() is None
 
-    async def test_an_agent_of_one_board_is_denied_the_others(self, world: World) -> None:
+    async def test_an_agent_of_one_board_is_denied_rows_of_other_boards(self, world: World) -> None:
         """
         For an agent of one board, rows of other boards raise `BoardDenied`, and lists leave them out.
         """
@@ -460,7 +460,7 @@ class UnitOfWorkContract(StoreContract):
         rows, total = await ports.reads.tasks.page(me, TaskFilter(), PageRequest())
         assert ([here.id.bytes], 1) == ([row.id for row in rows], total)
 
-    async def test_absent_is_not_null_and_null_is_not_default(self, world: World) -> None:
+    async def test_an_update_stores_none_and_leaves_fields_that_are_not_given(self, world: World) -> None:
         """
         An update stores None in a field that is given as None, and leaves fields that are not given.
         """
@@ -482,7 +482,7 @@ class UnitOfWorkContract(StoreContract):
         assert task == same
         assert events == await world.event_kinds()
 
-    async def test_another_version_than_expected_is_refused_at_once(self, world: World) -> None:
+    async def test_an_update_with_another_expected_version_is_refused(self, world: World) -> None:
         """
         An update that expects another version than the current one raises `VersionMismatch`.
         """
@@ -491,7 +491,7 @@ class UnitOfWorkContract(StoreContract):
         with pytest.raises(VersionMismatch):
             await update_task(world.ports, world.me, UpdateTask(task=task.id, title="mine", expects=task.version))
 
-    async def test_presence_has_no_version_and_a_save_leaves_it_alone(self, world: World) -> None:
+    async def test_a_heartbeat_raises_no_version_and_a_save_keeps_its_presence(self, world: World) -> None:
         """
         An agent's heartbeat raises no version. Saving an agent keeps the presence of a heartbeat that came after the
         agent was read.
@@ -512,7 +512,7 @@ class UnitOfWorkContract(StoreContract):
         assert ("kind", agent.version + 1) == (fresh.soul, fresh.version)
         assert agent.version == heard.version
 
-    async def test_the_latest_sign_of_life_wins(self, world: World) -> None:
+    async def test_a_presence_with_an_earlier_time_changes_nothing(self, world: World) -> None:
         """
         A presence with an earlier time than the stored one changes nothing.
         """
@@ -528,7 +528,7 @@ class UnitOfWorkContract(StoreContract):
 
         assert ("late", late) == (presence.reported, presence.last_seen_at)
 
-    async def test_an_assignee_is_the_agent_of_that_name_once_there_is_one(self, world: World) -> None:
+    async def test_an_assignee_is_linked_to_the_agent_of_that_name(self, world: World) -> None:
         """
         An assignee is linked to the agent of that name without regard to case, also if the agent is created later; the
         task's version stays.
@@ -541,7 +541,7 @@ class UnitOfWorkContract(StoreContract):
         assert [Assignee("Ada"), Assignee("Ada", agent.id)] == [before.assignee, after.assignee]
         assert task.version == after.version
 
-    async def test_numbers_are_dense_whoever_draws_at_once(self, world: World) -> None:
+    async def test_concurrently_drawn_numbers_have_no_gaps(self, world: World) -> None:
         """
         Concurrent calls of `NumberSequences.next` receive different numbers without gaps.
         """
@@ -554,7 +554,7 @@ class UnitOfWorkContract(StoreContract):
         assert list(range(1, 25)) == sorted(things)
         assert list(range(1, 25)) == sorted(tickets)
 
-    async def test_a_number_is_never_drawn_again(self, world: World) -> None:
+    async def test_numbers_of_a_deleted_task_are_not_used_again(self, world: World) -> None:
         """
         The numbers of a deleted task are not used again.
         """
