@@ -12,15 +12,22 @@ from attrs import evolve
 
 from mission_adapters.board_scope import is_limited_by_grants
 from mission_adapters.kind_registry import KINDS
+from mission_core.accounts.model import Role
 from mission_core.agents.queries import AgentFilter
 from mission_core.agents.update import UpdateAgent, update_agent
-from mission_core.agents.use_cases import CreateKey, RecordAgentHeartbeat, create_key, record_agent_heartbeat
+from mission_core.agents.use_cases import (
+    CreateKey,
+    RecordAgentHeartbeat,
+    create_key,
+    record_agent_heartbeat,
+    register_agent,
+)
 from mission_core.boards.assignments import AssignAgent, assign_agent
 from mission_core.boards.groups import DeleteGroup, delete_group
 from mission_core.boards.model import BoardDenied, BoardReadOnly
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.errors import Refusal
+from mission_core.errors import Refusal, RoleTooLow
 from mission_core.reports.agent_activity import HourlyEventCount
 from mission_core.reports.hourly_counters import hour_of
 from mission_core.reports.queries import BucketCount, MinuteCount, ReportCounts, ReportScope, StatusCount
@@ -280,6 +287,23 @@ async def test_nothing_changes_on_a_board_that_is_granted_for_reading_only(many:
         before = await looks(many)
         with pytest.raises(BoardReadOnly):
             await use_case(many.world.ports, member, command)
+
+        assert before == await looks(many), command
+
+
+@pytest.mark.one_store
+async def test_a_viewer_changes_nothing(many: GrantedBoards) -> None:
+    """
+    Every use case requires a role above viewer, except those by which the Fleet's agents report themselves.
+    """
+    viewer = evolve(many.member(many.general, many.work), role=Role.VIEWER, reads=None, writes=None)
+    for use_case, wish in COMMANDS_ON_BOARDS:
+        if use_case in (register_agent, record_agent_heartbeat):
+            continue
+        command = await wish(many, many.work)
+        before = await looks(many)
+        with pytest.raises(RoleTooLow):
+            await use_case(many.world.ports, viewer, command)
 
         assert before == await looks(many), command
 
