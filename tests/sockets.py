@@ -28,9 +28,11 @@ async def listening(serve: Serve, port: int = 0) -> AsyncIterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        for each in server.sockets:
+            asyncio.get_running_loop().remove_reader(each.fileno())
         for _ in range(5):
             await asyncio.sleep(0)  # a connection that was accepted just now has a task after some turns of the loop
+        server.close()  # not before: asyncio loses a connection that it has accepted for a server that is closed
         tasks = dict(connections)
         for task, writer in tasks.items():
             writer.transport.abort()
