@@ -142,7 +142,7 @@ class _Sites(ast.NodeVisitor):
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.found: list[tuple[str, ast.AST, str, Change]] = []
+        self.found: list[tuple[str, ast.expr | ast.stmt, str, Change]] = []
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.names.append(node.name)
@@ -160,7 +160,8 @@ class _Sites(ast.NodeVisitor):
         name = ".".join([*self.names, node.name])
         for statement in node.body:
             for each in ast.walk(statement):
-                self.found += [(name, each, what, change) for what, change in _changes(each)]
+                if isinstance(each, ast.expr | ast.stmt):  # the nodes that have a line
+                    self.found += [(name, each, what, change) for what, change in _changes(each)]
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
@@ -187,7 +188,7 @@ def all_mutants() -> list[Callable[[], Mutant]]:
             sites = _Sites()
             sites.visit(tree)
             for function, node, what, change in sites.found:
-                found.append(_maker(file, tree, places[id(node)], function, node.lineno, what, change))  # type: ignore[attr-defined]
+                found.append(_maker(file, tree, places[id(node)], function, node.lineno, what, change))
     return found
 
 

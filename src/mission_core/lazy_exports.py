@@ -23,7 +23,8 @@ def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[
 
     @cache
     def modules() -> dict[str, str]:
-        source = exporting.__loader__.get_source(package)  # type: ignore[union-attr]  # what was imported has a loader
+        source_of = getattr(exporting.__loader__, "get_source", None)  # not every loader has it (PEP 302)
+        source = source_of(package) if source_of else None
         if source is None:
             raise ImportError(f"{package} needs its source file, which declares what the package exports")
         blocks = (each for each in ast.parse(source).body if isinstance(each, ast.If))

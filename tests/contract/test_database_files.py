@@ -53,11 +53,18 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def boards(database: Path) -> AsyncIterator[BoardsDriver]:
+def clock() -> ManualClock:
+    """
+    A clock of this test's own.
+    """
+    return ManualClock()
+
+
+@pytest.fixture
+async def boards(database: Path, clock: ManualClock) -> AsyncIterator[BoardsDriver]:
     """
     The Boards API over it.
     """
-    clock = ManualClock()
     async with SqlStore.open(f"sqlite:///{database}", clock=clock) as store:
         world = await make_world(ports_over(store, clock))
         async with boards_over(world.ports, world.me, world.board.id) as boards:
@@ -93,13 +100,13 @@ async def test_nothing_is_acknowledged_that_a_restart_would_not_find(
 
 
 async def test_an_agent_reads_on_although_its_presence_cannot_be_kept(
-    boards: BoardsDriver, database: Path, caplog: pytest.LogCaptureFixture
+    boards: BoardsDriver, clock: ManualClock, database: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     What a read writes beside it costs the read nothing.
     """
     made = await boards.got("POST", "/api/v1/agents", {"name": "ada", "board_id": str(boards.board)})
-    boards.ports.clock.advance(hours=1)  # type: ignore[attr-defined]
+    clock.advance(hours=1)
     moved(database)
     reads = ("/api/v1/agent/boards", "/api/v1/agent/agents", boards.tasks)
     answers = [await boards.call("GET", path, agent=made["agent_token"]) for path in reads]

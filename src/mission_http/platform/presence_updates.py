@@ -63,5 +63,5 @@ async def _record(ports: Ports, principal: AgentPrincipal) -> None:
         logger.warning(
             "presence_not_recorded agent=%r error=%s reason=%r", principal.name, type(refusal).__name__, str(reason)
         )
-    except Exception:
+    except Exception:  # the request may have ended, so nobody but the log can be told
         logger.exception("presence_not_recorded agent=%r", principal.name)
