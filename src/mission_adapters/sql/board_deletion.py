@@ -103,7 +103,12 @@ ORPHANED_TASKS: Final = Statement(
 PENDING_TASK: Final = Statement(
     select(approval_links.c.task)
     .select_from(approval_links.join(tasks, tasks.c.id == approval_links.c.pending_for))
-    .where(approval_links.c.board == _board, approval_links.c.pending_for.is_not(None), tasks.c.board == _board)
+    .where(
+        approval_links.c.organization == _organization,
+        approval_links.c.board == _board,
+        approval_links.c.pending_for.is_not(None),
+        tasks.c.board == _board,
+    )
     .limit(1)
 )
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from mission_adapters.sql.board_deletion import PENDING_TASK
 from mission_adapters.sql.entity_loader import DEPENDENTS, TASKS_BY_NUMBER
 from mission_adapters.sql.row_writes import select_versions
 from mission_adapters.sql.statements import DIALECTS, IdArray, Statement, TextArray, in_array, parameter
@@ -138,6 +139,12 @@ def test_a_page_of_tasks_goes_by_the_index_that_says_most(filters: tuple[str, ..
             plan = planned(select_page("sqlite", selected, shown, first, *filters), some | limits)
 
             assert any(index in step for step in plan if step.startswith("SEARCH tasks")), plan
+
+
+def test_a_pending_task_of_a_board_is_found_without_reading_the_links_of_others() -> None:
+    plan = planned(PENDING_TASK, {"owner": b"o" * 16, "dissolved": b"b" * 16})
+
+    assert any(step.startswith("SEARCH approval_links USING") for step in plan), plan
 
 
 def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:
