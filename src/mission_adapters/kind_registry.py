@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mission_adapters.write_buffer import ENTITIES_WITHOUT_KIND
 from mission_core.accounts.access_requests import ACCESS_REQUESTS
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
-from mission_core.accounts.model import ApiKey
 from mission_core.accounts.organization_settings import SETTINGS
 from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS
-from mission_core.agents.model import Agent
 from mission_core.agents.onboarding import ONBOARDINGS
 from mission_core.agents.tool_connections import CONNECTIONS
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
@@ -26,14 +25,11 @@ from mission_core.boards.assignments import BOARD_ASSIGNMENTS
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS
 from mission_core.boards.groups import GROUPS
-from mission_core.boards.model import Board
 from mission_core.boards.tags import TAGS
 from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.late_results import LATE_RESULTS
-from mission_core.tasks.model import Task
-from mission_core.tasks.runs import Run
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
@@ -41,7 +37,7 @@ KINDS: Final[tuple[Kind[Any], ...]] = (
     APPROVAL_LINKS,
     BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
 )  # fmt: skip
-LOCK_ORDER: Final[tuple[type, ...]] = (Board, Agent, ApiKey, Task, Run, *(kind.entity for kind in KINDS))
+LOCK_ORDER: Final[tuple[type, ...]] = (*ENTITIES_WITHOUT_KIND, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""
 
 

@@ -4,12 +4,16 @@ The write buffer of a unit of work: everything that its commit will change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
 from mission_adapters.row_parts import ROW_PARTS
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,9 +22,11 @@ if TYPE_CHECKING:
 
     from mission_adapters.decision_operations import Operation
     from mission_core.accounts.model import Principal
-    from mission_core.agents.model import Agent
     from mission_core.events.model import Event
     from mission_core.ports import IdempotencyKey, RowPart, Versioned
+
+ENTITIES_WITHOUT_KIND: Final = (Board, Agent, ApiKey, Task, Run)
+"""The entities that no `Kind` declares, in the order in which a flush writes them. The entities of kinds follow."""
 
 
 @frozen(kw_only=True)
@@ -94,7 +100,12 @@ class WriteBuffer:
         """
         Add a read dependency on *row*. The first version that was read counts. A row that the unit has written needs
         none, and neither does a part of a row on which the unit relies as a whole.
+
+        Raises:
+            TypeError: If a part of a row shall be bumped, which has no version of its own to raise.
         """
+        if bump and kind in ROW_PARTS:
+            raise TypeError(f"only a whole {ROW_PARTS[kind][0].__name__} can be bumped")
         if row.id in self.writes or (kind in ROW_PARTS and (ROW_PARTS[kind][0], row.id) in self.read_dependencies):
             return
         # A bump would change the version that the part is compared with.

@@ -229,7 +229,8 @@ class UnitOfWork(Protocol):
     def rely_on(self, *rows: Versioned | RowPart, bump: bool = False) -> None:
         """
         Make the commit depend on rows, or parts of rows, that the unit does not save: it fails if their versions have
-        changed. With *bump* it also raises the versions of the rows, so that two such decisions exclude each other.
+        changed. With *bump*, which is for whole rows, it also raises the versions of the rows, so that two such
+        decisions exclude each other.
         """
 
     def result(self, id: UUID) -> None:

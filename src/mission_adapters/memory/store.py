@@ -4,7 +4,7 @@ The memory store. It keeps everything in dictionaries. A flush contains no await
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.memory.agents import AgentTable
@@ -24,7 +24,7 @@ from mission_adapters.memory.tables import UndoLog
 from mission_adapters.memory.tasks import TaskTable
 from mission_adapters.row_parts import ROW_PARTS
 from mission_adapters.unit_of_work import BufferedUnitOfWork
-from mission_adapters.write_buffer import RowWrite, WriteBuffer
+from mission_adapters.write_buffer import ENTITIES_WITHOUT_KIND, RowWrite, WriteBuffer
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.events.model import Event
     from mission_core.ports import Clock, IdempotencyKey
-
-FIRST_WRITTEN: Final = (Board, Agent, ApiKey, Task, Run)
-"""The entities that a flush writes first, in this order. The entities of kinds follow."""
 
 
 class MemoryStore:
@@ -238,7 +235,8 @@ def _in_order(buffer: WriteBuffer) -> list[RowWrite]:
     def place(write: RowWrite) -> tuple[bool, int, UUID]:
         row = write.after or write.before
         entity = type(row)
-        position = FIRST_WRITTEN.index(entity) if entity in FIRST_WRITTEN else len(FIRST_WRITTEN)
+        first = ENTITIES_WITHOUT_KIND
+        position = first.index(entity) if entity in first else len(first)
         return write.after is None, position, cast("UUID", row.id)
 
     return sorted((write for write in buffer.writes.values() if write.after or write.before), key=place)

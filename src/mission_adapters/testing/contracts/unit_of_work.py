@@ -5,7 +5,7 @@ The contract of the ports `UnitOfWork` and `NumberSequences`.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
 
 import pytest
 from attrs import evolve
@@ -165,6 +165,15 @@ class UnitOfWorkContract(StoreContract):
             with pytest.raises(StaleWrite):
                 await unit.commit()
 
+    async def test_only_whole_rows_are_bumped(self, world: World) -> None:
+        """
+        `bump` of a part of a row is refused with TypeError.
+        """
+        async with world.ports.unit(world.me) as unit:
+            board = await unit.boards.get(world.board.id)
+            with pytest.raises(TypeError, match="only a whole Board"):
+                unit.rely_on(board.gates_to_rely_on, bump=True)
+
     async def test_rely_on_leaves_the_version_and_bump_raises_it(self, world: World) -> None:
         """
         `rely_on` leaves the version of a row; with `bump` it raises the version by one.
@@ -202,13 +211,14 @@ class UnitOfWorkContract(StoreContract):
     @pytest.mark.parametrize("whole_first", [False, True])
     async def test_rely_on_accepts_a_row_and_its_parts_in_any_order(self, world: World, whole_first: bool) -> None:
         """
-        A unit can rely on a row and its parts in any order, also with `bump`. A part that is older than the row raises
-        `StaleWrite`.
+        A unit can rely on a row and its parts in any order, also if it bumps the row. A part that is older than the row
+        raises `StaleWrite`.
         """
         task = await world.task()
         async with world.ports.unit(world.me) as unit:
-            parts: list[Any] = [task, task.work_version]
-            unit.rely_on(*(parts if whole_first else reversed(parts)), bump=True)
+            whole, part = partial(unit.rely_on, task, bump=True), partial(unit.rely_on, task.work_version)
+            for rely in (whole, part) if whole_first else (part, whole):
+                rely()
             await unit.commit()
         bumped = await world.fresh(task)
         async with world.ports.unit(world.me) as unit:
