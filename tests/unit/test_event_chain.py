@@ -5,6 +5,7 @@ The laws of the chain.
 import json
 from hashlib import sha256
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,3 +118,9 @@ def test_an_event_repeats_the_values_of_its_entity_unless_others_are_given(agent
     )
 
     assert known == AgentCreated.of(agent, role="given", at=at)
+
+
+@given(some.boards(), some.moments)
+def test_an_event_about_an_entity_that_lacks_a_value_is_refused(board, at):
+    with pytest.raises(AttributeError, match="role"):
+        AgentCreated.of(board, at=at)

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 from uuid import UUID
 
-from attrs import Attribute, field, fields, frozen
+from attrs import NOTHING, Attribute, field, fields, frozen
 
 from mission_core.values import JsonText, canonical, micros, utc_moment
 
@@ -60,9 +60,13 @@ class Event:
     def of(cls, entity: Any, *, at: datetime, **given: Any) -> Self:
         """
         Return an event of this class about an entity. Each field of the event has the value in *given*, or else the
-        value of the entity's field of that name.
+        value of the entity's field of that name. Only a field with a default may be missing in both.
         """
-        told = {each.name: getattr(entity, each.name) for each in fields(cls)[2:] if hasattr(entity, each.name)}
+        told = {
+            each.name: getattr(entity, each.name)
+            for each in fields(cls)[2:]
+            if each.name not in given and (each.default is NOTHING or hasattr(entity, each.name))
+        }
         return cls(at=at, **{cls.subject_field(): entity.id} | told | given)
 
     @property
