@@ -36,31 +36,17 @@ NOUNS: Final = {
     "boards": "board", "board_groups": "group", "tasks": "task", "approvals": "approval",
     "task_custom_field_definitions": "custom field",
 }  # fmt: skip
-PARENTS: Final = (
-    ("gateways", "organization_id", "organizations"),
-    ("board_groups", "organization_id", "organizations"),
-    ("tags", "organization_id", "organizations"),
-    ("task_custom_field_definitions", "organization_id", "organizations"),
-    ("organization_members", "organization_id", "organizations"),
-    ("organization_invites", "organization_id", "organizations"),
-    ("organization_board_access", "organization_member_id", "organization_members"),
-    ("organization_invite_board_access", "organization_invite_id", "organization_invites"),
-    ("boards", "organization_id", "organizations"),
-    ("board_task_custom_fields", "task_custom_field_definition_id", "task_custom_field_definitions"),
-    ("board_onboarding_sessions", "board_id", "boards"),
-    ("board_memory", "board_id", "boards"),
-    ("board_group_memory", "board_group_id", "board_groups"),
-    ("board_webhooks", "board_id", "boards"),
-    ("board_webhook_payloads", "board_id", "boards"),
-    ("tasks", "board_id", "boards"),
-    ("task_dependencies", "task_id", "tasks"),
-    ("tag_assignments", "task_id", "tasks"),
-    ("task_custom_field_values", "task_id", "tasks"),
-    ("comments", "task_id", "tasks"),
-    ("approvals", "board_id", "boards"),
-    ("approval_task_links", "approval_id", "approvals"),
-)
-"""The column and the table of each row's parent. Parents come before their children."""
+PARENTS: Final = {
+    "gateways": "organizations", "board_groups": "organizations", "tags": "organizations",
+    "task_custom_field_definitions": "organizations", "organization_members": "organizations",
+    "organization_invites": "organizations", "organization_board_access": "organization_members",
+    "organization_invite_board_access": "organization_invites", "boards": "organizations",
+    "board_task_custom_fields": "task_custom_field_definitions", "board_onboarding_sessions": "boards",
+    "board_memory": "boards", "board_group_memory": "board_groups", "board_webhooks": "boards",
+    "board_webhook_payloads": "boards", "tasks": "boards", "task_dependencies": "tasks", "tag_assignments": "tasks",
+    "task_custom_field_values": "tasks", "comments": "tasks", "approvals": "boards", "approval_task_links": "approvals",
+}  # fmt: skip
+"""The table of each row's parent. Parents come before their children."""
 EVENTS_NOT_IMPORTED: Final = "the event log here begins with the import; older events stay in the database"
 TABLE_NOT_SUPPORTED: Final = "this table is not supported yet"
 INTERNAL_TABLES: Final = frozenset({"alembic_version", "task_fingerprints"})
@@ -182,15 +168,15 @@ def _leave_out_orphans(tables: RowsByTable, report: ImportReport) -> None:
         tables[table] = left
         kept[table] = {row.get("id") for row in left}
 
-    def lacks(row: Row, column: str, parent: str) -> str | None:
-        if row[column] in kept[parent]:
+    def lacks(row: Row, parent: str) -> str | None:
+        id = row[f"{parent.removesuffix('s')}_id"]
+        if id in kept[parent]:
             return None
-        return f"its {NOUNS[parent]} {'was not imported' if row[column] in there[parent] else 'does not exist'}"
+        return f"its {NOUNS[parent]} {'was not imported' if id in there[parent] else 'does not exist'}"
 
-    for table, column, parent in PARENTS:
-        leave_out(table, partial(lacks, column=column, parent=parent))
-        if table == "boards":
-            leave_out("agents", lambda row: _homeless(row, kept))
+    for table, parent in PARENTS.items():
+        leave_out(table, partial(lacks, parent=parent))
+    leave_out("agents", lambda row: _homeless(row, kept))
 
 
 def _homeless(agent: Row, kept: Mapping[str, set[Any]]) -> str | None:
