@@ -1,5 +1,5 @@
 """
-All counters that the stores keep with generic code.
+All counters. Every store has a table for each, and updates it in each flush.
 """
 
 from __future__ import annotations

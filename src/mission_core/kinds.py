@@ -60,8 +60,7 @@ class Kind(Generic[EntityT]):
     Args:
         entity: The class. A field `number` is unique in the organization. A field `board` limits access to principals
             that may see that board. Without one, access follows the first entity in *cascades_from* that belongs to a
-            board
-            or a board group; without such an entity, everybody in the organization may see the rows.
+            board or a board group; without such an entity, everybody in the organization may see the rows.
         name: The plural name, which is also the name of the table.
         missing: The error for a row that does not exist.
         unique: Groups of fields that no two rows of an organization share, and the error for the second row. A row in

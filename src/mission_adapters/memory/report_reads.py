@@ -96,14 +96,17 @@ class MemoryReportReads:
         return [BucketCount(*group, amount, placed[group]) for group, amount in amounts.items()]
 
     def _minute_counts(self, principal: Principal, places: set[bytes], minutes: MinuteRange) -> list[MinuteCount]:
-        since, near = (
-            self.counters.totals(
-                HOURLY_COUNTS, principal, "what",
-                place=places, slot=range(-RING_MINUTES, 0), minute=range(minute_of(start), MAX_INTEGER),
-            )
-            for start in (minutes.since, minutes.near)
+        near = minute_of(minutes.near)
+        found = self.counters.totals(
+            HOURLY_COUNTS, principal, "what", "minute",
+            place=places, slot=range(-RING_MINUTES, 0), minute=range(minute_of(minutes.since), MAX_INTEGER),
         )  # fmt: skip
-        return [MinuteCount(what, amount, near[(what,)]) for (what,), amount in since.items()]
+        amounts: Counter[str] = Counter()
+        of_near: Counter[str] = Counter()
+        for (what, minute), amount in found.items():
+            amounts[what] += amount
+            of_near[what] += amount if minute >= near else 0
+        return [MinuteCount(what, amount, of_near[what]) for what, amount in amounts.items()]
 
     async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
         """

@@ -12,7 +12,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Table, and_, exists, func, or_, select
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, require_visible
-from mission_adapters.sql.counters import total
+from mission_adapters.sql.counters import sum_where
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, numbers, tallies, tasks
@@ -32,7 +32,7 @@ _in_organization: Final = boards.c.organization == parameter("organization")
 _ticket_numbers: Final = and_(numbers.c.scope == boards.c.id, numbers.c.kind == "ticket")
 _joined_columns: Final[dict[str, ColumnElement[Any]]] = {
     "ticket_counter": func.coalesce(numbers.c.value, 0),
-    "task_count": total(
+    "task_count": sum_where(
         tallies, tallies.c.organization == boards.c.organization, tallies.c.board == boards.c.id
     ).scalar_subquery(),
 }

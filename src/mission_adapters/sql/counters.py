@@ -79,9 +79,9 @@ def insert_or_add(dialect: str, counters: Counters, rows: Any) -> ChangeStatemen
     return made
 
 
-def total(counters: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+def sum_where(counters: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
     """
-    Select the sum of the counters that meet the conditions.
+    Select the sum of the counters that meet the conditions, of all organizations unless a condition names one.
     """
     return select(cast(func.coalesce(func.sum(counters.c.amount), 0), INTEGER)).where(*conditions)
 

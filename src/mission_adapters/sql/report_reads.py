@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
-from mission_adapters.sql.counters import total, totals
+from mission_adapters.sql.counters import sum_where, totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
@@ -157,7 +157,7 @@ def _oldest_waiting(*board_filters: str) -> Select[Any]:
 def _select_workload(*board_filters: str) -> Executable:
     def waiting(status: Status) -> Any:
         on_boards = [workloads.c.board.in_(_boards(*board_filters))] if board_filters else []
-        found = total(
+        found = sum_where(
             workloads,
             workloads.c.organization == _organization,
             workloads.c.assignee_key == agents.c.name_key,

@@ -12,7 +12,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, func, literal_column, select, true
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
-from mission_adapters.sql.counters import total, totals
+from mission_adapters.sql.counters import sum_where, totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
 from mission_adapters.sql.kind_tables import MAPPINGS
@@ -178,7 +178,7 @@ def _newest_of_each(dialect: str, *filters: str) -> Select[Any]:
 def _select_total(*filters: str) -> Select[Any]:
     for table, known in ((tallies, TASK_COUNT_FILTERS), (workloads, WORKLOAD_FILTERS)):
         if known.keys() >= set(filters):
-            return total(table, table.c.organization == _organization, *(known[name](table) for name in filters))
+            return sum_where(table, table.c.organization == _organization, *(known[name](table) for name in filters))
     found = select(func.count()).select_from(tasks).where(tasks.c.organization == _organization)
     return found.where(*_conditions(filters))
 
