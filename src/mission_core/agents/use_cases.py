@@ -44,6 +44,8 @@ from mission_core.use_case import use_case
 from mission_core.values import EMPTY_OBJECT, JsonText
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from mission_core.ports import Ports, UnitOfWork
 
 
@@ -370,6 +372,21 @@ def presence_update_due(principal: Principal, *, at: datetime) -> bool:
     if not isinstance(principal, AgentPrincipal):
         return False
     return principal.seen_at is None or at - principal.seen_at >= PRESENCE_WRITE_INTERVAL
+
+
+async def repeat_agent_change(ports: Ports, principal: Principal, agent: UUID) -> Agent:
+    """
+    Return the answer to a repeated change of an agent: the agent as it is now.
+    """
+    async with ports.unit(principal) as unit:
+        return await unit.agents.get(AgentId(agent))
+
+
+async def repeat_agent_creation(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
+    """
+    Return the answer to a repeated creation of an agent, without the token, which is shown once.
+    """
+    return AgentWithToken(await repeat_agent_change(ports, principal, agent), None)
 
 
 @use_case

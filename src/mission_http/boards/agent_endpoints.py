@@ -13,7 +13,7 @@ from mission_core.accounts.key_scopes import HEARTBEAT
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.agents.rows import agent_row
-from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat, repeat_agent_change
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import BoardId
@@ -21,7 +21,7 @@ from mission_http.boards import approvals, board_memory, comments, leases, tasks
 from mission_http.boards.access import AGENT, AGENT_HEARTBEAT, path_id
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
-from mission_http.boards.agents import agent_again, agent_response
+from mission_http.boards.agents import agent_response
 from mission_http.boards.payloads import (
     BoardRead,
     LimitOffsetPage,
@@ -60,7 +60,7 @@ async def agent_heartbeat(request: Request) -> Response:
     A body is ignored.
     """
     command = RecordAgentHeartbeat(agent=calling_agent(request).agent)
-    heard = await perform_once(request, record_agent_heartbeat, command, agent_again)
+    heard = await perform_once(request, record_agent_heartbeat, command, repeat_agent_change)
     return agent_response(request, agent_row(heard))
 
 

@@ -32,6 +32,8 @@ from mission_core.agents.use_cases import (
     issue_token,
     record_agent_heartbeat,
     register_agent,
+    repeat_agent_change,
+    repeat_agent_creation,
 )
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
@@ -43,11 +45,9 @@ from mission_http.boards.access import AGENT, MIXED, USER, path_id, require_admi
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.agent_payloads import AgentCreate, AgentRead, identity_profile_from
 from mission_http.boards.agents import (
-    agent_again,
     agent_list_response,
     agent_response,
     create_agent,
-    new_agent_again,
     visible_board,
 )
 from mission_http.boards.errors import (
@@ -190,7 +190,7 @@ async def mint_agent_token(request: Request) -> Response:
     The token is returned only in this response.
     """
     principal, command = require_admin(request), IssueToken(agent=AgentId(path_id(request, "agent_id")))
-    made = await perform_once(request, issue_token, command, new_agent_again)
+    made = await perform_once(request, issue_token, command, repeat_agent_creation)
     row = await ports_of(request).reads.agents.get(principal, made.agent.id)
     return agent_response(request, row, agent_token=made.token)
 
@@ -260,7 +260,7 @@ async def heartbeat_or_create_agent(request: Request) -> Response:
     board = BoardId(body.board_id)
     command = RegisterAgent(name=body.name, board=board, status=body.status or ONLINE)
     try:
-        made = await perform_once(request, register_agent, command, new_agent_again)
+        made = await perform_once(request, register_agent, command, repeat_agent_creation)
     except AgentNameTaken:
         raise AgentNameConflict(here=False) from None
     except BoardNotFound:
@@ -273,7 +273,7 @@ async def _record_heartbeat(request: Request, agent: AgentId, status: str | None
         require_admin(request)
     command = RecordAgentHeartbeat(agent=agent, status=status)
     try:
-        heard = await perform_once(request, record_agent_heartbeat, command, agent_again)
+        heard = await perform_once(request, record_agent_heartbeat, command, repeat_agent_change)
     except (KeyOfAnotherAgent, BoardDenied):
         raise ForbiddenSilently from None
     return agent_response(request, agent_row(heard))

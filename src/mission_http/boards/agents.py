@@ -12,14 +12,13 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.accounts.organizations import built_in_gateway
-from mission_core.agents.model import Agent, AgentNameTaken, AgentNotFound, TooManyAgents
+from mission_core.agents.model import AgentNameTaken, AgentNotFound, TooManyAgents
 from mission_core.agents.queries import AgentFilter, AgentRow
 from mission_core.agents.rows import agent_row
-from mission_core.agents.use_cases import AgentWithToken, CreateAgent
+from mission_core.agents.use_cases import CreateAgent, repeat_agent_creation
 from mission_core.agents.use_cases import create_agent as make_agent
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.ids import AgentId, BoardId
-from mission_core.ports import Ports
+from mission_core.ids import BoardId
 from mission_core.values import json_text
 from mission_http.boards.access import MIXED, USER, require_admin
 from mission_http.boards.agent_payloads import AgentCreate, AgentListQuery, AgentRead, agent_renderer
@@ -70,7 +69,7 @@ async def create_agent(request: Request) -> Response:
         identity_template=body.identity_template,
     )
     try:
-        made = await perform_once(request, make_agent, command, new_agent_again)
+        made = await perform_once(request, make_agent, command, repeat_agent_creation)
     except AgentNameTaken as taken:
         raise AgentNameConflict(here=taken.board == board) from None
     except BoardNotFound:
@@ -130,15 +129,6 @@ def agent_response(request: Request, row: AgentRow, **more: Any) -> Response:
     """
     shown = agent_renderer(principal_of(request).organization, at=ports_of(request).clock.now())
     return versioned_response(shown(row, **more))
-
-
-async def agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent:
-    async with ports.unit(principal) as unit:
-        return await unit.agents.get(AgentId(agent))
-
-
-async def new_agent_again(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
-    return AgentWithToken(await agent_again(ports, principal, agent), None)
 
 
 ENDPOINTS = [

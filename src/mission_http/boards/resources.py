@@ -73,7 +73,7 @@ class Resource(Generic[EntityT]):
             if query is None:
                 return json_response(await self._shown(request, rows))
             items = await self._shown(request, rows[query.offset : query.offset + query.limit])
-            return page_response(items, len(rows), query, lambda item: item)
+            return page_response(items, len(rows), query)
 
         gives: Any = LimitOffsetPage if paged else list
         return self._endpoint(

@@ -86,21 +86,6 @@ def uuid_from(raw: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def maybe_uuid(raw: bytes | None) -> str | None:
-    return None if raw is None else uuid_from(raw)
-
-
-def time_from(value: int) -> datetime:
-    """
-    The naive UTC time of a number of microseconds. Its encoding has a fraction only if that is not zero.
-    """
-    return NAIVE_EPOCH + timedelta(microseconds=value)
-
-
-def maybe_time(value: int | None) -> datetime | None:
-    return None if value is None else NAIVE_EPOCH + timedelta(microseconds=value)
-
-
 def naive(value: datetime | None) -> datetime | None:
     """
     An aware UTC time as the naive time that this dialect sends.

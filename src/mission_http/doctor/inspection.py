@@ -15,33 +15,38 @@ from mission_http.doctor.credentials import CredentialsState, check_credentials
 from mission_http.doctor.data_directory import DataDirectoryState, check_data_directory, check_secrets
 from mission_http.doctor.database import DatabaseState, check_clock, check_database, check_fingerprint, check_migrations
 from mission_http.doctor.findings import Check, DoctorFinding, FindingLevel
-from mission_http.doctor.identity_providers import IdentityProvidersState, check_identity_providers
+from mission_http.doctor.identity_providers import IDENTITY, IdentityProvidersState, check_identity_providers
 from mission_http.doctor.listen_address import ListenAddressState, check_port
 from mission_http.doctor.network_settings import (
+    COOKIES,
+    CORS,
+    HOST_NAMES,
+    HSTS,
+    PROXIES,
     check_cookies,
     check_cors_origins,
     check_host_names,
     check_hsts,
     check_proxies,
 )
-from mission_http.doctor.rate_limits import RateLimiterState, check_rate_limits
+from mission_http.doctor.rate_limits import LIMITS, RateLimiterState, check_rate_limits
 from mission_http.doctor.server_key import check_server_key
 from mission_http.doctor.variable_names import misspelled_variables
 from mission_http.identity_provider_settings import IdentityProviderSettings
 from mission_http.network_settings import NetworkSettings, parse_base_url
-from mission_http.rate_limit_settings import REDIS_URL_VARIABLES
+from mission_http.rate_limit_settings import DISABLE, PREFIX, REDIS_URL_VARIABLES
 from mission_http.settings import SettingsError, read_collecting_errors, settings_from
 from mission_http.wiring import inspect_issuers
 
 SETTINGS: Final = Check("settings")
 VARIABLES_OF_CHECKS: Final = {
-    "host names": ("MC_ALLOWED_HOSTS", "MC_ALLOW_ANY_HOST"),
-    "proxies": ("MC_TRUSTED_PROXIES", "TRUSTED_PROXIES"),
-    "cookies": ("MC_COOKIE_SECURE",),
-    "https only": ("MC_ENABLE_HSTS", "MC_DISABLE_HSTS", "MC_HSTS_"),
-    "identity": ("AUTH_MODE", "OIDC_", "CLERK_", "GOOGLE_", "MC_PROXY_AUTH_"),
-    "other sites": ("CORS_ORIGINS",),
-    "rate limits": ("RATE_LIMIT_", "RQ_REDIS_URL", "MC_DISABLE_RATE_LIMIT"),
+    HOST_NAMES.name: ("MC_ALLOWED_HOSTS", "MC_ALLOW_ANY_HOST"),
+    PROXIES.name: ("MC_TRUSTED_PROXIES", "TRUSTED_PROXIES"),
+    COOKIES.name: ("MC_COOKIE_SECURE",),
+    HSTS.name: ("MC_ENABLE_HSTS", "MC_DISABLE_HSTS", "MC_HSTS_"),
+    IDENTITY.name: ("AUTH_MODE", "OIDC_", "CLERK_", "GOOGLE_", "MC_PROXY_AUTH_"),
+    CORS.name: ("CORS_ORIGINS",),
+    LIMITS.name: (PREFIX, *REDIS_URL_VARIABLES, DISABLE),
 }
 """The beginnings of the names of the variables that a check judges."""
 
@@ -152,7 +157,8 @@ def check_installation(picture: InstallationState) -> Iterator[DoctorFinding]:
 
 def _follows_from_malformed(finding: DoctorFinding, malformed: Mapping[str, str]) -> bool:
     """
-    Whether a finding rests on the default in place of a malformed value, with which the server does not start.
+    Whether a finding judges the default that stands in for a malformed value. The malformed value has a finding of its
+    own.
     """
     if finding.level is FindingLevel.OK:
         return any(name.startswith(VARIABLES_OF_CHECKS[finding.check]) for name in malformed)
@@ -165,9 +171,10 @@ def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) 
     """
     for name, message in malformed.items():
         needed = SettingsError(message).variable
+        alternatives = REDIS_URL_VARIABLES if needed in REDIS_URL_VARIABLES else (needed,)
         if message.startswith(name):
             yield SETTINGS.problem(name, message.partition(": ")[2], f"correct {name}, or unset it", name)
-        elif malformed.keys().isdisjoint(REDIS_URL_VARIABLES if needed in REDIS_URL_VARIABLES else [needed]):
+        elif malformed.keys().isdisjoint(alternatives):
             yield SETTINGS.problem(name, message, f"set {needed}", needed)
     for name, meant in misspelled.items():
         advice = f"unset {name}, or rename it to {meant} if that was meant"

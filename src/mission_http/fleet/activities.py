@@ -98,9 +98,10 @@ def wording_of(kind: str) -> ActivityWording:
     """
     Return the wording of an event kind. A kind that is not listed is described by its name.
     """
+    if (listed := ACTIVITY_WORDINGS.get(kind)) is not None:
+        return listed
     subject, _, what = kind.partition(".")
-    unlisted = ActivityWording(kind.replace(".", "_"), subject, f"{subject} {what}".replace("_", " "))
-    return ACTIVITY_WORDINGS.get(kind, unlisted)
+    return ActivityWording(kind.replace(".", "_"), subject, f"{subject} {what}".replace("_", " "))
 
 
 def description_of(kind: str, payload: JsonText | None, *, title: str | None = None) -> str:

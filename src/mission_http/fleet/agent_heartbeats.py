@@ -17,10 +17,10 @@ from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import HEARTBEAT
 from mission_core.accounts.model import KeyOfAnotherAgent, Principal
-from mission_core.agents.model import IDLE, Agent, AgentNotFound
-from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
+from mission_core.agents.model import IDLE, AgentNotFound
+from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat, repeat_agent_change
 from mission_core.errors import KeyReused
-from mission_core.ids import AgentId, ConnectionId
+from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
 from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER
@@ -74,7 +74,7 @@ async def report(request: Request) -> Response:
     try:
         with own_agent_only(principal):
             sign = evolve(_heartbeat_command(request), connection=await _connection_in(request))
-            agent = await perform_once(request, record_agent_heartbeat, sign, _agent_again)
+            agent = await perform_once(request, record_agent_heartbeat, sign, repeat_agent_change)
             await renew_leases_for_request(request, principal, agent=agent.name)
     except AgentNotFound as refusal:
         return json_response(AgentHeartbeatPayload(error=str(refusal), token_recorded=False))
@@ -97,11 +97,6 @@ async def _connection_in(request: Request) -> ConnectionId | None:
         if isinstance(named, str) and UUID_TEXT.fullmatch(named):
             return ConnectionId(UUID(named))
     return None
-
-
-async def _agent_again(ports: Ports, principal: Principal, agent: UUID) -> Agent:
-    async with ports.unit(principal) as unit:
-        return await unit.agents.get(AgentId(agent))
 
 
 async def _work_items_for(ports: Ports, principal: Principal, name: str, *, at: datetime) -> AgentHeartbeatPayload:

@@ -7,20 +7,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import SELF
-from mission_core.accounts.model import KeyOfAnotherAgent, Principal
+from mission_core.accounts.model import KeyOfAnotherAgent
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
 from mission_core.agents.queries import AgentFilter
-from mission_core.agents.use_cases import AgentWithToken, CreateAgent, RegisterAgent, create_agent, register_agent
+from mission_core.agents.use_cases import (
+    CreateAgent,
+    RegisterAgent,
+    create_agent,
+    register_agent,
+    repeat_agent_creation,
+)
 from mission_core.errors import InvalidField, KeyReused
-from mission_core.ids import AgentId
-from mission_core.ports import Ports
 from mission_core.values import json_text, name_key
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
@@ -109,7 +112,7 @@ async def add_agent(request: Request) -> Response:
     Its key is returned as `agent_token`, once.
     """
     body = await body_of(request, CreateAgentBody)
-    made = await perform_once(request, create_agent, _create_command(body), _created_again)
+    made = await perform_once(request, create_agent, _create_command(body), repeat_agent_creation)
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, made.agent.id)
     shown = AgentPayload.of(row, at=ports.clock.now(), taskStats=task_stats_of({}))
@@ -140,11 +143,6 @@ def _create_command(body: CreateAgentBody) -> CreateAgent:
         raise InvalidRequest(VALIDATION, (f"config: {refusal.reason}",)) from None
 
 
-async def _created_again(ports: Ports, principal: Principal, agent: UUID) -> AgentWithToken:
-    async with ports.unit(principal) as unit:
-        return AgentWithToken(await unit.agents.get(AgentId(agent)), None)
-
-
 async def register(request: Request) -> Response:
     """
     Register an agent, and create it if its name is new.
@@ -152,7 +150,7 @@ async def register(request: Request) -> Response:
     The key of a new agent is returned as `agent_token`, once.
     """
     command = _register_command(await required_object_of(request))
-    made = await perform_once(request, register_agent, command, _created_again)
+    made = await perform_once(request, register_agent, command, repeat_agent_creation)
     agent = made.agent
     answer = RegistrationPayload(
         agent=RegisteredAgentPayload.of(agent),

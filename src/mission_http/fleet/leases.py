@@ -101,10 +101,10 @@ class ClaimBody(Body):
     def terms(self) -> LeaseTerms:
         return LeaseTerms(term=timedelta(seconds=self.lease_seconds))
 
-    def next(self, *, board: BoardId | None, label: str | None) -> ClaimNext:
+    def next_command(self, *, board: BoardId | None, label: str | None) -> ClaimNext:
         return ClaimNext(agent=self.agent or label, board=board, terms=self.terms)
 
-    def of(
+    def command(
         self, task: TaskId | TaskNumber, *, board: BoardId | None, label: str | None, expects: int | None
     ) -> ClaimTask:
         return ClaimTask(task=task, on=board, agent=self.agent or label, terms=self.terms, expects=expects)
@@ -182,7 +182,7 @@ class OrderBody(Body):
 C_co = TypeVar("C_co", covariant=True)
 
 
-class LeaseBody(Protocol[C_co]):
+class TaskCommandBody(Protocol[C_co]):
     """
     A body that makes a command on a task.
     """
@@ -198,7 +198,7 @@ async def claim_any(request: Request) -> Response:
     `task` and `lease` are null.
     """
     body = await body_of(request, ClaimBody)
-    command = body.next(board=await _board(request, body), label=agent_name_header_of(request))
+    command = body.next_command(board=await _board(request, body), label=agent_name_header_of(request))
     return await _claim_response(request, await perform_once(request, claim_next, command, repeat_claim))
 
 
@@ -208,7 +208,8 @@ async def claim_one(request: Request) -> Response:
     """
     body = await body_of(request, ClaimBody)
     task, expects = task_in(request), expected_version_of(request)
-    command = body.of(task, board=await _board(request, body), label=agent_name_header_of(request), expects=expects)
+    label = agent_name_header_of(request)
+    command = body.command(task, board=await _board(request, body), label=label, expects=expects)
     return await _claim_response(request, await perform_once(request, claim_task, command, repeat_claim))
 
 
@@ -285,7 +286,7 @@ async def order(request: Request) -> Response:
 
 
 async def _run_on_task(
-    request: Request, shape: type[LeaseBody[C_co]], use_case: Callable[[Ports, Principal, C_co], Awaitable[Task]]
+    request: Request, shape: type[TaskCommandBody[C_co]], use_case: Callable[[Ports, Principal, C_co], Awaitable[Task]]
 ) -> Response:
     body = await body_of(request, shape)
     command = body.command(task_in(request), expects=expected_version_of(request))

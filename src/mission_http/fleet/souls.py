@@ -41,11 +41,11 @@ from mission_http.platform.shapes import Given, Of, Payload
 if TYPE_CHECKING:
     from mission_http.settings import Settings
 
-INVALID_NAME = "Invalid template name"
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+INVALID_TEMPLATE_NAME: Final = "Invalid template name"
+TEMPLATE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 PLACEHOLDER: Final = re.compile(r"\{\{(AGENT_NAME|AGENT_ROLE|TIMESTAMP)\}\}")
 HEADING: Final = re.compile(r"^#+[ \t]+(\S.*?)[ \t#]*$", re.MULTILINE)
-SUFFIX: Final = ".md"
+TEMPLATE_SUFFIX: Final = ".md"
 SoulText = Annotated[str, Length(0, MAX_SOUL_LENGTH)]
 ContentSource = Literal["workspace", "database", "none"]
 
@@ -110,7 +110,8 @@ class SoulTemplates:
     def _files(self) -> list[Path]:
         if self.directory is None or not self.directory.is_dir():
             return []
-        return [path for path in self.directory.glob(f"*{SUFFIX}") if NAME.fullmatch(path.stem) and path.is_file()]
+        found = self.directory.glob(f"*{TEMPLATE_SUFFIX}")
+        return [path for path in found if TEMPLATE_NAME.fullmatch(path.stem) and path.is_file()]
 
 
 def _template_from(path: Path) -> SoulTemplatePayload:
@@ -222,8 +223,8 @@ class SoulHandlers:
         return json_response(written, headers={"etag": etag_of(agent.version)})
 
     async def _from_template(self, request: Request, template: object) -> str:
-        if not isinstance(template, str) or not NAME.fullmatch(template):
-            raise InvalidRequest(INVALID_NAME)
+        if not isinstance(template, str) or not TEMPLATE_NAME.fullmatch(template):
+            raise InvalidRequest(INVALID_TEMPLATE_NAME)
         if self.templates.directory is None:
             raise InvalidRequest("Templates directory not configured")
         text = await self.templates.read(template)
@@ -240,8 +241,8 @@ class SoulHandlers:
             return json_response(SoulTemplatesPayload(templates=[], message="Templates directory not found"))
         if not wanted:
             return json_response(SoulTemplatesPayload(templates=await self.templates.all_templates()))
-        if not NAME.fullmatch(wanted):
-            raise InvalidRequest(INVALID_NAME)
+        if not TEMPLATE_NAME.fullmatch(wanted):
+            raise InvalidRequest(INVALID_TEMPLATE_NAME)
         content = await self.templates.read(wanted)
         return json_response(SoulTemplatesPayload(template_name=wanted, content=content))
 

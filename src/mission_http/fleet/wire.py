@@ -98,13 +98,6 @@ def command_arguments(body: Any, names: Mapping[str, str], moments: frozenset[st
     return found
 
 
-def raw_json(text: JsonText | None) -> msgspec.Raw | None:
-    """
-    Pass a JSON column through without decoding it.
-    """
-    return None if text is None else msgspec.Raw(text.encode())
-
-
 def unset_if_none(value: T | None) -> T | UnsetType:
     """
     Omit a field without a value.

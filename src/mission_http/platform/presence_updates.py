@@ -46,13 +46,14 @@ class PresenceUpdates:
 
     async def finish(self) -> None:
         """
-        Wait for the updates under way. Those that take longer than `MAX_WAIT` are cancelled, and have as long to end.
+        Wait up to `MAX_WAIT` for the updates under way. Cancel the others, and wait up to `MAX_WAIT` for their end.
         """
-        for _ in range(2):
-            if tasks := list(self.running.values()):
-                await asyncio.wait(tasks, timeout=MAX_WAIT)
-            for task in tasks:
+        if self.running:
+            _, late = await asyncio.wait(self.running.values(), timeout=MAX_WAIT)
+            for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=MAX_WAIT)
 
 
 async def _record(ports: Ports, principal: AgentPrincipal) -> None:
