@@ -130,6 +130,6 @@ def mutants(session: nox.Session) -> None:
     """
     Would the tests notice a mistake in the rules? Takes about an hour.
     """
-    session.install("-e", ".[postgres,redis]", *MUTANTS)
-    tests = session.posargs or ["tests", "-k", "not postgres", "-m", "not real_time"]
-    session.run("python", "-m", "tests.mutants", *tests)
+    session.install("-e", ".[postgres,redis,testing]", *MUTANTS)
+    chosen = ("tests", "-k", "not postgres", "-m", "not real_time")  # later options replace these
+    session.run("python", "-m", "tests.mutants", *chosen, *session.posargs)

@@ -38,7 +38,6 @@ KEY = "the-key-of-everything-looks-like-a-made-one"
 """An organization's. It is not the environment's, of which a store keeps one when it is replaced."""
 UNKNOWN_ID = "0195a000-0000-7000-8000-00000000dead"
 """A well-formed id of nothing."""
-BOARD_PATH = "/api/v1/boards/{board_id}"
 
 
 def operation_id(operation: tuple[Dialect, Endpoint]) -> str:

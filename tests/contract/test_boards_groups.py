@@ -14,7 +14,6 @@ async def made(boards, name="Products", **fields):
     return await boards.got("POST", GROUPS, {"name": name, "slug": "", **fields})
 
 
-@pytest.mark.every_store
 async def test_a_group_is_made_read_changed_and_removed(boards, world, clock):
     group = await made(boards, description="what we sell")
     path = f"{GROUPS}/{group['id']}"

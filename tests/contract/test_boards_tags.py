@@ -65,7 +65,6 @@ async def test_a_slug_belongs_to_one_tag(boards):
     assert taken == refusal(await boards.call("PATCH", f"{TAGS}/{other['id']}", {"slug": "BUG"}))
 
 
-@pytest.mark.every_store
 async def test_only_what_is_sent_changes(boards):
     tag = await a_tag(boards, "Bug", color="112233", description="x")
     renamed = await boards.got("PATCH", f"{TAGS}/{tag['id']}", {"name": "Flaw"})

@@ -208,6 +208,7 @@ async def test_an_account_that_another_organization_made_is_nobodys(
     assert theirs in await entrance.users(person)
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize(
     ("said", "error"),
     [
@@ -228,6 +229,7 @@ async def test_a_token_that_does_not_fit_is_refused_with_a_reason(
     assert [] == await entrance.users(person)
 
 
+@pytest.mark.one_store
 async def test_what_is_no_token_of_google_is_refused(entrance: Entrance, person: str) -> None:
     """
     Also one that is signed by another key, or with another algorithm than Google's.
@@ -241,6 +243,7 @@ async def test_what_is_no_token_of_google_is_refused(entrance: Entrance, person:
         assert (400, "Invalid Google token") == (answer.status, answer.json["error"])
 
 
+@pytest.mark.one_store
 async def test_while_googles_keys_cannot_be_had_nobody_is_let_in(entrance: Entrance, person: str) -> None:
     entrance.issuer.status = 500
 
@@ -452,6 +455,7 @@ async def test_whoever_is_not_let_in_yet_is_told_on_the_way_back(entrance: Entra
     assert (403, "PENDING_APPROVAL") == (answer.status, answer.json["code"])
 
 
+@pytest.mark.one_store
 async def test_without_settings_it_says_what_is_missing(world: World) -> None:
     home = SystemPrincipal(organization=(await ensure_organization(world.ports, slug="default")).id)
     google = GoogleSettings(client_id=CLIENT)

@@ -134,6 +134,7 @@ async def test_the_lookback_has_bounds(fleet: FleetDriver, start: int, asked: st
     assert (0, None) == (answer["windows"]["post"]["sample_size"], answer["deltas"]["p95_latency_seconds"])
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize("text", ["2020-01-02T03:04:05Z", "2020-01-02T04:04:05%2B01:00", "1577934245", "1577934245.9"])
 async def test_the_start_of_the_beta_is_a_number_or_a_date(fleet: FleetDriver, text: str) -> None:
     assert 1_577_934_245 == (await fleet.got("GET", f"/tasks/regression?beta_start={text}"))["params"]["beta_start"]
@@ -142,6 +143,7 @@ async def test_the_start_of_the_beta_is_a_number_or_a_date(fleet: FleetDriver, t
 NO_START = "beta_start query parameter is required (unix seconds or ISO timestamp)"
 
 
+@pytest.mark.one_store
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -159,6 +161,7 @@ async def test_moments_before_1970_are_before_all_work(fleet: FleetDriver) -> No
     assert 0 == answer["windows"]["baseline"]["sample_size"]
 
 
+@pytest.mark.one_store
 async def test_a_lookback_that_is_no_number_is_named(fleet: FleetDriver, start: int) -> None:
     answer = await fleet.call("GET", f"/tasks/regression?beta_start={start}&lookback_seconds=week")
 
@@ -269,6 +272,7 @@ async def test_thresholds_are_the_operators(world: World) -> None:
     )
 
 
+@pytest.mark.one_store
 async def test_reports_need_a_key_and_no_more(fleet: FleetDriver) -> None:
     await fleet.agent()
     viewer = await fleet.key("ada", "viewer")

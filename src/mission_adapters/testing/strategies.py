@@ -464,27 +464,27 @@ def users(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[User]:
     return st.builds(User, **(own | told | fixed))
 
 
+_rights = {"can_read": st.booleans(), "can_write": st.booleans(), "created_at": moments, "updated_at": moments}
+_membership = {
+    "role": st.sampled_from(["owner", "admin", "member", "guest"]), "all_boards_read": st.booleans(),
+    "all_boards_write": st.booleans(), "created_at": moments, "updated_at": moments,
+}  # fmt: skip
+
+
 def members(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Member]:
     """
     Memberships that could exist.
     """
-    own = {
-        "id": ids, "organization": ids, "user": ids, "role": st.sampled_from(["owner", "admin", "member", "guest"]),
-        "all_boards_read": st.booleans(), "all_boards_write": st.booleans(), "created_at": moments,
-        "updated_at": moments,
-    }  # fmt: skip
-    return st.builds(Member, **(own | fixed))
+    own = {"id": ids, "organization": ids, "user": ids}
+    return st.builds(Member, **(_membership | own | fixed))
 
 
 def grants(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Grant]:
     """
     Grants of boards that could exist.
     """
-    own = {
-        "id": ids, "organization": ids, "member": ids, "on_board": ids, "can_read": st.booleans(),
-        "can_write": st.booleans(), "created_at": moments, "updated_at": moments,
-    }  # fmt: skip
-    return st.builds(Grant, **(own | fixed))
+    own = {"id": ids, "organization": ids, "member": ids, "on_board": ids}
+    return st.builds(Grant, **(_rights | own | fixed))
 
 
 def invites(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Invite]:
@@ -492,22 +492,18 @@ def invites(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Invite]:
     Invites that could exist.
     """
     own = {
-        "id": ids, "organization": ids, "email": names, "role": st.sampled_from(["owner", "admin", "member", "guest"]),
-        "all_boards_read": st.booleans(), "all_boards_write": st.booleans(), "created_by": maybe(ids),
-        "accepted_by": maybe(ids), "accepted_at": maybe(moments), "created_at": moments, "updated_at": moments,
+        "id": ids, "organization": ids, "email": names, "created_by": maybe(ids), "accepted_by": maybe(ids),
+        "accepted_at": maybe(moments),
     }  # fmt: skip
-    return st.builds(Invite, **(own | fixed))
+    return st.builds(Invite, **(_membership | own | fixed))
 
 
 def invite_grants(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[InviteGrant]:
     """
     Boards that could go with an invite.
     """
-    own = {
-        "id": ids, "organization": ids, "invite": ids, "on_board": ids, "can_read": st.booleans(),
-        "can_write": st.booleans(), "created_at": moments, "updated_at": moments,
-    }  # fmt: skip
-    return st.builds(InviteGrant, **(own | fixed))
+    own = {"id": ids, "organization": ids, "invite": ids, "on_board": ids}
+    return st.builds(InviteGrant, **(_rights | own | fixed))
 
 
 def sessions(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[UserSession]:

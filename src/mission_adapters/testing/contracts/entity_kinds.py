@@ -258,6 +258,20 @@ class EntityKindsContract(StoreContract):
             assert await comments.find(task=task, author="eve", newest=True) is None
             assert await comments.find(task=task, author_id=world.board.id) is None
 
+    async def test_lists_and_pages_contain_only_rows_with_the_given_values(self, world: World) -> None:
+        """
+        `every` and `page` leave out rows with other field values, and the total does, too; so does `every` of a unit.
+        """
+        task = (await world.task()).id
+        comments = [await a_comment(world, task=task) for _ in range(2)]
+        await a_comment(world)
+        reads = world.ports.reads.entities
+
+        assert comments == await reads.every(world.me, COMMENTS, task=task)
+        assert (comments[:1], 2) == await reads.page(world.me, COMMENTS, PageRequest(limit=1), task=task)
+        async with world.ports.unit(world.me) as unit:
+            assert comments == await unit.repository(COMMENTS).every(task=task)
+
     async def test_deleting_a_task_deletes_its_comments(self, world: World) -> None:
         """
         Deleting a task deletes its comments and leaves those of other tasks.
