@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 from attrs import evolve
 
+from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ManualClock, make_world, ports_over
 from mission_adapters.testing.contracts import EventLogContract
 from mission_core.events.model import ChainBreak, ChainHead, Entry
 from mission_core.events.use_cases import verify_log
@@ -18,6 +20,26 @@ class TestEventLog(EventLogContract):
     """
     On every store.
     """
+
+
+async def test_processes_that_write_in_turns_append_to_one_chain(tmp_path):
+    """
+    A process that knows an older head of the log on SQLite, or one of a unit that was refused, reads the head again.
+    """
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    async with SqlStore.open(url) as one, SqlStore.open(url) as other:
+        world = await make_world(ports_over(one, clock=ManualClock()))
+        beside = evolve(world, ports=ports_over(other, clock=world.clock))
+        for each in (world, beside, beside, world):
+            await each.task()
+        known = one.heads.get(world.me.organization)
+        one.heads.put(world.me.organization, ChainHead(known.position + 1, known.digest))
+        await world.task()
+        head = await world.ports.log.head(world.me.organization)
+
+        assert known.position + 1 == head.position
+        assert head == await verify_log(world.ports.log, world.me.organization)
+        assert head == one.heads.get(world.me.organization)
 
 
 TAMPERED = [

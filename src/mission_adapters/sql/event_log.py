@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import define, field, frozen
 from sqlalchemy import cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -28,6 +28,8 @@ from mission_core.values import micros, moment
 
 ENTRIES_PER_STATEMENT: Final = 8
 """The number of entries that one statement inserts at most."""
+KNOWN_HEADS: Final = 1024
+"""The number of organizations whose heads a process keeps at most."""
 COLUMNS: Final = tuple(column.name for column in events.c)
 
 
@@ -107,25 +109,81 @@ def lock_head(dialect: str, organization: OrganizationId) -> Steps[ChainHead]:
     return ChainHead(position, digest)
 
 
-def append_statements(
-    organization: OrganizationId, actor: Actor, facts: Sequence[Event], head: ChainHead
-) -> Iterable[BatchedStatement]:
+@define
+class KnownHeads:
     """
-    Return the statements that append events at the next positions and update the head row.
+    The heads that this process wrote last, by organization, so that a flush on SQLite need not read the head row.
+
+    A head may be outdated, because another process wrote, or may never have been committed. The update of the row
+    compares the digest, which stands for the whole log, so a wrong head costs two statements and nothing else.
+    """
+
+    heads: dict[OrganizationId, ChainHead] = field(factory=dict)
+
+    def get(self, organization: OrganizationId) -> ChainHead | None:
+        """
+        Return the head of the organization's log as this process knows it.
+        """
+        return self.heads.get(organization)
+
+    def put(self, organization: OrganizationId, head: ChainHead) -> None:
+        """
+        Keep a head. Of very many, the one that was kept first is forgotten.
+        """
+        if organization not in self.heads and len(self.heads) >= KNOWN_HEADS:
+            del self.heads[next(iter(self.heads))]
+        self.heads[organization] = head
+
+
+def chained(organization: OrganizationId, actor: Actor, facts: Iterable[Event], head: ChainHead) -> list[Entry]:
+    """
+    Return the entries that store the events after *head*.
     """
     position, digest = head.position, head.digest
-    rows: list[ColumnValues] = []
+    entries: list[Entry] = []
     for fact in facts:
         position += 1
-        entry = Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest)
-        digest = entry.digest
-        rows.append(entry_row(entry))
-    for start in range(0, len(rows), ENTRIES_PER_STATEMENT):
-        some = rows[start : start + ENTRIES_PER_STATEMENT]
-        given = {f"{name}{at}": each for at, row in enumerate(some, start) for name, each in row.items()}
-        yield BatchedStatement(_insert_entries, (start, len(some)), given)
-    if rows:
-        yield BatchedStatement(_update_head, (), {"key": organization.bytes, "position": position, "digest": digest})
+        entries.append(Entry.of(fact, organization=organization, actor=actor, position=position, previous=digest))
+        digest = entries[-1].digest
+    return entries
+
+
+def move_head(
+    dialect: str, organization: OrganizationId, actor: Actor, facts: Sequence[Event], heads: KnownHeads
+) -> Steps[list[Entry]]:
+    """
+    Move the head row to the last of the entries that store the events, and return these entries. This is for SQLite,
+    where no other flush runs at the same time.
+
+    Raises:
+        OrganizationNotFound: If the organization was deleted.
+    """
+    known = heads.get(organization)
+    head = known or (yield from lock_head(dialect, organization))
+    while True:
+        entries = chained(organization, actor, facts, head)
+        statement = _head_update(entries, head)
+        if (yield UPDATE_HEAD.count(dialect, **statement.parameters)):
+            heads.put(organization, ChainHead(entries[-1].position, entries[-1].digest))
+            return entries
+        head = yield from lock_head(dialect, organization)
+
+
+def append_statements(entries: Sequence[Entry], head: ChainHead) -> list[BatchedStatement]:
+    """
+    Return the statements that insert the entries after *head* and move the locked head row.
+    """
+    return [*insert_statements(entries), _head_update(entries, head)] if entries else []
+
+
+def insert_statements(entries: Sequence[Entry]) -> Iterable[BatchedStatement]:
+    """
+    Return the statements that insert the entries.
+    """
+    for start in range(0, len(entries), ENTRIES_PER_STATEMENT):
+        rows = [entry_row(entry) for entry in entries[start : start + ENTRIES_PER_STATEMENT]]
+        given = {f"{name}{at}": each for at, row in enumerate(rows, start) for name, each in row.items()}
+        yield BatchedStatement(_insert_entries, (start, len(rows)), given)
 
 
 def _insert_entries(start: int, count: int) -> ChangeStatement:
@@ -134,9 +192,31 @@ def _insert_entries(start: int, count: int) -> ChangeStatement:
     return insert(events).values([{name: parameter(f"{name}{at}", type) for name, type in columns} for at in places])
 
 
+def _head_update(entries: Sequence[Entry], head: ChainHead) -> BatchedStatement:
+    last = entries[-1]
+    given = {
+        "key": last.organization.bytes,
+        "was_position": head.position,
+        "was_digest": head.digest,
+        "position": last.position,
+        "digest": last.digest,
+    }
+    return BatchedStatement(_update_head, (), given)
+
+
 def _update_head() -> ChangeStatement:
-    moved = {"position": parameter("position", int), "digest": parameter("digest")}
-    return update(heads).where(heads.c.organization == parameter("key")).values(moved)
+    return (
+        update(heads)
+        .where(
+            heads.c.organization == parameter("key"),
+            heads.c.position == parameter("was_position", int),
+            heads.c.digest == parameter("was_digest"),
+        )
+        .values(position=parameter("position", int), digest=parameter("digest"))
+    )
+
+
+UPDATE_HEAD: Final = Statement(_update_head())
 
 
 @frozen

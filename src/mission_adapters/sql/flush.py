@@ -8,13 +8,13 @@ Because of this order two flushes do not deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import evolve
+from attrs import evolve, frozen
 from sqlalchemy import Executable, Table, delete, exists, insert, update
 
 from mission_adapters.kind_registry import LOCK_ORDER, kinds_cascading_from, nullable_references_to
@@ -24,7 +24,14 @@ from mission_adapters.sql.counters import counter_statements
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
 from mission_adapters.sql.decision_operations import run_operation
 from mission_adapters.sql.entity_queries import select_entity
-from mission_adapters.sql.event_log import append_statements, lock_head
+from mission_adapters.sql.event_log import (
+    KnownHeads,
+    append_statements,
+    chained,
+    insert_statements,
+    lock_head,
+    move_head,
+)
 from mission_adapters.sql.idempotency_keys import store_result, take_key
 from mission_adapters.sql.kind_tables import KIND_UNIQUENESS_REFUSALS as TAKEN_PLAIN
 from mission_adapters.sql.kind_tables import clear_reference, delete_removed_with
@@ -34,7 +41,7 @@ from mission_adapters.sql.row_writes import (
     delete_statement,
     insert_row,
     lock_row,
-    lock_rows_shared,
+    require_unchanged,
     update_row,
 )
 from mission_adapters.sql.statement_batch import run_in_turn, run_together
@@ -63,6 +70,8 @@ UNIQUENESS_REFUSALS: Final[dict[str, Callable[[], Conflict]]] = {
     **TAKEN_PLAIN,
 }
 """The refusal for each unique constraint, by the constraint's name."""
+FOLDED_CHECKS: Final = 4
+"""The number of checks that one statement holds at most."""
 LOCK_POSITION: Final[dict[type, int]] = {kind: place for place, kind in enumerate(LOCK_ORDER)}
 LOCK_POSITION.update((part, LOCK_POSITION[entity]) for part, (entity, _) in ROW_PARTS.items())
 
@@ -101,9 +110,28 @@ DELETE_TASK: Final = Statement(
 )
 
 
-def flush(buffer: WriteBuffer, dialect: str, *, at: datetime) -> Steps[Any]:
+@frozen
+class FoldedChecks:
+    """
+    The checks of rows that a unit only relies on, folded into the statement of one of its writes.
+    """
+
+    write: RowWrite | None = None
+    relied: Sequence[ReadDependency] = ()
+
+    def of(self, write: RowWrite) -> Sequence[ReadDependency]:
+        """
+        Return the checks that belong to the statement of this write.
+        """
+        return self.relied if write is self.write else ()
+
+
+def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime) -> Steps[Any]:
     """
     Write the buffered changes of a unit of work.
+
+    Args:
+        heads: The heads that this process knows, for SQLite.
 
     Returns:
         The result of the last operation that ran inside the flush, such as a claim; None without one.
@@ -118,10 +146,12 @@ def flush(buffer: WriteBuffer, dialect: str, *, at: datetime) -> Steps[Any]:
         yield from take_key(dialect, buffer, at=at)
         for operation in buffer.operations:
             yield from run_operation(dialect, buffer.principal, operation, results)
-        yield from _change_existing_rows(dialect, buffer)
-        yield from _delete_and_insert_rows(dialect, buffer)
+        touched = sorted(_existing_rows(buffer), key=lambda each: each[:2])
+        folded = _folded_checks(buffer, touched) if dialect == "sqlite" else FoldedChecks()
+        yield from _change_existing_rows(dialect, buffer, touched, folded)
+        yield from _delete_and_insert_rows(dialect, buffer, folded)
         yield from store_result(dialect, buffer, buffer.result or results.result)
-        yield from _write_under_head(dialect, buffer, results, at=at)
+        yield from _write_under_head(dialect, buffer, results, heads, at=at)
     except ConstraintViolated as violated:
         raise _refusal_of_constraint(violated.constraint, buffer) from violated
     return results.answer
@@ -139,15 +169,33 @@ def _refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
     return StaleWrite(ENTITY_MAPPINGS[kind].name, next(added, buffer.principal.organization))
 
 
-def _change_existing_rows(dialect: str, buffer: WriteBuffer) -> Steps[None]:
+def _folded_checks(buffer: WriteBuffer, touched: Sequence[tuple[int, UUID, Any]]) -> FoldedChecks:
     """
-    Lock, check and change existing rows in lock order. Neighbouring rows that the unit only relies on share one
-    statement.
+    Fold the checks of a unit into its first update, or else its first insert, if it has one that can hold them. This is
+    for SQLite, where a row needs no lock, since no other flush runs at the same time.
     """
-    touched = sorted(_existing_rows(buffer), key=lambda each: each[:2])
-    for together, group in groupby(touched, key=lambda each: _shared_lock_kind(each[2])):
-        if together is not None:
-            yield from lock_rows_shared(dialect, together, [(id, row.version) for _, id, row in group])
+    relied = [what for _, _, what in touched if _only_relied_on(what)]
+    writes = sorted(buffer.writes.values(), key=_lock_position)
+    # A delete has refusals of its own, which come after those of the checks.
+    writes = [] if any(each.after is None for each in writes) else writes
+    first = next((each for each in writes if each.before is not None), next(iter(writes), None))
+    return FoldedChecks(first, relied) if first and 0 < len(relied) <= FOLDED_CHECKS else FoldedChecks()
+
+
+def _only_relied_on(what: Any) -> bool:
+    return isinstance(what, ReadDependency) and not what.bump
+
+
+def _change_existing_rows(
+    dialect: str, buffer: WriteBuffer, touched: Sequence[tuple[int, UUID, Any]], folded: FoldedChecks
+) -> Steps[None]:
+    """
+    Lock, check and change existing rows in lock order.
+    """
+    for relied, group in groupby(touched, key=lambda each: _only_relied_on(each[2])):
+        if relied:
+            if not folded.relied:
+                yield from require_unchanged(dialect, (what for _, _, what in group))
             continue
         for _, id, what in group:
             match what:
@@ -160,29 +208,29 @@ def _change_existing_rows(dialect: str, buffer: WriteBuffer) -> Steps[None]:
                 case RowWrite(before=before, after=None):
                     yield from lock_row(dialect, type(before), id, before.version, exclusive=True)
                 case RowWrite(before=before, after=after, merges_edits=True):
-                    yield from _update_with_edits(dialect, buffer, what)
+                    yield from _update_with_edits(dialect, buffer, what, folded.of(what))
                 case RowWrite(before=before, after=after):
-                    yield from update_row(dialect, before, after)
+                    yield from update_row(dialect, before, after, folded.of(what))
                     if isinstance(after, Agent) and before.name != after.name:
                         yield from rename_assigned_tasks(dialect, before, after)
 
 
-def _update_with_edits(dialect: str, buffer: WriteBuffer, write: RowWrite) -> Steps[None]:
+def _update_with_edits(
+    dialect: str, buffer: WriteBuffer, write: RowWrite, relied: Sequence[ReadDependency]
+) -> Steps[None]:
     """
     Update a task. If others have edited it since it was read, lock it, read it again and apply the change to that.
     """
     try:
-        yield from update_row(dialect, write.before, write.after)
-    except StaleWrite:
+        yield from update_row(dialect, write.before, write.after, relied)
+    except StaleWrite as stale:
+        if stale.id != write.before.id:
+            raise
         found = yield select_entity(Task, dialect, write.before.organization, write.before.id, locked=True)
         if not found:
             raise
         write = buffer.writes[write.before.id] = write.merged_onto(TASK_ROWS.entity_from(found[0]))
         yield from update_row(dialect, write.before, write.after)
-
-
-def _shared_lock_kind(what: Any) -> type | None:
-    return what.kind if isinstance(what, ReadDependency) and not what.bump else None
 
 
 def _existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
@@ -224,7 +272,7 @@ def _writes_only_presence(buffer: WriteBuffer) -> bool:
     return not (buffer.idempotency_key or buffer.operations or buffer.events)
 
 
-def _delete_and_insert_rows(dialect: str, buffer: WriteBuffer) -> Steps[None]:
+def _delete_and_insert_rows(dialect: str, buffer: WriteBuffer, folded: FoldedChecks) -> Steps[None]:
     writes = sorted(buffer.writes.values(), key=_lock_position)
     gone, come = _link_changes(writes, "depends_on", lambda task: task.depends_on)
     dropped, taken = _link_changes(writes, "mark", lambda task: task.tag_and_field_ids)
@@ -238,7 +286,8 @@ def _delete_and_insert_rows(dialect: str, buffer: WriteBuffer) -> Steps[None]:
     for write in writes:
         if write.before is None and write.after is not None:
             heard = buffer.presence.get(write.after.id)
-            yield from insert_row(dialect, evolve(write.after, presence=heard.presence) if heard else write.after)
+            row = evolve(write.after, presence=heard.presence) if heard else write.after
+            yield from insert_row(dialect, row, folded.of(write))
     if come:
         yield INSERT_DEPENDENCY.many(dialect, come)
     if taken:
@@ -302,7 +351,9 @@ def _link_changes(
     return gone, come
 
 
-def _write_under_head(dialect: str, buffer: WriteBuffer, results: FlushResults, *, at: datetime) -> Steps[None]:
+def _write_under_head(
+    dialect: str, buffer: WriteBuffer, results: FlushResults, heads: KnownHeads, *, at: datetime
+) -> Steps[None]:
     """
     Lock the organization's head row and update the queue, the counters and the log. On PostgreSQL this is one
     statement, unless it could change a row twice.
@@ -310,7 +361,7 @@ def _write_under_head(dialect: str, buffer: WriteBuffer, results: FlushResults, 
     Raises:
         StaleWrite: If a claimed task depends on a task that was reopened since the claim was decided.
     """
-    principal = buffer.principal
+    owner, actor = buffer.principal.organization, buffer.principal.actor
     tasks_changed = _task_writes(buffer, results)
     facts = [*results.facts, *buffer.events]
     states = [(write.before, write.after) for write in tasks_changed]
@@ -322,15 +373,18 @@ def _write_under_head(dialect: str, buffer: WriteBuffer, results: FlushResults, 
     parts = [
         *results.head_statements,
         *queue_statements(tasks_changed),
-        *counter_statements(dialect, CountedChanges(principal.organization, facts, states, places, micros(at))),
+        *counter_statements(dialect, CountedChanges(owner, facts, states, places, micros(at))),
     ]
     if not facts and not parts:
         return
-    head = yield from lock_head(dialect, principal.organization)
+    if dialect == "sqlite" and facts:
+        parts += insert_statements((yield from move_head(dialect, owner, actor, facts, heads)))
+    else:
+        head = yield from lock_head(dialect, owner)
+        parts += append_statements(chained(owner, actor, facts, head), head)
     for write in buffer.writes.values():
         if isinstance(write.after, Agent) and write.before and write.before.name_key != write.after.name_key:
             yield from rename_queue_and_workloads(dialect, write.before, write.after)
-    parts += append_statements(principal.organization, principal.actor, facts, head)
     together = dialect == "postgresql" and len(tasks_changed) < 2 and len(parts) > 1
     left = yield from (run_together if together else run_in_turn)(dialect, parts)
     if results.claimed and any(open_dependencies for (open_dependencies,) in left):

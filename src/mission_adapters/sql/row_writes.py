@@ -4,17 +4,20 @@ Row operations of a flush: insert, update, lock and delete the row of an entity,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import sub
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import Executable, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Table, delete, exists, insert, literal_column, select, update
 
 from mission_adapters.sql import tables
+from mission_adapters.sql.conversions import optional_bytes
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter
+from mission_adapters.write_buffer import ReadDependency
 from mission_core.accounts.model import ApiKey
 from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.model import Agent, AgentPlacement
@@ -22,18 +25,20 @@ from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import Board, GatesVersion
 from mission_core.boards.rows import BOARD_ROWS
 from mission_core.errors import StaleWrite
-from mission_core.row_mapping import RowMapping, uuid_of_bytes
+from mission_core.ids import BoardId
+from mission_core.row_mapping import RowMapping
 from mission_core.tasks.model import Task, TaskWorkVersion
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import Run
 
 
-def _single_value(value: Any) -> Any:
-    return value
+def _single_value(version: Any) -> tuple[Any, ...]:
+    return (version,)
 
 
-def _placement(name: str, board: bytes | None, lead: int) -> tuple[str, UUID | None, bool]:
-    return name, uuid_of_bytes(board) if board else None, bool(lead)
+def _placement_values(placement: tuple[str, BoardId | None, bool]) -> tuple[Any, ...]:
+    name, board, lead = placement
+    return name, optional_bytes(board), int(lead)
 
 
 @frozen(eq=False)
@@ -42,58 +47,111 @@ class EntityMapping:
     The table and row mapping of an entity class.
 
     Args:
-        version_columns: The columns that are compared when a unit relies on a row, or on this part of one.
-        version_from: The version that the values of these columns stand for.
+        version_of: The expressions that are compared when a unit relies on a row, or on this part of one. None means
+            the row's version.
+        version_values: The values of these expressions for a version.
     """
 
     name: str
     table: Table
     rows: RowMapping[Any]
-    version_columns: tuple[str, ...] = ("version",)
-    version_from: Callable[..., Any] = _single_value
+    version_of: tuple[ColumnElement[Any], ...] | None = None
+    version_values: Callable[[Any], tuple[Any, ...]] = _single_value
+
+    @property
+    def version_columns(self) -> tuple[ColumnElement[Any], ...]:
+        """
+        The expressions whose values are a row's version.
+        """
+        return self.version_of or (self.table.c.version,)
 
 
 ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
     Board: EntityMapping("board", tables.boards, BOARD_ROWS),
-    GatesVersion: EntityMapping("board", tables.boards, BOARD_ROWS, ("gates_version",)),
+    GatesVersion: EntityMapping("board", tables.boards, BOARD_ROWS, (tables.boards.c.gates_version,)),
     Agent: EntityMapping("agent", tables.agents, AGENT_ROWS),
-    AgentPlacement: EntityMapping("agent", tables.agents, AGENT_ROWS, ("name", "board", "lead"), _placement),
+    AgentPlacement: EntityMapping(
+        "agent",
+        tables.agents,
+        AGENT_ROWS,
+        (tables.agents.c.name, tables.agents.c.board, tables.agents.c.lead),
+        _placement_values,
+    ),
     ApiKey: EntityMapping("key", tables.api_keys, API_KEY_ROWS),
     Task: EntityMapping("task", tables.tasks, TASK_ROWS),
-    TaskWorkVersion: EntityMapping("task", tables.tasks, TASK_ROWS, ("version", "edits"), sub),
+    TaskWorkVersion: EntityMapping("task", tables.tasks, TASK_ROWS, (tables.tasks.c.version - tables.tasks.c.edits,)),
     Run: EntityMapping("run", tables.runs, RUN_ROWS),
     **{kind.entity: EntityMapping(kind.name, mapping.table, mapping.rows) for kind, mapping in tables.MAPPINGS.items()},
 }
-INSERTS: Final = {kind: Statement(insert(each.table)) for kind, each in ENTITY_MAPPINGS.items()}
+
+
+def _has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
+    """
+    Return the conditions that a row has the version in the parameters of this place.
+    """
+    mapping = ENTITY_MAPPINGS[kind]
+    conditions = [mapping.table.c.id == parameter(f"relied{place}")]
+    for nth, column in enumerate(mapping.version_columns):
+        value = parameter(f"relied{place}_{nth}", column.type.python_type)
+        conditions.append(column.is_not_distinct_from(value) if getattr(column, "nullable", False) else column == value)
+    return tuple(conditions)
+
+
+def _version_parameters(kind: type, id: UUID, version: object, place: int = 0) -> dict[str, Any]:
+    values = ENTITY_MAPPINGS[kind].version_values(version)
+    return {f"relied{place}": id.bytes, **{f"relied{place}_{nth}": each for nth, each in enumerate(values)}}
+
+
+def _all_unchanged(relied: tuple[type, ...]) -> list[ColumnElement[bool]]:
+    """
+    Return the conditions that rows of these kinds have the versions in the parameters.
+    """
+    # Not correlated: the row may be another one of the table that the statement changes.
+    return [
+        exists(select(literal_column("1")).where(*_has_version(kind, place)).correlate(None))
+        for place, kind in enumerate(relied)
+    ]
 
 
 @cached_statement
-def update_statement(table: Table, columns: tuple[str, ...]) -> Executable:
+def update_statement(table: Table, columns: tuple[str, ...], relied: tuple[type, ...] = ()) -> Executable:
     """
-    Update these columns of one row, if its version has not changed.
+    Update these columns of one row, if its version and those of the rows that the unit relies on have not changed.
     """
     return (
         update(table)
-        .where(table.c.id == parameter("key"), table.c.version == parameter("was", int))
+        .where(table.c.id == parameter("key"), table.c.version == parameter("was", int), *_all_unchanged(relied))
         .values({name: parameter(name, table.c[name].type.python_type) for name in columns})
     )
 
 
 @cached_statement
-def select_version(table: Table, exclusive: bool, columns: tuple[str, ...]) -> Executable:
+def insert_statement(table: Table, relied: tuple[type, ...] = ()) -> Executable:
     """
-    Select the version of one row and lock the row, exclusively or shared.
+    Insert a row, if the versions of the rows that the unit relies on have not changed.
     """
-    found = select(*(table.c[name] for name in columns)).where(table.c.id == parameter("key"))
+    if not relied:
+        return insert(table)
+    values = {column.name: parameter(column.name, column.type.python_type) for column in table.c}
+    return insert(table).from_select(list(values), select(*values.values()).where(*_all_unchanged(relied)))
+
+
+@cached_statement
+def select_version(kind: type, exclusive: bool) -> Executable:
+    """
+    Select one row if it has this version, and lock it, exclusively or shared.
+    """
+    found = select(ENTITY_MAPPINGS[kind].table.c.id).where(*_has_version(kind, 0))
     return found.with_for_update(read=not exclusive)
 
 
 @cached_statement
-def select_versions(table: Table, columns: tuple[str, ...]) -> Executable:
+def select_versions(kind: type) -> Executable:
     """
     Select the versions of several rows and lock them shared, in the order of their ids.
     """
-    found = select(table.c.id, *(table.c[name] for name in columns)).where(in_array(table.c.id, "keys", IdArray()))
+    table, version = ENTITY_MAPPINGS[kind].table, ENTITY_MAPPINGS[kind].version_columns
+    found = select(table.c.id, *version).where(in_array(table.c.id, "keys", IdArray()))
     return found.order_by(table.c.id).with_for_update(read=True)
 
 
@@ -105,27 +163,43 @@ def delete_statement(table: Table) -> Executable:
     return delete(table).where(table.c.id == parameter("key"))
 
 
-def insert_row(dialect: str, entity: Any) -> Steps[None]:
+def insert_row(dialect: str, entity: Any, relied: Sequence[ReadDependency] = ()) -> Steps[None]:
     """
-    Insert the row of a new entity.
-    """
-    yield INSERTS[type(entity)].count(dialect, **ENTITY_MAPPINGS[type(entity)].rows.row_from(entity))
-
-
-def update_row(dialect: str, before: Any, after: Any) -> Steps[None]:
-    """
-    Update the changed columns of an entity's row.
+    Insert the row of a new entity, if the rows that the unit relies on have not changed.
 
     Raises:
-        StaleWrite: If the version of the row has changed since *before* was read.
+        StaleWrite: If the version of a row that the unit relies on has changed.
+    """
+    kind = ENTITY_MAPPINGS[type(entity)]
+    statement = insert_statement(kind.table, tuple(each.kind for each in relied))
+    if not (yield statement.count(dialect, **kind.rows.row_from(entity), **_relied_parameters(relied))):
+        yield from require_unchanged(dialect, relied)
+        raise StaleWrite(kind.name, entity.id)
+
+
+def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDependency] = ()) -> Steps[None]:
+    """
+    Update the changed columns of an entity's row, if the rows that the unit relies on have not changed.
+
+    Raises:
+        StaleWrite: If the version of the row has changed since *before* was read, or that of a row relied on.
     """
     kind = ENTITY_MAPPINGS[type(after)]
     was, now = kind.rows.row_from(before), kind.rows.row_from(after)
     changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.rows.separate}
     changed["version"] = after.version
-    statement = update_statement(kind.table, tuple(changed))
-    if not (yield statement.count(dialect, key=was["id"], was=before.version, **changed)):
+    statement = update_statement(kind.table, tuple(changed), tuple(each.kind for each in relied))
+    given = {"key": was["id"], "was": before.version, **changed, **_relied_parameters(relied)}
+    if not (yield statement.count(dialect, **given)):
+        yield from require_unchanged(dialect, relied)
         raise StaleWrite(kind.name, after.id)
+
+
+def _relied_parameters(relied: Sequence[ReadDependency]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for place, each in enumerate(relied):
+        given |= _version_parameters(each.kind, each.id, each.version, place)
+    return given
 
 
 def bump_row(dialect: str, kind: type, id: UUID, version: int) -> Steps[None]:
@@ -148,25 +222,26 @@ def lock_row(dialect: str, kind: type, id: UUID, version: object, *, exclusive: 
     Raises:
         StaleWrite: If the version of the row has changed.
     """
-    mapping = ENTITY_MAPPINGS[kind]
-    found = yield select_version(mapping.table, exclusive, mapping.version_columns)(dialect, key=id.bytes)
-    if not found or mapping.version_from(*found[0]) != version:
-        raise StaleWrite(mapping.name, id)
+    if not (yield select_version(kind, exclusive)(dialect, **_version_parameters(kind, id, version))):
+        raise StaleWrite(ENTITY_MAPPINGS[kind].name, id)
 
 
-def lock_rows_shared(dialect: str, kind: type, versions: Sequence[tuple[UUID, object]]) -> Steps[None]:
+def require_unchanged(dialect: str, relied: Iterable[ReadDependency]) -> Steps[None]:
     """
-    Lock several rows shared until the end of the flush and check their versions.
+    Lock rows shared until the end of the flush and check their versions. Neighbouring rows of one kind share a
+    statement.
 
     Raises:
         StaleWrite: If the version of a row has changed.
     """
-    if len(versions) == 1:
-        yield from lock_row(dialect, kind, *versions[0])
-        return
-    mapping = ENTITY_MAPPINGS[kind]
-    rows = yield select_versions(mapping.table, mapping.version_columns)(dialect, keys=[id.bytes for id, _ in versions])
-    found = {bytes(id): mapping.version_from(*values) for id, *values in rows}
-    for id, version in versions:
-        if found.get(id.bytes) != version:
-            raise StaleWrite(mapping.name, id)
+    for kind, group in groupby(relied, key=attrgetter("kind")):
+        rows = list(group)
+        if len(rows) == 1:
+            yield from lock_row(dialect, kind, rows[0].id, rows[0].version)
+            continue
+        mapping = ENTITY_MAPPINGS[kind]
+        found = yield select_versions(kind)(dialect, keys=[each.id.bytes for each in rows])
+        versions = {bytes(id): tuple(values) for id, *values in found}
+        for each in rows:
+            if versions.get(each.id.bytes) != mapping.version_values(each.version):
+                raise StaleWrite(mapping.name, each.id)

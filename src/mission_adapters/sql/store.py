@@ -17,7 +17,7 @@ from mission_adapters.sql.database_lock import shared_lock
 from mission_adapters.sql.database_session import DatabaseSession
 from mission_adapters.sql.entity_loader import SqlEntityLoader
 from mission_adapters.sql.entity_reads import SqlEntityReads
-from mission_adapters.sql.event_log import SqlEventLog
+from mission_adapters.sql.event_log import KnownHeads, SqlEventLog
 from mission_adapters.sql.flush import flush
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.number_sequences import SqlNumberSequences
@@ -62,6 +62,7 @@ class SqlStore:
         self.log = SqlEventLog(session)
         self.credentials = SqlCredentialStore(session)
         self.numbers = SqlNumberSequences(session)
+        self.heads = KnownHeads()
 
     @classmethod
     @asynccontextmanager
@@ -118,7 +119,7 @@ class SqlStore:
         """
         wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()
-        return await self.session.write(lambda: flush(buffer, dialect, at=at), wakes=wakes)
+        return await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
 
 
 @asynccontextmanager

@@ -97,9 +97,7 @@ def _select_one(*filters: str) -> Executable:
 
 
 @cached_statement
-def select_page(
-    dialect: str, selected: SelectTasks, shown: Projection, first: int | None, *filters: str
-) -> Executable:
+def select_page(dialect: str, selected: SelectTasks, shown: Projection, first: int | None, *filters: str) -> Executable:
     """
     Select a page of the tasks that match the filters, newest first. With *first*, these are the first ones, and the
     last column is the total count.

@@ -19,6 +19,7 @@ from mission_adapters.sql.task_row_query import DEPENDENCIES, select_task_json, 
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
 from mission_adapters.testing import strategies as some
 from mission_core.projections import WHOLE_ROWS
+from mission_core.tasks.model import Task
 from mission_http.boards.payloads import TaskRead
 from mission_http.platform.projections import projection_of
 
@@ -83,7 +84,7 @@ def test_sqlite_finds_what_is_among_many_values(kept, others, name, names) -> No
 @pytest.mark.parametrize(
     ("asked", "given_values"),
     [
-        (select_versions(tasks, ("version",)), {"keys": [bytes(16), bytes(16)]}),
+        (select_versions(Task), {"keys": [bytes(16), bytes(16)]}),
         (DEPENDENCIES, {"tasks": [bytes(16)]}),
         (TASKS_BY_NUMBER, {"organization": bytes(16), "numbers": [1, 2]}),
         (select_tasks_in_progress(), {"organization": bytes(16), "name": "ada"}),

@@ -165,6 +165,43 @@ class UnitOfWorkContract(StoreContract):
             with pytest.raises(StaleWrite):
                 await unit.commit()
 
+    @pytest.mark.parametrize("changed", ["task", "board", None])
+    @pytest.mark.parametrize("write", ["add", "save", "merge"])
+    async def test_a_refusal_names_the_changed_row_among_those_relied_on(
+        self, world: World, write: str, changed: str | None
+    ) -> None:
+        """
+        If a unit writes a row and relies on others, `StaleWrite` names the one that was changed since, and nothing is
+        written. A write that merges the edits of others does so only if no row relied on was changed.
+        """
+        own, task, board = await world.task("own"), await world.task("relied on"), await world.another_board()
+        (number,) = await world.ports.numbers.next((world.me.organization, "task"))
+        async with world.ports.unit(world.me) as unit:
+            mine = await unit.tasks.get(own.id)
+            unit.rely_on(await unit.tasks.get(task.id), (await unit.boards.get(board.id)).gates_to_rely_on)
+            if write == "add":
+                unit.tasks.add(evolve(mine, id=TaskId(world.ports.ids.new()), number=TaskNumber(number)))
+            else:
+                unit.tasks.save(evolve(mine, status=Status.BACKLOG), onto_edits=write == "merge")
+            unit.record(TaskDeleted(task=own.id, number=1, title="x", at=world.clock.now()))
+            if changed == "task":
+                await update_task(world.ports, world.me, UpdateTask(task=task.id, title="changed"))
+            elif changed == "board":
+                gates = {"require_approval_for_done": True}
+                await update_board(world.ports, world.me, UpdateBoard(board=board.id, gates=gates))
+            if write == "merge":
+                await update_task(world.ports, world.me, UpdateTask(task=own.id, title="edited"))
+            events = await world.event_kinds()
+            (refused,) = await asyncio.gather(unit.commit(), return_exceptions=True)
+
+        expected = {"task": StaleWrite("task", task.id), "board": StaleWrite("board", board.id), None: None}[changed]
+        assert (type(expected), str(expected)) == (type(refused), str(refused))
+        assert getattr(expected, "id", None) == getattr(refused, "id", None)
+        assert [*events, *([] if refused else ["task.deleted"])] == await world.event_kinds()
+        fresh = await world.fresh(own)
+        assert ("edited" if write == "merge" else "own") == fresh.title
+        assert (Status.INBOX if refused or write == "add" else Status.BACKLOG) == fresh.status
+
     async def test_only_whole_rows_are_bumped(self, world: World) -> None:
         """
         `bump` of a part of a row is refused with TypeError.
