@@ -121,7 +121,7 @@ def bench(session: nox.Session) -> None:
     """
     What does each operation cost, beside a bare route and a bare transaction?
     """
-    session.install("-e", ".[postgres,redis,testing]", *TESTS)
+    session.install("-e", ".[postgres,redis,testing]", *TESTS, "procrastinate", "psycopg[binary]")
     session.run("python", "-m", "tests.bench", *session.posargs)
 
 

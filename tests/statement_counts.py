@@ -1,7 +1,9 @@
 """
 The SQL statements of one request: every statement on SQLite, and every round trip to PostgreSQL.
 
-    python -m tests.statement_counts [DATABASE_URL] [--texts]
+    python -m tests.statement_counts [DATABASE_URL] [--texts] [--keep]
+
+The tests assert the counts in `tests/bench/baseline.json`, into which `--keep` writes those found.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ from mission_http.app import MissionApp
 from mission_http.main import application
 from mission_http.settings import settings_from
 from mission_http.wiring import ports_from_settings
+from tests.bench import baseline
 from tests.contract.boards_driver import run_lifespan
 from tests.unit.http.platform.sample_app import ask
 
@@ -43,7 +46,8 @@ def recorded_on_postgres() -> Iterator[list[str]]:
 
     def recording(call: Any) -> Any:
         async def recorded(connection: Any, text: str, *args: Any, **kwargs: Any) -> Any:
-            texts.append(text)
+            if "pg_notify" not in text:  # one call for many commits, after their answers
+                texts.append(text)
             return await call(connection, text, *args, **kwargs)
 
         return recorded
@@ -122,7 +126,8 @@ async def counted_app(database_url: str, folder: Path) -> AsyncIterator[CountedA
             texts = stack.enter_context(recorded_on_postgres())
         ports = await stack.enter_async_context(ports_from_settings(settings))
         if not database_url.startswith("postgres"):
-            texts = await stack.enter_async_context(recorded_on_sqlite(ports.numbers.session))
+            numbers: Any = ports.numbers
+            texts = await stack.enter_async_context(recorded_on_sqlite(numbers.session))
         organization = await ensure_organization(ports)
         me = SystemPrincipal(organization=organization.id)
         board = await create_board(
@@ -143,70 +148,89 @@ async def counted_app(database_url: str, folder: Path) -> AsyncIterator[CountedA
         yield CountedApp(app, texts, settings.api_key, str(agent.token), int(board.number), str(board.id), tasks)
 
 
+ROUNDS = 4
+
+
 async def statements_of_requests(counted: CountedApp) -> dict[str, list[str]]:
     """
     The statements of one warm request for each operation of a worker's day, by dialect and operation.
     """
+    fewest: dict[str, list[str]] = {}
+    for n in range(ROUNDS):
+        for operation, texts in (await _one_round(counted, n)).items():
+            # The fewest of some rounds: the first fills memories, and a timer of the server may run beside any.
+            fewest[operation] = min(fewest.get(operation, texts), texts, key=len)
+    return fewest
+
+
+async def _one_round(counted: CountedApp, n: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    call, numbers = counted.call, [task.number for task in counted.tasks]
-    fleet_new = {"project_id": counted.project, "description": "Words."}
-    board_tasks, agent_tasks = (f"/api/v1/{part}boards/{counted.board}/tasks" for part in ("", "agent/"))
-    ids = [str(task.id) for task in counted.tasks]
-    for n in range(3):  # the last one counts, so that nothing is read for the first time
-        last = len(ids) - 1 - n
-        found["fleet get"] = (await call("GET", f"/api/tasks/{numbers[n]}"))[1]
-        found["fleet list 50"] = (await call("GET", "/api/tasks?limit=50"))[1]
-        found["fleet agents"] = (await call("GET", "/api/agents?limit=50"))[1]
-        found["fleet create"] = (await call("POST", "/api/tasks", {"title": f"New {n}"} | fleet_new))[1]
-        found["fleet update"] = (await call("PUT", f"/api/tasks/{numbers[last]}", {"title": f"Changed {n}"}))[1]
-        taken, found["fleet claim"] = await call(
-            "POST", "/api/tasks/claim", {"project_id": counted.project}, agent=True
-        )
-        lease = {"lease": taken["lease"]["lease"]}
-        _, found["fleet lease heartbeat"] = await call(
-            "POST", f"/api/tasks/{taken['task']['id']}/lease/heartbeat", lease, agent=True
-        )
-        _, found["fleet complete"] = await call("POST", f"/api/tasks/{taken['task']['id']}/complete", lease, agent=True)
-        taken, found["fleet queue, claims"] = await call("GET", "/api/tasks/queue", agent=True)
-        found["fleet queue, has a task"] = (await call("GET", "/api/tasks/queue", agent=True))[1]
-        _, found["fleet hand in"] = await call(
-            "PUT", f"/api/tasks/{taken['task']['id']}", {"status": "done"}, agent=True
-        )
-        found["fleet agent heartbeat"] = (await call("POST", "/api/agents/ada/heartbeat", agent=True))[1]
-        comments = f"/api/tasks/{numbers[last]}/comments"
-        found["fleet comment"] = (await call("POST", comments, {"content": "It goes on."}))[1]
-        found["fleet list comments"] = (await call("GET", comments))[1]
-        found["boards list 50"] = (await call("GET", f"{board_tasks}?limit=50"))[1]
-        found["boards create"] = (await call("POST", board_tasks, {"title": f"New {n}"}))[1]
-        found["boards update"] = (await call("PATCH", f"{board_tasks}/{ids[last]}", {"title": f"Again {n}"}))[1]
-        taken, found["boards claim"] = await call("POST", f"{agent_tasks}/claim", {}, agent=True)
-        lease = {"lease": taken["lease"]["lease"]}
-        _, found["boards lease heartbeat"] = await call(
-            "POST", f"{agent_tasks}/{taken['task']['id']}/lease/heartbeat", lease, agent=True
-        )
-        _, found["boards complete"] = await call(
-            "POST", f"{agent_tasks}/{taken['task']['id']}/complete", lease, agent=True
-        )
-        found["boards agent heartbeat"] = (await call("POST", "/api/v1/agent/heartbeat", agent=True))[1]
-        _, found["boards comment"] = await call(
-            "POST", f"{board_tasks}/{ids[last]}/comments", {"message": "It goes on."}
-        )
-        found["boards snapshot"] = (await call("GET", f"/api/v1/boards/{counted.board}/snapshot"))[1]
-        found["boards approvals"] = (await call("GET", f"/api/v1/boards/{counted.board}/approvals"))[1]
-        found["boards dashboard"] = (await call("GET", "/api/v1/metrics/dashboard?range_key=7d"))[1]
-    return {name: texts for name, texts in found.items() if texts}
+
+    async def count(operation: str, method: str, path: str, body: Any = None, *, agent: bool = False) -> Any:
+        answer, found[operation] = await counted.call(method, path, body, agent=agent)
+        return answer
+
+    edited = counted.tasks[-1 - n]
+    project, board = {"project_id": counted.project}, f"/api/v1/boards/{counted.board}"
+    agent_tasks = f"/api/v1/agent/boards/{counted.board}/tasks"
+    await count("fleet get", "GET", f"/api/tasks/{edited.number}")
+    await count("fleet list 50", "GET", "/api/tasks?limit=50")
+    await count("fleet list agents", "GET", "/api/agents?limit=50")
+    await count("fleet create", "POST", "/api/tasks", {"title": f"New {n}", "description": "Words."} | project)
+    await count("fleet update", "PUT", f"/api/tasks/{edited.number}", {"title": f"Changed {n}"})
+    taken = await count("fleet claim", "POST", "/api/tasks/claim", project, agent=True)
+    path, lease = f"/api/tasks/{taken['task']['id']}", {"lease": taken["lease"]["lease"]}
+    await count("fleet lease heartbeat", "POST", f"{path}/lease/heartbeat", lease, agent=True)
+    await count("fleet complete", "POST", f"{path}/complete", lease, agent=True)
+    taken = await count("fleet queue, claims", "GET", "/api/tasks/queue", agent=True)
+    await count("fleet queue, has a task", "GET", "/api/tasks/queue", agent=True)
+    await count("fleet hand in", "PUT", f"/api/tasks/{taken['task']['id']}", {"status": "done"}, agent=True)
+    await count("fleet agent heartbeat", "POST", "/api/agents/ada/heartbeat", agent=True)
+    comments = f"/api/tasks/{edited.number}/comments"
+    await count("fleet comment", "POST", comments, {"content": "It goes on."})
+    await count("fleet list comments", "GET", comments)
+    await count("boards list 50", "GET", f"{board}/tasks?limit=50")
+    await count("boards create", "POST", f"{board}/tasks", {"title": f"New {n}"})
+    await count("boards update", "PATCH", f"{board}/tasks/{edited.id}", {"title": f"Again {n}"})
+    taken = await count("boards claim", "POST", f"{agent_tasks}/claim", {}, agent=True)
+    path, lease = f"{agent_tasks}/{taken['task']['id']}", {"lease": taken["lease"]["lease"]}
+    await count("boards lease heartbeat", "POST", f"{path}/lease/heartbeat", lease, agent=True)
+    await count("boards complete", "POST", f"{path}/complete", lease, agent=True)
+    await count("boards agent heartbeat", "POST", "/api/v1/agent/heartbeat", agent=True)
+    await count("boards comment", "POST", f"{board}/tasks/{edited.id}/comments", {"message": "It goes on."})
+    await count("boards snapshot", "GET", f"{board}/snapshot")
+    await count("boards approvals", "GET", f"{board}/approvals")
+    await count("boards dashboard", "GET", "/api/v1/metrics/dashboard?range_key=7d")
+    return found
 
 
-async def main(database_url: str | None, *, shows_texts: bool) -> None:
+def kept_counts(database_url: str) -> dict[str, int]:
+    """
+    The counts in the baseline file for this kind of database, by operation.
+    """
+    counts: dict[str, int] = baseline.read()["statements"][database_kind(database_url)]
+    return counts
+
+
+def database_kind(database_url: str) -> str:
+    return database_url.partition(":")[0]
+
+
+async def main(database_url: str | None, *, shows_texts: bool = False, keeps: bool = False) -> None:
     with tempfile.TemporaryDirectory() as name:
         url = database_url or f"sqlite:///{Path(name) / 'counted.db'}"
         async with counted_app(url, Path(name)) as counted:
-            for operation, texts in (await statements_of_requests(counted)).items():
-                print(f"{operation:<26}{len(texts):>3}")
-                for text in texts if shows_texts else ():
-                    print("     ", " ".join(text.split())[:300])
+            found = await statements_of_requests(counted)
+    kept = kept_counts(url)
+    for operation, texts in found.items():
+        differs = "" if kept.get(operation) == len(texts) else f"  (the baseline has {kept.get(operation)})"
+        print(f"{operation:<26}{len(texts):>3}{differs}")
+        for text in texts if shows_texts else ():
+            print("     ", " ".join(text.split())[:300])
+    if keeps:
+        baseline.keep("statements", database_kind(url), {operation: len(texts) for operation, texts in found.items()})
 
 
 if __name__ == "__main__":
     named = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    asyncio.run(main(named[0] if named else None, shows_texts="--texts" in sys.argv))
+    asyncio.run(main(named[0] if named else None, shows_texts="--texts" in sys.argv, keeps="--keep" in sys.argv))

@@ -1,15 +1,20 @@
 """
 What every operation of a worker's day costs: CPU per request, requests per second, median and 99th percentile, as
 they are and as ratios to a bare Starlette route that answers the same bytes under the same server; for writes also to
-a bare durable transaction through the same driver. All in one run.
+a bare durable transaction through the same driver; and the statements of each request. All in one run.
 
-    python -m tests.bench [--small]
+    python -m tests.bench [--small] [--keep]
+
+The run is compared with `baseline.json`: an operation that has become dearer by more than 15 % is named at the end.
+Compared are ratios to the median bare route of the same run, because machines differ. `--keep` keeps the run as the
+next baseline.
 """
 
 import asyncio
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,19 +28,24 @@ from attrs import define, frozen
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
+from mission_core.approvals.use_cases import RequestApproval, request_approval
 from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.ports import Ports
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.settings import Settings, settings_from
 from mission_http.wiring import ports_over_database
-from tests import postgres_server
-from tests.bench import authentication, baselines, rate_limits
+from tests import postgres_server, statement_counts
+from tests.bench import authentication, baseline, baselines, job_queues, rate_limits
 from tests.bench.load import LoadResult, Step, measure, request_bytes
 
 AGENTS = 2000
 ONE_BOARD = 1000
 """How many tasks stand on the board whose snapshot is taken, however many there are elsewhere."""
+APPROVALS = 200
+"""How many approvals that board has."""
+BUSY = 50
+"""How many agents, the last ones, have a task in hand when the load begins."""
 GROWTH = 1.5
 AT_ONCE = 64
 PORT = 18_765
@@ -69,9 +79,9 @@ class World:
     tasks: int
     agents: list[tuple[str, str]]
 
-    def call(self, method: str, path: str, body: object = None) -> dict[str, object]:
+    def call(self, method: str, path: str, body: object = None, *, token: str | None = None) -> dict[str, object]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        request.add_header("authorization", f"Bearer {self.key}")
+        request.add_header("authorization", f"Bearer {token or self.key}")
         data = json.dumps(body).encode() if body is not None else None
         with urllib.request.urlopen(request, data, timeout=60) as response:
             answer: dict[str, object] = json.load(response)
@@ -116,6 +126,9 @@ async def seed(settings: Settings, tasks: int) -> Seeded:
 
         await asyncio.gather(*(work(ports) for _ in range(AT_ONCE)))
         await asyncio.gather(*(staff(ports) for _ in range(AT_ONCE)))
+        for n in range(APPROVALS):
+            request = RequestApproval(board=small.id, action=f"deploy {n}", confidence=90.0)
+            await request_approval(ports, who, request)
         return Seeded(board, small, agents)
 
 
@@ -150,6 +163,8 @@ def fleet_operations(world: World) -> list[Operation]:
 
         return [request_bytes("GET", "/api/tasks/queue", who), hand_in]
 
+    for _, token in world.agents[-BUSY:]:
+        world.call("GET", "/api/tasks/queue", token=token)
     new = {"description": "What is to be done, in some words. " * 4, "project_id": world.project}
     return [
         Operation("get a task", lambda n: [request_bytes("GET", f"/api/tasks/{n % world.tasks + 1}", key)]),
@@ -162,6 +177,7 @@ def fleet_operations(world: World) -> list[Operation]:
         ),
         Operation("claim and complete", claim, writes=True, count=min(450, world.tasks // 2)),
         Operation("poll and hand in", poll, writes=True, count=min(450, world.tasks // 2)),
+        Operation("queue, has a task", lambda n: [request_bytes("GET", "/api/tasks/queue", agents[-1 - n % BUSY])]),
         Operation("agent heartbeat", heartbeat, writes=True),
         Operation(
             "comment",
@@ -226,6 +242,11 @@ def boards_operations(world: World) -> list[Operation]:
             count=100,
         ),
         Operation(
+            f"approvals of {APPROVALS}",
+            lambda n: [request_bytes("GET", f"/api/v1/boards/{world.small}/approvals?limit={APPROVALS}", user)],
+            count=200,
+        ),
+        Operation(
             "metrics of a week",
             lambda n: [request_bytes("GET", "/api/v1/metrics/dashboard?range_key=7d", user)],
             count=200,
@@ -241,13 +262,16 @@ def _all_tasks(world: World, path: str) -> Iterator[dict[str, object]]:
 
 Figures = dict[tuple[str, str, str], float]
 """CPU milliseconds by store, dialect and operation."""
+Ratios = dict[str, float]
+"""CPU by that of the median bare route of the same run, by dialect and operation."""
 
 
-def bench(title: str, database_url: str, tasks: int, folder: Path) -> Figures:
+def bench(title: str, database_url: str, tasks: int, folder: Path) -> tuple[Figures, Ratios]:
     """
     Measure everything over one database.
     """
     figures: Figures = {}
+    bare: list[float] = []
     settings = settings_from({}, data_dir=folder, database_url=database_url)
     began = time.perf_counter()
     seeded = asyncio.run(seed(settings, tasks))
@@ -268,16 +292,24 @@ def bench(title: str, database_url: str, tasks: int, folder: Path) -> Figures:
         floor = baselines.transaction(database_url, folder)
         print(f"a bare durable transaction through the same driver: {floor:.3f} ms of CPU")
         for dialect, operations in (("fleet", fleet_operations), ("boards", boards_operations)):
-            for name, cpu_ms in _report(dialect, operations(world), world, floor, folder).items():
+            for name, (cpu_ms, bare_ms) in _report(dialect, operations(world), world, floor, folder).items():
                 figures[title, dialect, name] = cpu_ms
+                bare.append(bare_ms)
     finally:
         server.terminate()
         server.wait()
-    return figures
+    middle = statistics.median(bare)
+    print(f"the median bare route of this run: {middle:.3f} ms of CPU")
+    return figures, {f"{dialect} {name}": cpu_ms / middle for (_, dialect, name), cpu_ms in figures.items()}
 
 
-def _report(dialect: str, operations: list[Operation], world: World, floor: float, folder: Path) -> dict[str, float]:
-    measured: dict[str, float] = {}
+def _report(
+    dialect: str, operations: list[Operation], world: World, floor: float, folder: Path
+) -> dict[str, tuple[float, float]]:
+    """
+    Measure and print the operations of a dialect. Returns the CPU milliseconds of each and of its bare route.
+    """
+    measured: dict[str, tuple[float, float]] = {}
     print(f"{dialect:<8}{'operation':<22}{'CPU ms':>8}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}", end="")
     print(f"{'bare ms':>9}{'x bare':>8}{'x req/s':>8}{'x p50':>7}{'x p99':>7}{'x tx':>7}")
     for operation in operations:
@@ -289,7 +321,7 @@ def _report(dialect: str, operations: list[Operation], world: World, floor: floa
         print(f"{ours.percentile(0.5) / yardstick.percentile(0.5):>7.1f}", end="")
         print(f"{ours.percentile(0.99) / yardstick.percentile(0.99):>7.1f}", end="")
         print(f"{ours.cpu_ms / floor:>7.1f}" if operation.writes else f"{'':>7}", flush=True)
-        measured[operation.name] = ours.cpu_ms
+        measured[operation.name] = ours.cpu_ms, yardstick.cpu_ms
     return measured
 
 
@@ -349,28 +381,42 @@ def _wait_for(port: int) -> None:
 
 def main() -> None:
     sizes = [1000] if "--small" in sys.argv else [1000, 100_000]
+    keeps = "--keep" in sys.argv
     print("CPU ms is the server process's own, user and system, divided by requests; 16 connections.")
     for counter, cpu_ms in rate_limits.costs().items():
         print(f"to count a request under a rate limit, in {counter}: {cpu_ms:.4f} ms of CPU")
     every: list[Figures] = []
+    ratios: dict[str, Ratios] = {}
     with tempfile.TemporaryDirectory() as name, postgres_server.postgres_server() as server:
         for size in sizes:
             folder = Path(name) / f"sqlite-{size}"
             folder.mkdir()
-            figures = bench("SQLite", f"sqlite:///{folder / 'bench.db'}", size, folder)
+            figures, found = bench("SQLite", f"sqlite:///{folder / 'bench.db'}", size, folder)
+            ratios.setdefault("sqlite", found)
             with postgres_server.empty_database(server) as url:
                 folder = Path(name) / f"postgres-{size}"
                 folder.mkdir()
-                figures |= bench("PostgreSQL", url, size, folder)
-            every.append(figures)
+                more, found = bench("PostgreSQL", url, size, folder)
+                ratios.setdefault("postgresql", found)
+            every.append(figures | more)
+        print("\nStatements of each request on SQLite")
+        asyncio.run(statement_counts.main(None, keeps=keeps))
+        with postgres_server.empty_database(server) as url:
+            print("\nRound trips of each request to PostgreSQL")
+            asyncio.run(statement_counts.main(url, keeps=keeps))
         folder = Path(name) / "authenticating"
         folder.mkdir()
         print("\nCPU of reading a task in this process, by who reads it")
         _tell("SQLite", authentication.costs(f"sqlite:///{folder / 'bench.db'}", folder))
         with postgres_server.empty_database(server) as url:
             _tell("PostgreSQL", authentication.costs(url, folder))
+        job_queues.compare(server)
     if len(every) > 1:
         _compare(every[0], every[-1], sizes)
+    for kind, found in ratios.items():
+        _compare_with_baseline(kind, found)
+        if keeps:
+            baseline.keep("ratios", kind, {name: round(ratio, 2) for name, ratio in found.items()})
 
 
 def _tell(store: str, costs: authentication.Costs) -> None:
@@ -386,6 +432,15 @@ def _compare(few: Figures, many: Figures, sizes: list[int]) -> None:
     for (store, dialect, name), cpu_ms in few.items():
         ratio = many[store, dialect, name] / cpu_ms
         print(f"{store:<11}{dialect:<8}{name:<22}{ratio:>7.2f}{' <--' if ratio > GROWTH else ''}")
+
+
+def _compare_with_baseline(kind: str, found: Ratios) -> None:
+    kept = baseline.read()["ratios"][kind]
+    dearer = {name: found[name] / ratio for name, ratio in kept.items() if name in found}
+    dearer = {name: factor for name, factor in dearer.items() if factor > baseline.DEARER}
+    print(f"\n{kind}: {len(dearer)} operations are dearer than in the baseline by more than {baseline.DEARER - 1:.0%}")
+    for name, factor in dearer.items():
+        print(f"  {name:<30}{kept[name]:>8.1f} -> {found[name]:>8.1f} times the bare route ({factor - 1:+.0%})")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,23 @@
+"""
+How many statements a request costs on SQLite, and how many round trips to PostgreSQL. The counts are exact.
+"""
+
+from pathlib import Path
+
+from tests.statement_counts import counted_app, kept_counts, statements_of_requests
+
+
+async def test_each_operation_costs_the_statements_of_the_baseline(database_url: str, tmp_path: Path) -> None:
+    async with counted_app(database_url, tmp_path) as counted:
+        found = await statements_of_requests(counted)
+
+    counts = {operation: len(texts) for operation, texts in found.items()}
+    kept = kept_counts(database_url)
+    dearer = {
+        operation: [" ".join(text.split())[:90] for text in found[operation]]
+        for operation in counts
+        if counts[operation] > kept.get(operation, 0)
+    }
+    assert not dearer, dearer
+    # A cheaper operation is kept as well: `python -m tests.statement_counts [DATABASE_URL] --keep`.
+    assert kept == counts
