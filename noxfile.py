@@ -126,6 +126,15 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """
+    Is nothing lost or done twice in twenty minutes of load, restarts and failures of the database? Is memory flat?
+    """
+    session.install("-e", ".[postgres,redis,testing]", *TESTS)
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """
     Would the tests notice a mistake in the rules? Takes about an hour.
