@@ -12,6 +12,7 @@ from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.errors import Conflict
 from mission_core.ids import TaskId
 from mission_core.reports.queries import (
+    AgentWorkload,
     BucketCount,
     DoneTaskGroup,
     DurationCount,
@@ -32,6 +33,7 @@ from mission_core.values import EPOCH, micros
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -66,6 +68,14 @@ async def counts(world, scope=None, *, by=None, back=HOUR, split=timedelta(0), e
         sorted(each for each in found.minute_counts if each.amount),
         found.oldest,
     )
+
+
+async def metrics(world, *, since, scope=None):
+    """
+    The figures of board metrics with this split.
+    """
+    hours = HourRange(since - HOUR, since)
+    return await world.ports.reads.reports.board_metrics(world.me, scope or ReportScope(), hours, limit=9)
 
 
 def happened(found, *whats, late=None):
@@ -125,8 +135,26 @@ async def test_the_cycle_of_a_done_task_begins_with_the_first_work_on_it(world, 
     found = await counts(world)
 
     assert {"done": 2, "cycles": 1, "cycle_seconds": 24 * 60} == happened(found, "done", "cycles", "cycle_seconds")
-    assert [(24 * 60, 1)] == await reads.cycle_times(world.me, ReportScope(), since=world.clock.now() - HOUR)
-    assert [] == await reads.cycle_times(world.me, ReportScope(), since=world.clock.now() + MINUTE)
+    assert 24 * 60 == (await metrics(world, since=world.clock.now() - HOUR)).median_cycle
+    assert (await metrics(world, since=world.clock.now() + MINUTE)).median_cycle is None
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [((4,), 4), ((9, 1), 5), ((2, 1, 9), 2), ((1, 2, 8, 3), 2.5)])
+async def test_of_two_cycle_times_in_the_middle_the_mean_is_the_median(world, reads, seconds, expected):
+    """
+    Only the time range and the boards of the report count.
+    """
+    other = await world.another_board()
+    since = world.clock.now() + HOUR
+    for length, board in (*((each, world.board) for each in seconds), (70, other)):
+        world.clock.advance(hours=1)
+        task = await world.task(board=board.id)
+        await move(world, task, Status.IN_PROGRESS)
+        world.clock.advance(seconds=length)
+        await move(world, task, Status.DONE)
+    found = await metrics(world, since=since, scope=ReportScope(board=world.board.id))
+
+    assert expected == found.median_cycle
 
 
 async def test_what_is_undone_is_counted_no_longer(world, reads):
@@ -340,12 +368,15 @@ async def test_who_is_confined_to_a_board_is_told_of_that_board(world, reads):
     for board in (world.board, other):
         await world.task("work", board=board.id, status=Status.DONE, assignee="bob")
         await world.task("open", board=board.id, assignee="bob")
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent="ada"))
+    await record_agent_heartbeat(world.ports, bob, RecordAgentHeartbeat(agent="bob"))
     now = world.clock.now()
     found = await counts(world, by=bob)
 
     assert [StatusCount("assigned", "medium", 1), StatusCount("done", "medium", 1)] == found.status_counts
     assert {"task.created": 2, "board.created": 0} == happened(found, "task.created", "board.created")
-    assert [("bob", 1)] == [(each.name, each.assigned) for each in await reads.agent_workloads(bob, ReportScope())]
+    assert ([AgentWorkload("bob", "online", 1, 0)], 1) == await reads.agent_workloads(bob, at=now)
+    assert {"online": 1} == (await reads.overview(bob, HourRange(now, now), at=now)).agents
     assert [1] == [each.amount for each in (await reads.done_task_groups(bob, since=EPOCH, errors=9)).groups]
     assert [1] == [each.amount for each in await reads.durations(bob, since=EPOCH, split=now, until=now + MINUTE)]
     assert 1 == (await reads.find_tasks(bob, "WORK", limit=9)).total
@@ -354,20 +385,59 @@ async def test_who_is_confined_to_a_board_is_told_of_that_board(world, reads):
 
 async def test_staff_is_told_with_what_is_before_it(world, reads):
     """
-    Those who are built in are not told.
+    Those who are built in are not told, and those who are offline are counted only.
     """
     await world.agent("Bob")
     ada = await world.agent("ada", board=world.board.id)
+    eve = await world.agent("Eve")
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=eve.id, status="idle"))
+    world.clock.advance(minutes=10)
     await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=ada.id, status="busy"))
     await world.task(assignee="ADA")
     await world.task(assignee="ada", status=Status.IN_PROGRESS)
     await world.task(assignee="ada", status=Status.REVIEW)
-    bob, told = await reads.agent_workloads(world.me, ReportScope())
+    await world.task(assignee="bob")
+    now = world.clock.now()
+    told = AgentWorkload("ada", "busy", 1, 1)
+    there, total = await reads.agent_workloads(world.me, at=now)
 
-    assert ("Bob", None, None, 0, 0) == (bob.name, bob.board, bob.last_seen_at, bob.assigned, bob.in_progress)
-    assert ("ada", ada.board.bytes, "busy", micros(world.clock.now()), 1, 1) == told
-    assert ("offline", "busy") == (bob.status(at=world.clock.now()), told.status(at=world.clock.now()))
-    assert [told] == await reads.agent_workloads(world.me, ReportScope(board=world.board.id))
+    assert (3, [told, AgentWorkload("Eve", "idle", 0, 0)]) == (total, sorted(there, key=lambda each: each.status))
+    assert ([told], 3) == await reads.agent_workloads(world.me, at=now + MICROSECOND)
+    assert ([], 3) == await reads.agent_workloads(world.me, at=now + HOUR)
+
+
+async def test_an_overview_counts_agents_by_their_status(world, reads):
+    """
+    An agent that was never seen is as it was made. Those who are built in are not counted.
+    """
+    await world.task()
+    await world.agent("Bob")
+    ada, eve = await world.agent("ada"), await world.agent("Eve")
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=eve.id, status="idle"))
+    world.clock.advance(minutes=10)
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=ada.id, status="busy"))
+    now = world.clock.now()
+    hours = HourRange(now - HOUR, now)
+
+    assert {"offline": 1, "idle": 1, "busy": 1} == (await reads.overview(world.me, hours, at=now)).agents
+    assert {"offline": 2, "busy": 1} == (await reads.overview(world.me, hours, at=now + MICROSECOND)).agents
+    assert [StatusCount("inbox", "medium", 1)] == (await reads.overview(world.me, hours, at=now)).counts.status_counts
+
+
+async def test_an_agent_is_active_on_its_board_since_it_was_last_seen(world, reads):
+    """
+    An agent without a board is active on none.
+    """
+    for name, board in (("ada", world.board.id), ("Bob", None), ("Eve", world.board.id)):
+        agent = await world.agent(name, board=board)
+        if name != "Eve":
+            await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
+    other, now = await world.another_board(), world.clock.now()
+
+    assert 1 == (await metrics(world, since=now)).active_agents
+    assert 1 == (await metrics(world, since=now, scope=ReportScope(board=world.board.id))).active_agents
+    assert 0 == (await metrics(world, since=now, scope=ReportScope(board=other.id))).active_agents
+    assert 0 == (await metrics(world, since=now + MICROSECOND)).active_agents
 
 
 async def test_finished_work_comes_in_groups_with_its_errors(world, reads):
@@ -476,6 +546,7 @@ async def test_the_size_is_told_in_bytes(world, store_url):
     """
     Memory takes none.
     """
-    size = await world.ports.reads.reports.size()
+    now = world.clock.now()
+    size = (await world.ports.reads.reports.overview(world.me, HourRange(now, now), at=now)).size
 
     assert (size > 0) is (store_url != "memory://")

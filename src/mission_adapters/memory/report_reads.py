@@ -12,10 +12,13 @@ from attrs import frozen
 
 from mission_adapters.memory.counters import as_columns
 from mission_core.accounts.model import may_read_board, readable_boards
+from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, Approval, ApprovalStatus
+from mission_core.reports.board_metrics import median
 from mission_core.reports.hourly_counters import HOURLY_COUNTS, RING_MINUTES, cycle_time_of, hour_of, minute_of
 from mission_core.reports.queries import (
     AgentWorkload,
+    AgentWorkloads,
     BucketCount,
     DoneTaskGroup,
     DoneTaskGroups,
@@ -23,10 +26,13 @@ from mission_core.reports.queries import (
     FoundAgent,
     FoundRows,
     FoundTask,
+    MetricsFigures,
     MinuteCount,
+    OverviewFigures,
     PendingApproval,
     PendingApprovals,
     ReportCounts,
+    ReportScope,
     StatusCount,
 )
 from mission_core.reports.text_search import ascii_lowercased, relevance
@@ -47,7 +53,7 @@ if TYPE_CHECKING:
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.agents.model import Agent
-    from mission_core.reports.queries import HourRange, MinuteRange, ReportScope
+    from mission_core.reports.queries import HourRange, MinuteRange
 
 SECOND: Final = timedelta(seconds=1)
 
@@ -108,25 +114,45 @@ class MemoryReportReads:
             of_near[what] += amount if minute >= near else 0
         return [MinuteCount(what, amount, of_near[what]) for what, amount in amounts.items()]
 
-    async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
+    async def overview(self, principal: Principal, hours: HourRange, *, at: datetime) -> OverviewFigures:
         """
-        The workload of each agent by name, without the main agent.
+        The activity counters of these hours, and the agents by status. Memory has no size.
+        """
+        agents = Counter(agent.status(at=at, as_made=True) for agent in self._agents(principal) if not agent.main)
+        return OverviewFigures(await self.counts(principal, ReportScope(), hours), dict(agents), 0)
+
+    async def board_metrics(
+        self, principal: Principal, scope: ReportScope, hours: HourRange, *, limit: int
+    ) -> MetricsFigures:
+        """
+        The activity counters of these hours, the activity since their split, and the newest pending approvals.
         """
         boards = self._boards(principal, scope)
-        whole = scope.whole and readable_boards(principal) is None
-        agents = [agent for agent in self._agents(principal) if not agent.main and (whole or agent.board in boards)]
+        seen = (agent.presence.last_seen_at for agent in self._agents(principal) if agent.board in boards)
+        active = sum(at is not None and at >= hours.split for at in seen)
+        done = (cycle_time_of(task) for task in self._done(principal, hours.split) if task.board in boards)
+        cycles = Counter(cycle // SECOND for cycle in done if cycle is not None)
+        counts = await self.counts(principal, scope, hours)
+        return MetricsFigures(counts, active, median(cycles.items()), self._pending_approvals(principal, boards, limit))
+
+    async def agent_workloads(self, principal: Principal, *, at: datetime) -> AgentWorkloads:
+        """
+        The workload of each agent that is neither built in nor offline.
+        """
+        boards = self._boards(principal)
+        agents = [agent for agent in self._agents(principal) if not agent.main]
         waiting = self.counters.totals(WORKLOADS, principal, "assignee_key", "status", board=as_columns(boards))
-        return [
+        rows = [
             AgentWorkload(
                 agent.name,
-                agent.board.bytes if agent.board else None,
-                agent.presence.reported,
-                micros(agent.presence.last_seen_at) if agent.presence.last_seen_at else None,
+                status,
                 waiting[agent.name_key, Status.ASSIGNED.value],
                 waiting[agent.name_key, Status.IN_PROGRESS.value],
             )
-            for agent in sorted(agents, key=lambda agent: agent.name)
+            for agent in agents
+            if (status := agent.status(at=at, as_made=True)) != OFFLINE
         ]
+        return AgentWorkloads(rows, len(agents))
 
     async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """
@@ -156,11 +182,7 @@ class MemoryReportReads:
                 needed[group] += _had_trouble(task)
         return [DurationCount(*group, amount, needed[group]) for group, amount in amounts.items()]
 
-    async def pending_approvals(self, principal: Principal, scope: ReportScope, *, limit: int) -> PendingApprovals:
-        """
-        The pending approvals, newest first, and their number.
-        """
-        boards = self._boards(principal, scope)
+    def _pending_approvals(self, principal: Principal, boards: set[UUID], limit: int) -> PendingApprovals:
         waiting = self.kind_tables[APPROVALS].matching(principal, {"status": ApprovalStatus.PENDING})
         found = [each for each in reversed(waiting) if each.board in boards]
         return PendingApprovals([self._pending(each) for each in found[:limit]], len(found))
@@ -178,14 +200,6 @@ class MemoryReportReads:
             micros(approval.created_at),
             next(titles, None),
         )
-
-    async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
-        """
-        The cycle times of the tasks done since *since*, in seconds, each with its number of tasks.
-        """
-        boards = self._boards(principal, scope)
-        cycles = (cycle_time_of(task) for task in self._done(principal, since) if task.board in boards)
-        return list(Counter(cycle // SECOND for cycle in cycles if cycle is not None).items())
 
     async def find_tasks(
         self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
@@ -215,12 +229,6 @@ class MemoryReportReads:
                 hits.append((found, agent))
         hits.sort(key=lambda hit: (-hit[0], -hit[1].number))
         return FoundRows([_found_agent(agent, found) for found, agent in hits[:limit]], len(hits))
-
-    async def size(self) -> int:
-        """
-        Zero: the memory store uses no disk space.
-        """
-        return 0
 
     def _boards(self, principal: Principal, scope: ReportScope | None = None) -> set[UUID]:
         return {

@@ -29,6 +29,8 @@ from mission_core.ids import BoardId
 from mission_core.values import PageOfRows, micros, name_key
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentFilter
     from mission_core.ids import AgentId, AgentNumber
@@ -41,17 +43,28 @@ ROWS: Final = select(*(agents.c[name] for name in AgentRow._fields)).where(_in_o
 KEY_COLUMNS: Final = tuple(api_keys.c[name] for name in ApiKeyRow._fields)
 
 
-def _has_status(unseen: Any) -> ColumnElement[bool]:
-    derived = case(  # the same rule as Presence.status
+def _derived_status(unseen: Any) -> ColumnElement[Any]:
+    return case(  # the same rule as Presence.status
         (agents.c.reported.in_(sorted(LIFECYCLE_STATUSES)), agents.c.reported),
         (agents.c.last_seen_at.is_(None), unseen),
         (agents.c.last_seen_at < parameter("silent_since", int), OFFLINE),
         else_=agents.c.reported,
     )
-    return derived == parameter("status", str)
 
 
-REPORTED_STATUS: Final = case((agents.c.reported == PROVISIONING, OFFLINE), else_=agents.c.reported)
+STATUS: Final = _derived_status(literal(PROVISIONING))
+"""The status derived from an agent's presence. It has the parameter `silent_since`, from `silent_since`."""
+STATUS_AS_MADE: Final = _derived_status(case((agents.c.reported == PROVISIONING, OFFLINE), else_=agents.c.reported))
+"""The status, where an agent that was never seen has the one it was created with."""
+
+
+def silent_since(at: datetime) -> int:
+    """
+    Return the time before which the last heartbeat of an agent that is offline at the time *at* was.
+    """
+    return micros(at - OFFLINE_AFTER)
+
+
 FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "id": lambda: agents.c.id == parameter("id"),
     "number": lambda: agents.c.number == parameter("number", int),
@@ -62,8 +75,8 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "board": lambda: agents.c.board == parameter("board"),
     "role": lambda: agents.c.role == parameter("role", str),
     "hidden": lambda: agents.c.hidden == parameter("hidden", int),
-    "status": lambda: _has_status(literal(PROVISIONING)),
-    "as_made": lambda: _has_status(REPORTED_STATUS),
+    "status": lambda: STATUS == parameter("status", str),
+    "as_made": lambda: STATUS_AS_MADE == parameter("status", str),
 }
 """The SQL condition of each filter, by the name of its parameter."""
 
@@ -142,7 +155,7 @@ class SqlAgentReads:
         shape = tuple(given)
         given["organization"] = principal.organization.bytes
         if wanted.status is not None:
-            given |= {"status": wanted.status, "silent_since": micros(wanted.at - OFFLINE_AFTER)}
+            given |= {"status": wanted.status, "silent_since": silent_since(wanted.at)}
         dialect, paged = self.session.dialect, shape
         limits: Parameters = {"limit": page.limit, "offset": page.offset}
         if page.after is not None:

@@ -5,7 +5,7 @@ The read models of reports in SQL: task counts, hourly counters, workloads, dura
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 from sqlalchemy import (
@@ -24,18 +24,21 @@ from sqlalchemy import (
     union_all,
 )
 
+from mission_adapters.sql.agent_reads import STATUS_AS_MADE, silent_since
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
-from mission_adapters.sql.counters import sum_where, totals
+from mission_adapters.sql.counters import totals
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
 from mission_adapters.sql.text_search import AGENT_FIELDS, TASK_FIELDS, like_pattern, search_agents, search_tasks
+from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
 from mission_core.reports.hourly_counters import RING_MINUTES, hour_of, minute_of
 from mission_core.reports.queries import (
     AgentWorkload,
+    AgentWorkloads,
     BucketCount,
     DoneTaskGroup,
     DoneTaskGroups,
@@ -43,7 +46,9 @@ from mission_core.reports.queries import (
     FoundAgent,
     FoundRows,
     FoundTask,
+    MetricsFigures,
     MinuteCount,
+    OverviewFigures,
     PendingApproval,
     PendingApprovals,
     ReportCounts,
@@ -70,8 +75,8 @@ FILTERS: Final = {
     "group": boards.c.group == parameter("group"),
 }
 """The conditions that narrow a report's scope, by the names of their parameters."""
-STANDING, HAPPENED, RECENT, OLDEST = range(4)
-"""The first column of a row of `_select_counts`: which part of the counts the row belongs to."""
+STANDING, HAPPENED, RECENT, OLDEST, STAFF, ACTIVE, CYCLE, SIZE = range(8)
+"""The first column of a row of a report's statement: the part of the figures that the row belongs to."""
 ONE_BUCKET: Final = 1 << 40
 """A bucket size in hours that puts everything into one bucket."""
 
@@ -92,15 +97,31 @@ def _total(amount: Any) -> Any:
     return cast(func.coalesce(func.sum(amount), 0), INTEGER)
 
 
+# All parts of a report's figures are one list of rows, whose first column names the part: a statement for each costs
+# more than most of the parts.
+
+
 @cached_statement
 def _select_counts(minutes: bool, *board_filters: str) -> Executable:
-    """
-    Select all parts of the counts as one list of rows. The first column names the part.
-    """
-    parts = [_status_counts(*board_filters), _bucket_counts(*board_filters)]
-    if minutes:
-        parts += [_minute_counts(*board_filters), _oldest_waiting(*board_filters)]
-    return union_all(*parts)
+    return union_all(*_counts(*board_filters), *(_recent_counts(*board_filters) if minutes else ()))
+
+
+@cached_statement
+def _select_overview(dialect: str, *board_filters: str) -> Executable:
+    return union_all(*_counts(*board_filters), _staff_counts(*board_filters), _database_size(dialect))
+
+
+@cached_statement
+def _select_metrics(*board_filters: str) -> Executable:
+    return union_all(*_counts(*board_filters), _active_agents(*board_filters), _median_cycle(*board_filters))
+
+
+def _counts(*board_filters: str) -> tuple[Select[Any], ...]:
+    return _status_counts(*board_filters), _bucket_counts(*board_filters)
+
+
+def _recent_counts(*board_filters: str) -> tuple[Select[Any], ...]:
+    return _minute_counts(*board_filters), _oldest_waiting(*board_filters)
 
 
 def _labelled_rows(part: int, *columns: Any) -> Select[Any]:
@@ -153,26 +174,55 @@ def _oldest_waiting(*board_filters: str) -> Select[Any]:
     return _labelled_rows(OLDEST, _nothing, _nothing, _zero, _zero, first(Status.INBOX), first(Status.ASSIGNED))
 
 
-@cached_statement
-def _select_workload(*board_filters: str) -> Executable:
-    def waiting(status: Status) -> Any:
-        on_boards = [workloads.c.board.in_(_boards(*board_filters))] if board_filters else []
-        found = sum_where(
-            workloads,
-            workloads.c.organization == _organization,
-            workloads.c.assignee_key == agents.c.name_key,
-            workloads.c.status == status.value,
-            *on_boards,
-        )
-        return found.scalar_subquery()
+def _staff_counts(*board_filters: str) -> Select[Any]:
+    status = STATUS_AS_MADE.label("status")
+    found = _labelled_rows(STAFF, status, _nothing, _zero, _zero, func.count(), _zero)
+    return _staff(found, *board_filters).group_by(status)
 
-    found = select(
-        agents.c.name, agents.c.board, agents.c.reported, agents.c.last_seen_at, waiting(Status.ASSIGNED),
-        waiting(Status.IN_PROGRESS),
-    ).where(agents.c.organization == _organization, agents.c.main == 0)  # fmt: skip
+
+def _active_agents(*board_filters: str) -> Select[Any]:
+    found = _labelled_rows(ACTIVE, _nothing, _nothing, _zero, _zero, func.count(), _zero)
+    seen = agents.c.last_seen_at >= parameter("active_since", int)
+    return found.where(agents.c.board.in_(_boards(*board_filters)), agents.c.main == 0, seen)
+
+
+def _staff(found: Select[Any], *board_filters: str) -> Select[Any]:
+    """
+    Limit a select of agents to those that are not built in.
+    """
+    found = found.select_from(agents).where(agents.c.organization == _organization, agents.c.main == 0)
+    return found.where(agents.c.board.in_(_boards(*board_filters))) if board_filters else found
+
+
+def _database_size(dialect: str) -> Select[Any]:
+    if dialect == "postgresql":
+        size: Any = func.pg_database_size(func.current_database())
+        return _labelled_rows(SIZE, _nothing, _nothing, _zero, _zero, size, _zero)
+    size = literal_column("page_count * page_size")
+    found = _labelled_rows(SIZE, _nothing, _nothing, _zero, _zero, size, _zero)
+    return found.select_from(func.pragma_page_count(), func.pragma_page_size())
+
+
+@cached_statement
+def _select_workloads(*board_filters: str) -> Executable:
+    """
+    Select the number of all agents, and the workloads of those that are not offline.
+    """
+    loads = select(
+        workloads.c.assignee_key, _tasks_with_status(Status.ASSIGNED), _tasks_with_status(Status.IN_PROGRESS)
+    ).where(workloads.c.organization == _organization)
     if board_filters:
-        found = found.where(agents.c.board.in_(_boards(*board_filters)))
-    return found.order_by(agents.c.name)
+        loads = loads.where(workloads.c.board.in_(_boards(*board_filters)))
+    of_agent = loads.group_by(workloads.c.assignee_key).subquery("of_agent")
+    total = select(_zero, _nothing, _nothing, func.count(), _zero)
+    amounts = (func.coalesce(of_agent.c[status.value], 0) for status in (Status.ASSIGNED, Status.IN_PROGRESS))
+    there = select(literal_column("1"), agents.c.name, STATUS_AS_MADE, *amounts).where(STATUS_AS_MADE != OFFLINE)
+    with_loads = agents.outerjoin(of_agent, of_agent.c.assignee_key == agents.c.name_key)
+    return union_all(_staff(total, *board_filters), _staff(there, *board_filters).select_from(with_loads))
+
+
+def _tasks_with_status(status: Status) -> Any:
+    return _total(case((workloads.c.status == status.value, workloads.c.amount), else_=0)).label(status.value)
 
 
 _retries: Final = case((tasks.c.attempts > tasks.c.retry_count + 1, tasks.c.attempts - 1), else_=tasks.c.retry_count)
@@ -183,7 +233,7 @@ _seconds: Final = case((_has_duration, (tasks.c.done_at - tasks.c.created_at) //
 
 
 def _done_tasks(found: Select[Any], *board_filters: str) -> Select[Any]:
-    found = found.where(tasks.c.organization == _organization, tasks.c.done_at >= parameter("since", int))
+    found = found.where(tasks.c.organization == _organization, tasks.c.done_at >= parameter("done_since", int))
     return found.where(tasks.c.board.in_(_boards(*board_filters))) if board_filters else found
 
 
@@ -212,11 +262,19 @@ def _select_durations(*board_filters: str) -> Executable:
     return found.where(tasks.c.done_at < parameter("until", int)).group_by(late, seconds)
 
 
-@cached_statement
-def _select_cycle_times(*board_filters: str) -> Executable:
+def _median_cycle(*board_filters: str) -> Select[Any]:
+    """
+    Select the sum and the number of the cycle times in the middle, of which there is one or two, or none at all.
+    """
     seconds: Any = ((tasks.c.done_at - tasks.c.begun_at) // 1_000_000).label("seconds")
-    found = _done_tasks(select(seconds, func.count()), *board_filters).where(tasks.c.begun_at <= tasks.c.done_at)
-    return found.group_by(seconds)
+    found = _done_tasks(select(seconds), *board_filters).where(tasks.c.begun_at <= tasks.c.done_at)
+    cycles = found.cte("cycles")
+    amount: Any = select(func.count()).select_from(cycles).scalar_subquery()
+    middle = select(cycles.c.seconds).order_by(cycles.c.seconds).limit(2 - amount % 2).offset((amount - 1) // 2)
+    medians = middle.subquery("middle")
+    return _labelled_rows(
+        CYCLE, _nothing, _nothing, _zero, _zero, _total(medians.c.seconds), func.count(medians.c.seconds)
+    )
 
 
 @cached_statement
@@ -247,14 +305,6 @@ def _pending_approvals(found: Select[Any], *board_filters: str) -> Select[Any]:
     return waiting.where(approvals.c.board.in_(_boards(*board_filters))) if board_filters else waiting
 
 
-DATABASE_SIZE: Final = {
-    "sqlite": Statement(
-        select(literal_column("page_count * page_size")).select_from(func.pragma_page_count(), func.pragma_page_size())
-    ),
-    "postgresql": Statement(select(func.pg_database_size(func.current_database()))),
-}
-
-
 @frozen
 class SqlReportReads:
     """
@@ -271,29 +321,70 @@ class SqlReportReads:
         """
         given = _scope_parameters(principal, scope)
         shape = (minutes is not None, *given)
-        given |= {
-            "since": hour_of(hours.since),
-            "split": hour_of(hours.split),
-            "each": hours.bucket_hours or ONE_BUCKET,
-        }
+        given |= _hour_parameters(hours)
         if minutes is not None:
             given |= {"minute": minute_of(minutes.since), "near": minute_of(minutes.near)}
         found = await self._rows(_select_counts(*shape), principal, given)
-        return _counts_of_rows(found)
+        return _figures_of_rows(found).counts
 
-    async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
+    async def overview(self, principal: Principal, hours: HourRange, *, at: datetime) -> OverviewFigures:
         """
-        Return the agents, without the built-in one, by name, each with its numbers of assigned and in-progress tasks.
+        Return event counts by bucket, task and agent counts by status, and the size of the database.
         """
-        given = _scope_parameters(principal, scope)
-        return [AgentWorkload._make(row) for row in await self._rows(_select_workload(*given), principal, given)]
+        given = board_filter_of(principal)
+        statement = _select_overview(self.session.dialect, *given)
+        given |= {**_hour_parameters(hours), "silent_since": silent_since(at)}
+        found = _figures_of_rows(await self._rows(statement, principal, given))
+        return OverviewFigures(found.counts, found.staff, found.size)
+
+    async def board_metrics(
+        self, principal: Principal, scope: ReportScope, hours: HourRange, *, limit: int
+    ) -> MetricsFigures:
+        """
+        Return event counts by bucket, task counts by status, the activity since the split, and pending approvals.
+        """
+        given, dialect = _scope_parameters(principal, scope), self.session.dialect
+        shape, since = tuple(given), micros(hours.split)
+        given["organization"] = principal.organization.bytes
+        times = {**_hour_parameters(hours), "active_since": since, "done_since": since}
+
+        def steps() -> Steps[MetricsFigures]:
+            figures = _figures_of_rows((yield _select_metrics(*shape)(dialect, **given, **times)))
+            pending = [
+                PendingApproval._make(row)
+                for row in (yield _select_pending_approvals(*shape)(dialect, most=limit, **given))
+            ]
+            total = len(pending)
+            if total == limit:
+                ((total,),) = yield _count_pending(*shape)(dialect, **given)
+            approvals = PendingApprovals(pending, total)
+            return MetricsFigures(figures.counts, figures.active_agents, figures.median_cycle, approvals)
+
+        return await self.session.read(steps)
+
+    async def agent_workloads(self, principal: Principal, *, at: datetime) -> AgentWorkloads:
+        """
+        Return the agents that are neither built in nor offline, each with its numbers of assigned and in-progress
+        tasks, and the number of all that are not built in.
+        """
+        given = board_filter_of(principal)
+        statement = _select_workloads(*given)
+        total, rows = 0, []
+        for there, name, status, amount, in_progress in await self._rows(
+            statement, principal, {**given, "silent_since": silent_since(at)}
+        ):
+            if there:
+                rows.append(AgentWorkload(name, status, amount, in_progress))
+            else:
+                total = amount
+        return AgentWorkloads(rows, total)
 
     async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
         """
         Return the tasks done since *since*, grouped, and their most common error messages.
         """
         given, dialect = board_filter_of(principal), self.session.dialect
-        asked = {**given, "organization": principal.organization.bytes, "since": micros(since)}
+        asked = {**given, "organization": principal.organization.bytes, "done_since": micros(since)}
 
         def steps() -> Steps[DoneTaskGroups]:
             groups = yield _select_done_groups(*given)(dialect, **asked)
@@ -312,34 +403,9 @@ class SqlReportReads:
         """
         given = board_filter_of(principal)
         shape = tuple(given)
-        given |= {"since": micros(since), "split": micros(split), "until": micros(until)}
+        given |= {"done_since": micros(since), "split": micros(split), "until": micros(until)}
         found = await self._rows(_select_durations(*shape), principal, given)
         return [DurationCount(bool(late), *rest) for late, *rest in found]
-
-    async def pending_approvals(self, principal: Principal, scope: ReportScope, *, limit: int) -> PendingApprovals:
-        """
-        Return the newest pending approvals, and the number of all pending ones.
-        """
-        given, dialect = _scope_parameters(principal, scope), self.session.dialect
-        shape = tuple(given)
-        given["organization"] = principal.organization.bytes
-
-        def steps() -> Steps[PendingApprovals]:
-            rows = yield _select_pending_approvals(*shape)(dialect, most=limit, **given)
-            total = len(rows)
-            if total == limit:
-                ((total,),) = yield _count_pending(*shape)(dialect, **given)
-            return PendingApprovals([PendingApproval._make(row) for row in rows], total)
-
-        return await self.session.read(steps)
-
-    async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
-        """
-        Return the durations, from the first start of work, of the tasks done since *since*.
-        """
-        given = _scope_parameters(principal, scope)
-        found = await self._rows(_select_cycle_times(*given), principal, {**given, "since": micros(since)})
-        return [(seconds, amount) for seconds, amount in found]
 
     async def find_tasks(
         self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
@@ -363,18 +429,6 @@ class SqlReportReads:
         found = await self._rows(statement, principal, {**given, "text": like_pattern(text), "most": limit})
         return FoundRows([FoundAgent._make(row[: len(AGENT_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
-    async def size(self) -> int:
-        """
-        Return the size of the database in bytes.
-        """
-        dialect = self.session.dialect
-
-        def steps() -> Steps[int]:
-            ((size,),) = yield DATABASE_SIZE[dialect](dialect)
-            return int(size)
-
-        return await self.session.read(steps)
-
     async def _rows(self, statement: Statement, principal: Principal, given: Parameters) -> list[Any]:
         dialect, own = self.session.dialect, principal.organization.bytes
 
@@ -397,18 +451,48 @@ def _scope_parameters(principal: Principal, scope: ReportScope) -> Parameters:
     return given
 
 
-def _counts_of_rows(rows: Iterable[Any]) -> ReportCounts:
+def _hour_parameters(hours: HourRange) -> Parameters:
+    return {
+        "since": hour_of(hours.since),
+        "split": hour_of(hours.split),
+        "each": hours.bucket_hours or ONE_BUCKET,
+    }
+
+
+class Figures(NamedTuple):
+    """
+    The rows of a report's statement by their parts.
+    """
+
+    counts: ReportCounts
+    staff: dict[str, int]
+    active_agents: int
+    median_cycle: float | None
+    size: int
+
+
+def _figures_of_rows(rows: Iterable[Any]) -> Figures:
     standing: list[StatusCount] = []
     happened: list[BucketCount] = []
     recent: list[MinuteCount] = []
-    oldest: int | None = None
+    staff: dict[str, int] = {}
+    oldest = median = None
+    active = size = 0
     for part, name, more, late, bucket, amount, other in rows:
         if part == STANDING:
             standing.append(StatusCount(name, more, amount))
         elif part == HAPPENED:
-            happened.append(BucketCount(bool(late), bucket, name, amount, other))
+            happened.append(BucketCount(late == 1, bucket, name, amount, other))
         elif part == RECENT:
             recent.append(MinuteCount(name, amount, other))
-        else:
+        elif part == OLDEST:
             oldest = min((each for each in (amount, other) if each is not None), default=None)
-    return ReportCounts(standing, happened, recent, oldest)
+        elif part == STAFF:
+            staff[name] = amount
+        elif part == ACTIVE:
+            active = amount
+        elif part == CYCLE:
+            median = amount / other if other else None
+        else:
+            size = amount
+    return Figures(ReportCounts(standing, happened, recent, oldest), staff, active, median, size)

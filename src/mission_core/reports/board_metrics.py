@@ -20,7 +20,7 @@ from mission_core.reports.hourly_counters import (
 )
 from mission_core.reports.queries import BucketCount, HourRange, PendingApprovals, ReportScope, StatusCount
 from mission_core.tasks.model import Status
-from mission_core.values import EPOCH, micros
+from mission_core.values import EPOCH
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -114,25 +114,25 @@ async def board_metrics(ports: Ports, principal: Principal, scope: ReportScope, 
     """
     The metrics of the boards in the scope. A range starts at a full hour.
 
-    The report reads counters. Only the median reads tasks, so its cost is linear in the tasks completed in the range.
+    The report reads counters. Only the median reads tasks, and the number of active agents reads agents, so its cost
+    is linear in these.
     """
     now, reads = ports.clock.now(), ports.reads.reports
     start = bucket_start(now - range.length, "hour")
     before = start - range.length
-    counts = await reads.counts(principal, scope, HourRange(before, start, range.hours))
-    cycles = await reads.cycle_times(principal, scope, since=start)
-    staff = await reads.agent_workloads(principal, scope)
-    pending = await reads.pending_approvals(principal, scope, limit=MAX_PENDING_APPROVALS)
+    hours = HourRange(before, start, range.hours)
+    counts, active_agents, cycle, pending = await reads.board_metrics(
+        principal, scope, hours, limit=MAX_PENDING_APPROVALS
+    )
     late = [each for each in counts.bucket_counts if each.late]
-    seen = (each.last_seen_at for each in staff if each.board is not None)
     return BoardMetrics(
         at=now,
         primary=series_of(late, start, now, range),
         comparison=series_of((each for each in counts.bucket_counts if not each.late), before, start, range),
         stages=stages_of(counts.status_counts),
-        active_agents=sum(at is not None and at >= micros(start) for at in seen),
+        active_agents=active_agents,
         error_rate=error_rate_of(late),
-        median_cycle=_hours(median(cycles)),
+        median_cycle=None if cycle is None else cycle / SECONDS_IN_AN_HOUR,
         pending=pending,
     )
 
@@ -142,10 +142,13 @@ def series_of(happened: Iterable[BucketCount], start: datetime, end: datetime, r
     The counts by bucket.
     """
     found: dict[datetime, list[BucketCount]] = {period: [] for period in bucket_starts(start, end, range.bucket)}
+    in_bucket: dict[int, list[BucketCount]] = {}
     for each in happened:
-        period = bucket_start(EPOCH + each.bucket * range.hours * HOUR, range.bucket)
+        in_bucket.setdefault(each.bucket, []).append(each)
+    for bucket, some in in_bucket.items():
+        period = bucket_start(EPOCH + bucket * range.hours * HOUR, range.bucket)
         if period in found:  # a completion time in the future is in no bucket
-            found[period].append(each)
+            found[period] += some
     return MetricsSeries(bucket=range.bucket, points=tuple(_point(period, each) for period, each in found.items()))
 
 
@@ -201,10 +204,6 @@ def value_at(line: list[tuple[int, int]], nth: int) -> int:
         if nth < 0:
             return value
     raise IndexError("there are not so many values")
-
-
-def _hours(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds / SECONDS_IN_AN_HOUR
 
 
 def bucket_starts(start: datetime, end: datetime, bucket: str) -> list[datetime]:

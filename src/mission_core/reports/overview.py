@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from mission_core.reports.hourly_counters import AUDITED_KINDS, TASK_COUNTERS
-from mission_core.reports.queries import HourRange, ReportScope
+from mission_core.reports.queries import HourRange
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -41,7 +41,7 @@ async def organization_overview(ports: Ports, principal: Principal) -> Organizat
     The overview of the principal's organization.
     """
     now, reads = ports.clock.now(), ports.reads.reports
-    counts = await reads.counts(principal, ReportScope(), HourRange(now - WEEK, now - DAY))
+    counts, agents, size = await reads.overview(principal, HourRange(now - WEEK, now - DAY), at=now)
     tasks: Counter[str] = Counter()
     for each in counts.status_counts:
         tasks[each.status] += each.amount
@@ -49,13 +49,9 @@ async def organization_overview(ports: Ports, principal: Principal) -> Organizat
     audited = [each for each in facts if each.what in AUDITED_KINDS]
     return OrganizationOverview(
         tasks=dict(sorted(tasks.items())),
-        agents=dict(
-            sorted(
-                Counter(each.status(at=now) for each in await reads.agent_workloads(principal, ReportScope())).items()
-            )
-        ),
+        agents=dict(sorted(agents.items())),
         happened_today=sum(each.amount for each in facts if each.late),
         audited_today=sum(each.amount for each in audited if each.late),
         audited_this_week=sum(each.amount for each in audited),
-        size=await reads.size(),
+        size=size,
     )

@@ -12,9 +12,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.agents.model import Presence
 from mission_core.ids import BoardId
-from mission_core.values import moment
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -108,22 +106,32 @@ class ReportCounts(NamedTuple):
 
 class AgentWorkload(NamedTuple):
     """
-    The workload of an agent: its stored presence, and the number of tasks assigned to it and in progress.
+    The workload of an agent: its status, and the number of tasks assigned to it and in progress.
     """
 
     name: str
-    board: bytes | None
-    reported: str
-    last_seen_at: int | None
+    status: str
     assigned: int
     in_progress: int
 
-    def status(self, *, at: datetime) -> str:
-        """
-        The agent's status at this time; offline if it was never seen.
-        """
-        seen = None if self.last_seen_at is None else moment(self.last_seen_at)
-        return Presence(reported=self.reported, last_seen_at=seen).status(at=at, as_made=True)
+
+class AgentWorkloads(NamedTuple):
+    """
+    The workloads of the agents that are not offline, in any order, and the number of all agents.
+    """
+
+    rows: list[AgentWorkload]
+    total: int
+
+
+class OverviewFigures(NamedTuple):
+    """
+    The counters of an organization, the number of its agents by status, and the size of the store in bytes.
+    """
+
+    counts: ReportCounts
+    agents: dict[str, int]
+    size: int
 
 
 class DoneTaskGroup(NamedTuple):
@@ -185,6 +193,18 @@ class PendingApprovals(NamedTuple):
     total: int
 
 
+class MetricsFigures(NamedTuple):
+    """
+    The counters of boards, the number of their agents seen since the split, the median cycle time in seconds of the
+    tasks completed since then (None if no start is known), and the pending approvals.
+    """
+
+    counts: ReportCounts
+    active_agents: int
+    median_cycle: float | None
+    pending: PendingApprovals
+
+
 class FoundTask(NamedTuple):
     """
     A task that matches a text search; *relevance* is 2 for a match in the title.
@@ -234,9 +254,25 @@ class ReportReads(Protocol):
         oldest task in inbox or assigned. It reads counters, not tasks.
         """
 
-    async def agent_workloads(self, principal: Principal, scope: ReportScope) -> list[AgentWorkload]:
+    async def overview(self, principal: Principal, hours: HourRange, *, at: datetime) -> OverviewFigures:
         """
-        The workload of all agents that are not built in, by name.
+        The counters of these hours, the number of agents that are not built in by their status at the time *at*, where
+        an agent that was never seen is as it was made, and the size of the store; 0 for a store in memory. The cost is
+        linear in the agents.
+        """
+
+    async def board_metrics(
+        self, principal: Principal, scope: ReportScope, hours: HourRange, *, limit: int
+    ) -> MetricsFigures:
+        """
+        The counters of these hours, the activity since their split, and at most *limit* pending approvals, the newest
+        first. The cost is linear in the agents and in the tasks completed since the split.
+        """
+
+    async def agent_workloads(self, principal: Principal, *, at: datetime) -> AgentWorkloads:
+        """
+        The workloads of the agents that are neither built in nor offline at the time *at*, where an agent that was
+        never seen is as it was made.
         """
 
     async def done_task_groups(self, principal: Principal, *, since: datetime, errors: int) -> DoneTaskGroups:
@@ -253,17 +289,6 @@ class ReportReads(Protocol):
         linear in these tasks.
         """
 
-    async def pending_approvals(self, principal: Principal, scope: ReportScope, *, limit: int) -> PendingApprovals:
-        """
-        The pending approvals, at most *limit*.
-        """
-
-    async def cycle_times(self, principal: Principal, scope: ReportScope, *, since: datetime) -> list[tuple[int, int]]:
-        """
-        The cycle times in whole seconds of the tasks completed since *since* whose start is known, each with its
-        frequency. The cost is linear in these tasks.
-        """
-
     async def find_tasks(
         self, principal: Principal, text: str, *, limit: int, assignee: str | None = None
     ) -> FoundRows[FoundTask]:
@@ -276,9 +301,4 @@ class ReportReads(Protocol):
         """
         The agents whose name, role or last activity contains the text, ignoring the case of A to Z; by relevance, then
         newest first. The cost is linear in all agents.
-        """
-
-    async def size(self) -> int:
-        """
-        The size of the store in bytes; 0 for a store in memory.
         """

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from mission_core.agents.model import OFFLINE, ONLINE
+from mission_core.agents.model import ONLINE
 from mission_core.errors import InvalidField
 from mission_core.reports.hourly_counters import ASSIGNMENT_KINDS, CREATION_KINDS, FAILURE_KINDS, TASK_COUNTERS
-from mission_core.reports.queries import AgentWorkload, HourRange, MinuteCount, MinuteRange, ReportCounts, ReportScope
+from mission_core.reports.queries import (
+    AgentWorkload,
+    AgentWorkloads,
+    HourRange,
+    MinuteCount,
+    MinuteRange,
+    ReportCounts,
+    ReportScope,
+)
 from mission_core.tasks.model import Status
 from mission_core.values import moment, number_between, whole_number
 
@@ -178,11 +186,11 @@ async def workload_report(ports: Ports, principal: Principal, thresholds: Worklo
     """
     The workload report of the principal's organization. It reads counters and agents, not tasks.
     """
-    now, scope = ports.clock.now(), ReportScope()
+    now = ports.clock.now()
     minutes = MinuteRange(now - HOUR, now - timedelta(seconds=thresholds.recent_window_seconds))
-    counts = await ports.reads.reports.counts(principal, scope, HourRange(now - DAY, now - DAY), minutes)
-    staff = await ports.reads.reports.agent_workloads(principal, scope)
-    capacity, crew = throughput_of(counts), agent_capacity_of(staff, at=now)
+    counts = await ports.reads.reports.counts(principal, ReportScope(), HourRange(now - DAY, now - DAY), minutes)
+    capacity = throughput_of(counts)
+    crew = agent_capacity_of(await ports.reads.reports.agent_workloads(principal, at=now))
     queue = queue_of(counts, pace=capacity.done_last_hour, at=now)
     recommendation = recommend(capacity, queue, crew, thresholds)
     return WorkloadReport(at=now, capacity=capacity, queue=queue, agents=crew, recommendation=recommendation)
@@ -228,32 +236,29 @@ def queue_of(counts: ReportCounts, *, pace: int, at: datetime) -> QueueState:
     )
 
 
-def agent_capacity_of(staff: Iterable[AgentWorkload], *, at: datetime) -> AgentCapacity:
+def agent_capacity_of(staff: AgentWorkloads) -> AgentCapacity:
     """
     The number of agents by status, and the tasks of each.
     """
-    staff = list(staff)
-    statuses = [_agent_status(each, at=at) for each in staff]
-    there = [each for each, status in zip(staff, statuses, strict=True) if status != OFFLINE]
-    there.sort(key=lambda each: (-each.assigned - each.in_progress, each.name))
+    there = sorted(staff.rows, key=lambda each: (-each.assigned - each.in_progress, each.name))
+    statuses = [_status_of_work(each) for each in there]
     return AgentCapacity(
-        total=len(staff),
+        total=staff.total,
         busy=statuses.count(BUSY),
         idle=statuses.count(IDLE),
-        offline=statuses.count(OFFLINE),
+        offline=staff.total - len(there),
         agent_loads=tuple(there),
     )
 
 
-def _agent_status(staff: AgentWorkload, *, at: datetime) -> str:
+def _status_of_work(agent: AgentWorkload) -> str:
     """
     The agent's shown status. An agent that reports only that it is online is busy if it has tasks in progress,
     otherwise idle.
     """
-    status = staff.status(at=at)
-    if status == ONLINE:
-        return BUSY if staff.in_progress else IDLE
-    return status
+    if agent.status == ONLINE:
+        return BUSY if agent.in_progress else IDLE
+    return agent.status
 
 
 def recommend(capacity: Throughput, queue: QueueState, crew: AgentCapacity,
