@@ -28,7 +28,7 @@ from mission_core.approvals.use_cases import DecideApproval, RequestApproval, de
 from mission_core.boards.model import BoardDenied, BoardNotFound, BoardReadOnly
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
 from mission_core.ids import AgentId, ApprovalId, MemberId, TaskId, UserId, UserNumber
-from mission_core.reports.queries import ReportScope
+from mission_core.reports.queries import HourRange, PendingApprovals, ReportScope
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.model import Status
@@ -411,8 +411,12 @@ async def test_a_report_tells_what_waits_for_a_decision(world: World, elsewhere:
     both = await asked(world, await world.task("first"), await world.task("second"), confidence=12.5)
     none = await asked(world)
 
-    async def told(scope: ReportScope, *, limit: int = 10, by: Any = None) -> Any:
-        found = await world.ports.reads.reports.pending_approvals(by or world.me, scope, limit=limit)
+    async def waiting(scope: ReportScope, *, limit: int = 10, by: Any = None) -> PendingApprovals:
+        hours = HourRange(world.clock.now(), world.clock.now())
+        return (await world.ports.reads.reports.board_metrics(by or world.me, scope, hours, limit=limit)).pending
+
+    async def told(scope: ReportScope, **told: Any) -> Any:
+        found = await waiting(scope, **told)
         return [(row.id, row.board_name, row.task_title) for row in found.rows], found.total
 
     there, here = (far.id.bytes, "far", "there"), (both.id.bytes, "Work", "first")
@@ -422,7 +426,7 @@ async def test_a_report_tells_what_waits_for_a_decision(world: World, elsewhere:
     assert ([there], 1) == await told(ReportScope(board=board.id))
     assert ([], 0) == await told(ReportScope(group=world.ports.ids.new()))
     assert ([there], 1) == await told(ReportScope(), by=await world.principal(board=board.id))
-    second = (await world.ports.reads.reports.pending_approvals(world.me, ReportScope(), limit=2)).rows[1]
+    second = (await waiting(ReportScope(), limit=2)).rows[1]
     assert (12.5, "task.finish") == (second.confidence, second.action)
 
 
