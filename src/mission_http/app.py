@@ -141,3 +141,5 @@ class MissionApp:
             finally:
                 await self.presence_updates.finish()
                 self._ports = self.limits.limiter = None
+                if self._http.log is not None:
+                    self._http.log.flush()

@@ -16,12 +16,11 @@ from structlog.typing import Processor
 from mission_http.logs.log_stream import LogStream
 from mission_http.logs.processors import TimestampProcessor, add_request_id, drop_color_message, render_text
 from mission_http.logs.redaction import SecretRedactor
+from mission_http.logs.request_lines import BatchingHandler, RequestLineRenderer
 from mission_http.logs.settings import LogSettings
 from mission_http.platform.request_logs import RequestLog
 
 OWN_LOGGERS: Final = ("mission_core", "mission_adapters", "mission_http")
-STRUCTLOG_LEVELS: Final = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
-REQUEST_LOGGER: Final = "mission_http.requests"
 
 
 def configure_logging(logs: LogSettings, *, secrets: Iterable[str] = (), file: TextIO | None = None) -> RequestLog:
@@ -32,13 +31,13 @@ def configure_logging(logs: LogSettings, *, secrets: Iterable[str] = (), file: T
     statements with their values at `DEBUG`.
 
     Returns:
-        The log of requests, which bypasses the standard library's logging for speed.
+        The log of requests, which bypasses the standard library's records for speed.
     """
     stream = cast(TextIO, LogStream.over(file or sys.stderr))
     scrubber = SecretRedactor.of(secrets)
     moment = TimestampProcessor(logs.utc)
     show: Processor = structlog.processors.JSONRenderer() if logs.as_json else render_text
-    handler = logging.StreamHandler(stream)
+    handler = BatchingHandler(stream, RequestLineRenderer(moment.text_of, scrubber, logs.as_json))
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=(ExtraAdder(), add_log_level, add_logger_name),
@@ -55,17 +54,6 @@ def configure_logging(logs: LogSettings, *, secrets: Iterable[str] = (), file: T
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(logs.level)
     logging.captureWarnings(True)
-    lines = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
-        processors=(add_log_level, moment, scrubber.redact_request_event, show),
-        wrapper_class=structlog.make_filtering_bound_logger(_structlog_level(logs.level)),
-        context_class=dict,
+    return RequestLog(
+        add=handler.add, flush=handler.flush, slow=logs.slow_ms / 1000, health=logs.health, level=logs.level
     )
-    return RequestLog(logger=lines.bind(logger=REQUEST_LOGGER), slow=logs.slow_ms / 1000, health=logs.health)
-
-
-def _structlog_level(level: int) -> int:
-    """
-    The lowest level of structlog that is not below this one.
-    """
-    return min((each for each in STRUCTLOG_LEVELS if each >= level), default=logging.CRITICAL)

@@ -7,12 +7,13 @@ from __future__ import annotations
 import logging
 import os
 import select
+from time import monotonic
 from typing import Final, Self, TextIO
 
 from attrs import define, field
 
 WRITE_TIMEOUT_MS: Final = 250
-"""Milliseconds to wait for a full stream."""
+"""Milliseconds that one write may wait for a full stream."""
 CHUNK_BYTES: Final = getattr(select, "PIPE_BUF", 512)
 """Bytes that a stream with room takes without blocking."""
 logger = logging.getLogger("mission_http")
@@ -46,30 +47,42 @@ class LogStream:
 
     def write(self, text: str) -> None:
         """
-        Write whole lines, or drop them.
+        Write whole lines. Drop those for which there is no room.
         """
         if self.dropped_lines and self._has_room():
             lost, self.dropped_lines = self.dropped_lines, 0
             logger.warning("log_lines_dropped lines=%d", lost)
-        if self.dropped_lines or not self._write_chunks(f"\n{text}" if self._line_is_partial else text):
-            self.dropped_lines += 1
+        data = text.encode(self.file.encoding or "utf-8", "backslashreplace")
+        written = 0 if self.dropped_lines else self._write_chunks(data)
+        self.dropped_lines += data.count(b"\n", written)
 
     def flush(self) -> None:
         """
         Do nothing, as nothing is buffered.
         """
 
-    def _write_chunks(self, text: str) -> bool:
-        data = text.encode(self.file.encoding or "utf-8", "backslashreplace")
+    def _write_chunks(self, data: bytes) -> int:
+        """
+        Write as many bytes as there is room for within `WRITE_TIMEOUT_MS`, and return their number.
+        """
+        deadline = monotonic() + WRITE_TIMEOUT_MS / 1000
+        if self._line_is_partial:
+            if not self._write_chunk(b"\n", deadline):
+                return 0
+            self._line_is_partial = False
         for start in range(0, len(data), CHUNK_BYTES):
-            self._line_is_partial = start > 0
-            if not self._has_room(WRITE_TIMEOUT_MS):
-                return False
-            try:
-                os.write(self.descriptor, data[start : start + CHUNK_BYTES])
-            except OSError:  # the reader is gone, or the disk is full
-                return False
-        self._line_is_partial = False
+            if not self._write_chunk(data[start : start + CHUNK_BYTES], deadline):
+                self._line_is_partial = start > 0 and not data.endswith(b"\n", 0, start)
+                return start
+        return len(data)
+
+    def _write_chunk(self, chunk: bytes, deadline: float) -> bool:
+        if not self._has_room() and not self._has_room(max(0, int((deadline - monotonic()) * 1000))):
+            return False
+        try:
+            os.write(self.descriptor, chunk)
+        except OSError:  # the reader is gone, or the disk is full
+            return False
         return True
 
     def _has_room(self, patience: int = 0) -> bool:

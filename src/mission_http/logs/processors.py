@@ -43,14 +43,20 @@ class TimestampProcessor:
     _parts: tuple[str, str] = field(default=("", ""), init=False)
 
     def __call__(self, _: object, __: str, told: EventDict) -> EventDict:
-        second, milliseconds = divmod(int(self.now() * 1000), 1000)
+        told["timestamp"] = self.text_of(self.now())
+        return told
+
+    def text_of(self, at: float) -> str:
+        """
+        The timestamp of a moment in Unix seconds.
+        """
+        second, milliseconds = divmod(int(at * 1000), 1000)
         if second != self._second:
             moment = datetime.fromtimestamp(second, UTC)
             zoned = moment if self.utc else moment.astimezone()
             self._second, self._parts = second, (zoned.isoformat()[:19], "Z" if self.utc else zoned.isoformat()[19:])
         before, after = self._parts
-        told["timestamp"] = f"{before}.{milliseconds:03}{after}"
-        return told
+        return f"{before}.{milliseconds:03}{after}"
 
 
 def drop_color_message(_: object, __: str, told: EventDict) -> EventDict:
@@ -69,11 +75,14 @@ def render_text(_: object, __: str, told: EventDict) -> str:
     """
     below = [line for name in ("exception", "stack") for line in str(told.pop(name, "")).splitlines()]
     moment, level, logger, event = told.pop("timestamp"), told.pop("level"), told.pop("logger"), told.pop("event")
-    facts = "".join([f" {name}={_value(value)}" for name, value in told.items()])
+    facts = "".join([f" {name}={text_value(value)}" for name, value in told.items()])
     return "\n".join([f"{moment} {level:<8} {logger}: {_printable(str(event))}{facts}", *map(_printable, below)])
 
 
-def _value(value: Any) -> str:
+def text_value(value: Any) -> str:
+    """
+    Format a value for a line of text, in quotation marks if it needs them.
+    """
     text = "-" if value is None else str(value)
     if _unquoted_value.fullmatch(text):
         return text

@@ -77,11 +77,3 @@ class SecretRedactor:
             elif value is not None and not isinstance(value, bool | int | float):
                 told[name] = self.redact(repr(value))
         return told
-
-    def redact_request_event(self, _: object, __: str, told: EventDict) -> EventDict:
-        """
-        Replace secrets in a request's log event: only these three values come from the client.
-        """
-        for name in ("method", "path", "request_id"):
-            told[name] = self.redact_tokens(told[name])
-        return told

@@ -4,7 +4,10 @@ The request log: one line for each request, with its method, path, status, durat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import logging
+from collections.abc import Callable
+from time import time
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from attrs import frozen
 
@@ -17,29 +20,46 @@ HEALTH_PATHS: Final = frozenset({"/health", "/healthz", "/readyz", "/api/health"
 MAX_PATH_LENGTH: Final = 500
 
 
-class StructuredLogger(Protocol):
+class RequestLine(NamedTuple):
     """
-    A structured logger (structlog), which takes an event name and key-value pairs.
+    A line of the request log, not yet rendered.
     """
 
-    def info(self, event: str, **facts: Any) -> Any: ...
+    at: float
+    """The time of the line, in Unix seconds."""
+    is_slow: bool
+    method: str
+    path: str
+    status: int | None
+    duration_ms: float
+    client: str
+    request_id: str
 
-    def warning(self, event: str, **facts: Any) -> Any: ...
+
+def nothing_to_flush() -> None:
+    """
+    The default of `RequestLog.flush`.
+    """
 
 
 @frozen(kw_only=True)
 class RequestLog:
     """
-    Writes one log line per request. Query, headers and body are never logged, because they may hold secrets.
+    Logs one line per request. Query, headers and body are never logged, because they may hold secrets.
 
     Args:
+        add: Takes a line; it may be written later, with others.
+        flush: Writes the lines that were taken and are not written yet.
         slow: A request whose response begins after this many seconds is logged as slow; 0 for never.
         health: Whether requests to health endpoints are logged, too.
+        level: The lowest level that is logged: slow requests are warnings.
     """
 
-    logger: StructuredLogger
+    add: Callable[[RequestLine], None]
+    flush: Callable[[], None] = nothing_to_flush
     slow: float = 1.0
     health: bool = False
+    level: int = logging.INFO
 
     def write(self, scope: Scope, exchange: Exchange, *, waited: float, took: float) -> None:
         """
@@ -49,16 +69,21 @@ class RequestLog:
             waited: Seconds until the response began.
             took: Seconds until the response was complete.
         """
-        slow = 0 < self.slow <= waited
-        path: str = scope["path"]
-        if not slow and not self.health and (exchange.path or path) in HEALTH_PATHS:
+        is_slow = 0 < self.slow <= waited
+        if self.level > (logging.WARNING if is_slow else logging.INFO):
             return
-        (self.logger.warning if slow else self.logger.info)(
-            "slow_request" if slow else "request",
-            method=scope["method"],
-            path=path[:MAX_PATH_LENGTH],
-            status=exchange.status,
-            duration_ms=round(took * 1000, 1),
-            client=exchange.client,
-            request_id=exchange.request_id,
+        path: str = scope["path"]
+        if not is_slow and not self.health and (exchange.path or path) in HEALTH_PATHS:
+            return
+        self.add(
+            RequestLine(
+                time(),
+                is_slow,
+                scope["method"],
+                path[:MAX_PATH_LENGTH],
+                exchange.status,
+                round(took * 1000, 1),
+                exchange.client,
+                exchange.request_id,
+            )
         )

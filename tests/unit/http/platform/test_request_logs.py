@@ -2,8 +2,9 @@
 What is told of requests.
 """
 
+import time
+
 import pytest
-from attrs import define, field
 
 from mission_http.network_settings import NetworkSettings
 from mission_http.platform.exchange import REQUEST_ID, Exchange
@@ -11,52 +12,44 @@ from mission_http.platform.request_logs import MAX_PATH_LENGTH, RequestLog
 from tests.unit.http.platform.sample_app import ask, sample_app
 
 
-@define
-class Told:
+def tell(*, path="/api/things", waited=0.0, **choices):
     """
-    Keeps what it is told.
+    The lines that are logged of a request.
     """
-
-    lines: list = field(factory=list)
-
-    def info(self, event, **facts):
-        self.lines.append(("info", event, facts))
-
-    def warning(self, event, **facts):
-        self.lines.append(("warning", event, facts))
-
-
-def tell(told, *, path="/api/things", waited=0.0, **choices):
+    told = []
     exchange = Exchange("one", client="9.9.9.9")
     exchange.status = 200
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"token=sesame"}
-    RequestLog(logger=told, **choices).write(scope, exchange, waited=waited, took=2.00049)
-    return told.lines
+    RequestLog(add=told.append, **choices).write(scope, exchange, waited=waited, took=2.00049)
+    return told
 
 
 def test_a_line_tells_what_was_asked_what_came_of_it_and_who_asked():
     """
-    Nothing of the query, for secrets may stand there.
+    And when. Nothing of the query, for secrets may stand there.
     """
-    facts = {
-        "method": "GET", "path": "/api/things", "status": 200, "duration_ms": 2000.5, "client": "9.9.9.9",
-        "request_id": "one",
-    }  # fmt: skip
+    before = time.time()
+    (line,) = tell()
 
-    assert [("info", "request", facts)] == tell(Told())
+    assert (False, "GET", "/api/things", 200, 2000.5, "9.9.9.9", "one") == line[1:]
+    assert before <= line.at <= time.time()
 
 
 @pytest.mark.parametrize(
-    ("slow", "waited", "level"),
-    [(1.0, 0.99, "info"), (1.0, 1.0, "warning"), (0, 60.0, "info"), (0.01, 0.02, "warning")],
+    ("slow", "waited", "is_slow"), [(1.0, 0.99, False), (1.0, 1.0, True), (0, 60.0, False), (0.01, 0.02, True)]
 )
-def test_a_request_that_waits_for_long_is_a_warning(slow, waited, level):
+def test_a_request_that_waits_for_long_is_slow(slow, waited, is_slow):
     """
     For its answer to begin; a stream may last.
     """
-    ((told, event, _),) = tell(Told(), slow=slow, waited=waited)
+    (line,) = tell(slow=slow, waited=waited)
 
-    assert (level, "slow_request" if level == "warning" else "request") == (told, event)
+    assert is_slow == line.is_slow
+
+
+@pytest.mark.parametrize(("level", "told"), [(5, [1, 1]), (20, [1, 1]), (25, [0, 1]), (30, [0, 1]), (40, [0, 0])])
+def test_slow_requests_are_warnings_and_others_are_information(level, told):
+    assert told == [len(tell(level=level, waited=waited)) for waited in (0.0, 2.0)]
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/readyz", "/api/health"])
@@ -65,14 +58,14 @@ def test_health_is_told_only_where_it_is_wanted_or_slow(path):
     Probes ask every few seconds.
     """
     assert [0, 1, 1] == [
-        len(tell(Told(), path=path, **more)) for more in ({}, {"health": True}, {"slow": 1.0, "waited": 2.0})
+        len(tell(path=path, **more)) for more in ({}, {"health": True}, {"slow": 1.0, "waited": 2.0})
     ]
 
 
 def test_a_path_is_told_up_to_a_length():
-    ((_, _, facts),) = tell(Told(), path="/" + "x" * 60_000)
+    (line,) = tell(path="/" + "x" * 60_000)
 
-    assert MAX_PATH_LENGTH == len(facts["path"])
+    assert MAX_PATH_LENGTH == len(line.path)
 
 
 @pytest.mark.parametrize(
@@ -83,28 +76,26 @@ def test_a_path_is_told_up_to_a_length():
     ],
 )  # fmt: skip
 async def test_every_request_is_told_once_however_it_ends(method, path, status):
-    told = Told()
-    await ask(sample_app(log=RequestLog(logger=told)), method, path, x_request_id="one", peer="9.9.9.9")
-    ((level, _, facts),) = told.lines
+    told = []
+    await ask(sample_app(log=RequestLog(add=told.append)), method, path, x_request_id="one", peer="9.9.9.9")
+    (line,) = told
 
-    assert ("info", method, path, status, "9.9.9.9", "one") == (
-        level, *(facts[name] for name in ("method", "path", "status", "client", "request_id"))
-    )  # fmt: skip
-    assert 0 <= facts["duration_ms"] < 60_000
+    assert (False, method, path, status, "9.9.9.9", "one") == (*line[1:5], *line[6:])
+    assert 0 <= line.duration_ms < 60_000
 
 
 async def test_a_refused_host_and_a_failed_stream_are_told_too():
-    told = Told()
-    app = sample_app(fronting=NetworkSettings(allowed_hosts=("here",)), log=RequestLog(logger=told))
+    told = []
+    app = sample_app(fronting=NetworkSettings(allowed_hosts=("here",)), log=RequestLog(add=told.append))
     await ask(app, "GET", "/api/things", host="there")
     with pytest.raises(ZeroDivisionError):
         await ask(app, "GET", "/api/stream", host="here")
 
-    assert [403, 200] == [facts["status"] for _, _, facts in told.lines]
+    assert [403, 200] == [line.status for line in told]
 
 
 async def test_a_client_that_leaves_has_no_status():
-    told = Told()
+    told = []
 
     async def receive():
         return {"type": "http.disconnect"}
@@ -113,9 +104,9 @@ async def test_a_client_that_leaves_has_no_status():
         raise AssertionError(message)
 
     scope = {"type": "http", "method": "POST", "path": "/api/v1/sealed", "headers": [], "query_string": b""}
-    await sample_app(log=RequestLog(logger=told))(scope, receive, send)
+    await sample_app(log=RequestLog(add=told.append))(scope, receive, send)
 
-    assert [None] == [facts["status"] for _, _, facts in told.lines]
+    assert [None] == [line.status for line in told]
 
 
 async def test_the_id_is_forgotten_after_the_request():
