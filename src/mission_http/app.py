@@ -116,6 +116,13 @@ class MissionApp:
         else:
             await WebSocketClose()(scope, receive, send)
 
+    @property
+    def constant_headers(self) -> set[tuple[bytes, bytes]]:
+        """
+        The response headers that many responses have with the same value.
+        """
+        return self._http.constant_headers
+
     def error_app(self, error: Refusal) -> ASGIApp:
         """
         Build an ASGI application that answers every request with this error, for requests that cannot be parsed.

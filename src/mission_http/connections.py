@@ -11,15 +11,17 @@ import logging
 import sys
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import unquote
 
 from attrs import define, field
-from httptools import HttpParserCallbackError
+from httptools import HttpParserCallbackError, parse_url
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mission_core.errors import Refusal
 from mission_http.connection_limits import MAX_CONNECTIONS_VARIABLE, ConnectionLimits
 from mission_http.platform.errors import HeadersTooLarge, RequestMalformed, RequestTimedOut, ServerBusy
+from mission_http.request_cycles import ConstantHeaders, HttpCycle
 
 logger = logging.getLogger("mission_http")
 
@@ -97,11 +99,38 @@ class HttpConnection(HttpToolsProtocol):
         self.header_bytes = 0
         if self.overloaded:
             self.app = self.supervisor.error_app(ServerBusy())
-        super().on_headers_complete()
-        if self.overloaded:
-            self.cycle.keep_alive = False
+        parser, scope, before = self.parser, self.scope, self.cycle
+        version = parser.get_http_version()
+        url = parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        scope["query_string"] = url.query or b""
+        self.cycle = self._cycle(
+            scope,
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not self.overloaded,
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         # Trailers of a chunked body must not count as headers: proxies in front do not check them.
         self.headers = []
+
+    def _cycle(
+        self, scope: Any, *, expect_100_continue: bool, keep_alive: bool, on_response: Callable[[], None]
+    ) -> HttpCycle:
+        return HttpCycle(
+            constants=self.supervisor.constant_headers, scope=scope, transport=self.transport, flow=self.flow,
+            logger=self.logger, access_logger=self.access_logger, access_log=False,
+            default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
+            expect_100_continue=expect_100_continue, keep_alive=keep_alive, on_response=on_response,
+        )  # fmt: skip
 
     def on_body(self, body: bytes) -> None:
         self.header_bytes = 0
@@ -141,12 +170,9 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
             return
         self.flow.pause_reading()
-        self.cycle = RequestResponseCycle(
-            scope=self._scope_so_far(), transport=self.transport, flow=self.flow, logger=self.logger,
-            access_logger=self.access_logger, access_log=self.access_log,
-            default_headers=self.server_state.default_headers, message_event=asyncio.Event(),
-            expect_100_continue=False, keep_alive=False, on_response=lambda: None,
-        )  # fmt: skip
+        self.cycle = self._cycle(
+            self._scope_so_far(), expect_100_continue=False, keep_alive=False, on_response=lambda: None
+        )
         self._start_asgi_task(self.cycle, self.supervisor.error_app(error))
 
     def _scope_so_far(self) -> Any:
@@ -221,11 +247,13 @@ class ConnectionSupervisor:
     Args:
         error_app: Builds an ASGI application that answers every request with an error.
         files: The limit of open file descriptors of the process, if known.
+        constant_headers: Response headers that do not change.
     """
 
     limits: ConnectionLimits
     error_app: Callable[[Refusal], ASGIApp]
     files: int | None = None
+    constant_headers: ConstantHeaders = field(factory=ConstantHeaders)
     maximum: int = field(init=False)
     _swept_at: float = field(default=0.0, init=False)
     _told_at: float = field(default=-LOG_INTERVAL_SECONDS, init=False)

@@ -20,6 +20,7 @@ import uvicorn
 
 from mission_http.connection_limits import raise_file_limit
 from mission_http.connections import ConnectionSupervisor, HttpConnection
+from mission_http.request_cycles import ConstantHeaders
 from mission_http.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Server(uvicorn.Server):
         self, app: MissionApp, settings: Settings, *, needs_setup: bool = False, replaced_key_notice: str | None = None
     ) -> None:
         limits = settings.connections
-        self.supervisor = ConnectionSupervisor(limits, app.error_app, files=raise_file_limit())
+        self.supervisor = ConnectionSupervisor(
+            limits, app.error_app, raise_file_limit(), ConstantHeaders(app.constant_headers)
+        )
         super().__init__(
             uvicorn.Config(
                 app, http=partial(HttpConnection, supervisor=self.supervisor),  # type: ignore[arg-type]
@@ -128,9 +131,7 @@ def _bind(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _print_banner(
-    listening: socket.socket, settings: Settings, *, needs_setup: bool, replaced: str | None
-) -> None:
+def _print_banner(listening: socket.socket, settings: Settings, *, needs_setup: bool, replaced: str | None) -> None:
     host, port = listening.getsockname()[:2]
     base = settings.network.base_url or _url(LOOPBACK_OF_WILDCARD.get(host, host), port)
     told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}

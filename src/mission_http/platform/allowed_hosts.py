@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mission_http.network_settings import NetworkSettings, parse_host_header
 from mission_http.platform.client_addresses import header_entries, peer_address
+from mission_http.platform.exchange import SCOPE_KEY
 
 logger = logging.getLogger("mission_http")
 
@@ -46,7 +47,8 @@ class AllowedHostsMiddleware:
     network: NetworkSettings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        headers = scope["headers"]
+        if len(scope[SCOPE_KEY].headers) < len(headers) and sum(name == b"host" for name, _ in headers) > 1:
             await PlainTextResponse("Bad Request: more than one Host header", 400)(scope, receive, send)
             return
         if self.network.allows_any_host:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mission_http.network_settings import LOOPBACK_NAMES, parse_host_header
 
@@ -25,33 +25,38 @@ MAX_CACHED_LENGTH: Final = 64
 """The longest text whose parsed address is cached; longer ones must not fill the memory."""
 
 
-def client_address(scope: Scope, fronting: NetworkSettings) -> str:
+class RequestAddresses(NamedTuple):
     """
-    Determine the address of the client.
+    The address at the other end of the socket, that of the client, and whether the client used https.
+    """
 
-    It is the peer's address. If the peer is a trusted proxy, it is the last address in `X-Forwarded-For` that does not
-    belong to a trusted proxy, or else the address in `X-Real-IP`. Entries before that address may be forged, so they
-    are ignored. If the entry is not an address, the proxy that added it counts as the client.
+    peer: str
+    client: str
+    secure: bool
+
+
+def addresses_of(scope: Scope, fronting: NetworkSettings) -> RequestAddresses:
+    """
+    Determine where a request comes from.
+
+    The client is the peer, unless that is a trusted proxy. Then it is the last address in `X-Forwarded-For` that does
+    not belong to a trusted proxy, or else the address in `X-Real-IP`. Entries before that address may be forged, so
+    they are ignored. If the entry is not an address, the proxy that added it counts as the client.
+
+    It used https if it said so to this server, or to the first trusted proxy.
     """
     peer = peer_address(scope)
+    secure = bool(scope.get("scheme") == "https")
     if not fronting.trusts(peer):
-        return peer
+        return RequestAddresses(peer, peer, secure)
     proxies, beyond = _proxy_chain(scope, fronting, peer)
     told = [beyond] if beyond else header_entries(scope, b"x-real-ip")[-1:]
-    return (parse_address(told[0]) if told else None) or proxies[-1]
-
-
-def is_secure(scope: Scope, fronting: NetworkSettings) -> bool:
-    """
-    Whether the client used https, either to this server or to the first trusted proxy.
-    """
-    peer = peer_address(scope)
-    schemes = header_entries(scope, b"x-forwarded-proto") if fronting.trusts(peer) else []
-    if not schemes:
-        return bool(scope.get("scheme") == "https")
-    proxies, _ = _proxy_chain(scope, fronting, peer)
-    # Each proxy appends an entry or keeps the existing one.
-    return schemes[-min(len(proxies), len(schemes))].lower() == "https"
+    client = (parse_address(told[0]) if told else None) or proxies[-1]
+    schemes = header_entries(scope, b"x-forwarded-proto")
+    if schemes:
+        # Each proxy appends an entry or keeps the existing one.
+        secure = schemes[-min(len(proxies), len(schemes))].lower() == "https"
+    return RequestAddresses(peer, client, secure)
 
 
 def is_local_client(scope: Scope) -> bool:

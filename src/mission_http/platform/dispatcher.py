@@ -17,6 +17,7 @@ from mission_http.platform.bodies import check_syntax
 from mission_http.platform.endpoints import Dialect, log_unexpected_error
 from mission_http.platform.errors import MethodRefused, PathUnknown
 from mission_http.platform.exchange import SCOPE_KEY, Exchange
+from mission_http.platform.indexed_requests import IndexedRequest
 from mission_http.platform.rate_limits import count_request
 from mission_http.platform.routes import Route, RouteMatch, RouteTree
 
@@ -41,7 +42,7 @@ class Dispatcher:
         return cls(dialects, RouteTree.of(dialects), tuple(homes), base_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
+        request = IndexedRequest(scope, receive, send)
         exchange: Exchange = scope[SCOPE_KEY]
         root = scope.get("root_path", "")
         path = _below(root, scope["path"]) if root else scope["path"]
@@ -73,7 +74,7 @@ class Dispatcher:
         """
         Answer a request that could not be parsed with an error, in the dialect of its path.
         """
-        request, exchange = Request(scope, receive, send), scope[SCOPE_KEY]
+        request, exchange = IndexedRequest(scope, receive, send), scope[SCOPE_KEY]
         exchange.dialect = self._dialect_for(scope["path"])
         await exchange.dialect.refuse(error, request)(scope, receive, send)
 

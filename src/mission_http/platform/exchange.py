@@ -4,10 +4,11 @@ The exchange: the state of one HTTP request and its response, and the functions 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import define
+from attrs import define, field
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +30,7 @@ class Exchange:
     The state of one HTTP request and its response.
 
     Args:
+        headers: The first value of each request header.
         client: The address of the client, as seen by the first trusted proxy if there is one.
         path: The path below the mount point of the application.
         mount: The public path prefix of the application; empty if it is the root.
@@ -39,6 +41,7 @@ class Exchange:
     """
 
     request_id: str
+    headers: Mapping[bytes, bytes] = field(factory=dict)
     client: str = "unknown"
     peer: str = "unknown"
     path: str = ""

@@ -5,17 +5,18 @@ so that one wrapper around `send` is enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mission_http.network_settings import NetworkSettings
-from mission_http.platform.client_addresses import client_address, is_secure, peer_address
+from mission_http.platform.client_addresses import addresses_of
 from mission_http.platform.endpoints import Dialect
 from mission_http.platform.exchange import REQUEST_ID, SCOPE_KEY, Exchange
+from mission_http.platform.json_responses import CONTENT_TYPE
 from mission_http.platform.rate_limits import rate_limit_headers
 from mission_http.platform.request_ids import sent_or_new_id
 from mission_http.platform.request_logs import RequestLog
@@ -50,6 +51,14 @@ class SecurityHeaders:
             "permissions-policy": self.permissions_policy,
         }
 
+    def fixed(self, dialect: Dialect | None, *, secure: bool) -> FixedHeaders:
+        """
+        The headers of all responses of a dialect over http or https.
+        """
+        always = self.hsts(secure=secure)
+        present = {name for name, _ in always}
+        return FixedHeaders(always, tuple(pair for pair in self.raw(dialect) if pair[0] not in present))
+
     def raw(self, dialect: Dialect | None) -> RawHeaders:
         """
         The security headers and those of the dialect, encoded for ASGI.
@@ -66,6 +75,29 @@ class SecurityHeaders:
         return ((HSTS_HEADER, value.encode("latin-1")),) if value and (secure or self.hsts_anywhere) else ()
 
 
+@frozen
+class FixedHeaders:
+    """
+    The headers of all responses of a dialect over one scheme. A response that sets one of *optional* keeps its own.
+    """
+
+    always: RawHeaders
+    optional: RawHeaders
+    together: RawHeaders = field(init=False, default=Factory(lambda self: self.always + self.optional, takes_self=True))
+    _names: frozenset[bytes] = field(
+        init=False, default=Factory(lambda self: frozenset(name for name, _ in self.optional), takes_self=True)
+    )
+
+    def added_to(self, headers: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
+        """
+        The headers to add to those of a response.
+        """
+        present = {name for name, _ in headers}
+        if self._names.isdisjoint(present):
+            return self.together
+        return self.always + tuple(pair for pair in self.optional if pair[0] not in present)
+
+
 @frozen(eq=False)
 class ResponseHeadersMiddleware:
     """
@@ -73,10 +105,9 @@ class ResponseHeadersMiddleware:
     """
 
     app: ASGIApp
-    by_dialect: dict[Dialect | None, RawHeaders]
+    fixed: Mapping[Dialect | None, tuple[FixedHeaders, FixedHeaders]]
+    """The headers over http, and those over https, by dialect."""
     network: NetworkSettings
-    hsts: tuple[RawHeaders, RawHeaders] = ((), ())
-    """The headers over http, and those over https."""
     log: RequestLog | None = None
 
     @classmethod
@@ -88,33 +119,40 @@ class ResponseHeadersMiddleware:
         fronting: NetworkSettings,
         log: RequestLog | None = None,
     ) -> ResponseHeadersMiddleware:
-        by_dialect = {dialect: security.raw(dialect) for dialect in (None, *dialects)}
-        return cls(app, by_dialect, fronting, (security.hsts(secure=False), security.hsts(secure=True)), log)
+        return cls(
+            app,
+            {
+                dialect: (security.fixed(dialect, secure=False), security.fixed(dialect, secure=True))
+                for dialect in (None, *dialects)
+            },
+            fronting,
+            log,
+        )
+
+    @property
+    def constant_headers(self) -> set[tuple[bytes, bytes]]:
+        """
+        The headers that many responses have with the same value.
+        """
+        return {CONTENT_TYPE}.union(*(each.together for both in self.fixed.values() for each in both))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, answered = perf_counter(), None
-        request_id = sent_or_new_id(scope["headers"])
-        exchange = scope[SCOPE_KEY] = Exchange(
-            request_id.decode("ascii"),
-            client=client_address(scope, self.network),
-            peer=peer_address(scope),
-            secure=is_secure(scope, self.network),
-        )
+        headers = dict(scope["headers"][::-1])  # of several with one name, the first
+        request_id = sent_or_new_id(headers.get(b"x-request-id"))
+        peer, client, secure = addresses_of(scope, self.network)
+        exchange = scope[SCOPE_KEY] = Exchange(request_id.decode("ascii"), headers, client, peer, secure=secure)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = perf_counter()
                 exchange.status = message["status"]
-                headers = [*message.get("headers", ()), *self.hsts[exchange.secure]]
-                present = {name for name, _ in headers}
-                headers += [pair for pair in self.by_dialect[exchange.dialect] if pair[0] not in present]
+                dialect = exchange.dialect
+                headers = list(message.get("headers", ()))
+                headers += self.fixed[dialect][exchange.secure].added_to(headers)
                 headers.append((b"x-request-id", request_id))
-                if (
-                    exchange.rate_limit_decision is not None
-                    and exchange.dialect is not None
-                    and exchange.dialect.limit is not None
-                ):
+                if exchange.rate_limit_decision is not None and dialect is not None and dialect.limit is not None:
                     headers += rate_limit_headers(exchange.rate_limit_decision)
                 message = {**message, "headers": headers}
             await send(message)

@@ -111,9 +111,30 @@ class RouteTree:
         place = self.fixed.get(path)
         if place is not None:
             return place
+        segments = path.split("/")
         values: list[str] = []
-        node = _walk(self.root, path.split("/"), 1, values)
+        node = _first_choice(self.root, segments, values)
+        if node is None:
+            values.clear()
+            node = _walk(self.root, segments, 1, values)
         return None if node is None or not node.routes else RouteMatch(node.routes, tuple(values))
+
+
+def _first_choice(node: RouteNode, segments: list[str], values: list[str]) -> RouteNode | None:
+    """
+    Follow the literals where there are some, and parameters elsewhere. This finds the node of most paths; `_walk` also
+    goes back to parameters where a literal led nowhere.
+    """
+    for segment in segments[1:]:
+        literal = node.literals.get(segment)
+        if literal is not None:
+            node = literal
+        elif node.parameter is not None and segment:
+            values.append(segment)
+            node = node.parameter
+        else:
+            return None
+    return node if node.routes or node.reserved else None
 
 
 def _walk(node: RouteNode, segments: list[str], depth: int, values: list[str]) -> RouteNode | None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_http.network_settings import NetworkSettings
-from mission_http.platform.client_addresses import client_address, is_secure, parse_address
+from mission_http.platform.client_addresses import addresses_of, parse_address
 from tests.unit.http.platform.sample_app import ask, sample_app
 
 BEHIND = NetworkSettings(trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
@@ -35,7 +35,7 @@ def test_what_a_stranger_says_of_itself_is_ignored(fronting):
     """
     scope = asked("9.9.9.9", *FORGED.items())
 
-    assert ("9.9.9.9", False) == (client_address(scope, fronting), is_secure(scope, fronting))
+    assert ("9.9.9.9", False) == addresses_of(scope, fronting)[1:]
 
 
 def test_what_a_trusted_proxy_does_not_write_is_ignored():
@@ -44,7 +44,7 @@ def test_what_a_trusted_proxy_does_not_write_is_ignored():
     """
     scope = asked("10.0.0.1", ("forwarded", FORGED["forwarded"]))
 
-    assert ("10.0.0.1", False) == (client_address(scope, BEHIND), is_secure(scope, BEHIND))
+    assert ("10.0.0.1", False) == addresses_of(scope, BEHIND)[1:]
 
 
 @given(client=outside, made_up=st.lists(st.text("0123456789abcdef.:, ", max_size=20)), between=st.lists(proxies))
@@ -55,7 +55,7 @@ def test_a_client_is_known_whatever_it_wrote_itself(client, made_up, between):
     hops = ", ".join([*made_up, *map(str, (client, *between))])
     scope = asked("10.0.0.1", ("x-forwarded-for", hops), ("x-real-ip", "6.6.6.6"))
 
-    assert parse_address(str(client)) == client_address(scope, BEHIND)
+    assert parse_address(str(client)) == addresses_of(scope, BEHIND).client
 
 
 @given(address=st.ip_addresses(), zone=st.text("ab", max_size=100))
@@ -75,7 +75,7 @@ def test_any_hops_have_an_answer(hops):
     """
     scope = asked("10.0.0.1", *(("x-forwarded-for", each) for each in hops), *(("x-real-ip", each) for each in hops))
 
-    assert ip_address(client_address(scope, BEHIND))
+    assert ip_address(addresses_of(scope, BEHIND).client)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_trusted_proxy_tells_who_calls(headers, client):
     """
     By the last hop that is no proxy of ours, else by `X-Real-IP`; what hides the client leaves the nearest known hop.
     """
-    assert client == client_address(asked("10.0.0.1", *headers), BEHIND)
+    assert client == addresses_of(asked("10.0.0.1", *headers), BEHIND).client
 
 
 @pytest.mark.parametrize("peer", ["::ffff:10.0.0.1", "fd00::1%eth0"])
@@ -108,7 +108,7 @@ def test_a_proxy_is_known_in_any_spelling(peer):
     """
     Sockets of both families write addresses of the first in their own way.
     """
-    assert "9.9.9.9" == client_address(asked(peer, ("x-forwarded-for", "9.9.9.9")), BEHIND)
+    assert "9.9.9.9" == addresses_of(asked(peer, ("x-forwarded-for", "9.9.9.9")), BEHIND).client
 
 
 @pytest.mark.parametrize(("peer", "client"), [(None, "unknown"), ("", "unknown"), ("testclient", "testclient")])
@@ -116,7 +116,7 @@ def test_a_peer_without_an_address_is_trusted_with_nothing(peer, client):
     """
     It may be a socket of this machine, or an application that embeds this one.
     """
-    assert client == client_address(asked(peer, *FORGED.items()), BEHIND)
+    assert client == addresses_of(asked(peer, *FORGED.items()), BEHIND).client
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_trusted_proxy_tells_over_what_it_was_called(scheme, headers, secure):
     """
     By the entry of the one that the client called; entries before that one are the client's own word.
     """
-    assert secure is is_secure(asked("10.0.0.1", *headers, scheme=scheme), BEHIND)
+    assert secure is addresses_of(asked("10.0.0.1", *headers, scheme=scheme), BEHIND).secure
 
 
 @pytest.mark.parametrize("path", ["/api/who", "/api/v1/who"])
