@@ -102,6 +102,12 @@ class Projection:
     members: tuple[JsonMember, ...] = ()
     of_json: Callable[[str], Any] = str
 
+    def shows(self, name: str) -> bool:
+        """
+        Whether *render* reads this field of the row.
+        """
+        return self.fields is None or name in self.fields
+
 
 WHOLE_ROWS: Final = Projection(render=lambda row: row)
 """The rows themselves."""

@@ -5,7 +5,7 @@ The read model of tasks and runs in memory.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -53,11 +53,17 @@ class MemoryTaskReads:
     kind_tables: KindTables
     counters: MemoryCounters
 
-    async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
+    async def get(self, principal: Principal, task: TaskId | TaskNumber, shown: Projection = WHOLE_ROWS) -> Any:
         """
-        The row of a task, found by id or number.
+        A task, found by id or number.
         """
-        return self.rows_of(principal, [self.tasks.find(principal, task)])[0]
+        return shown.render(self.rows_of(principal, [self.tasks.find(principal, task)])[0])
+
+    async def committed(self, principal: Principal, task: Task, shown: Projection) -> Any:
+        """
+        A task that was just written. Reading it costs nothing.
+        """
+        return await self.get(principal, task.id, shown)
 
     async def page(
         self, principal: Principal, wanted: TaskFilter, page: PageRequest, shown: Projection = WHOLE_ROWS
@@ -110,7 +116,9 @@ class MemoryTaskReads:
         """
         return tasks_in_progress_of(principal, name_key(name), self.tasks, self.run_table)
 
-    async def open_of_assignee(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+    async def open_of_assignee(
+        self, principal: Principal, assignee: str, *, limit: int, shown: Projection = WHOLE_ROWS
+    ) -> list[Any]:
         """
         The assigned and in-progress tasks of this assignee, by priority and number.
         """
@@ -118,7 +126,7 @@ class MemoryTaskReads:
         found = sorted(
             (task for task in tasks if task.status in OPEN_STATUSES), key=lambda task: (task.priority_rank, task.number)
         )
-        return self.rows_of(principal, map(self.tasks.with_assignee_agent, found[:limit]))
+        return list(map(shown.render, self.rows_of(principal, map(self.tasks.with_assignee_agent, found[:limit]))))
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """

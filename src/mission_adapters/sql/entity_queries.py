@@ -4,34 +4,20 @@ Statements that select single entities.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Select, Table, case, select
+from sqlalchemy import ColumnElement, Executable, Select, Table, select
 
-from mission_adapters.sql import tables
 from mission_adapters.sql.database_session import BoundStatement
 from mission_adapters.sql.row_writes import ENTITY_MAPPINGS
 from mission_adapters.sql.statements import cached_statement, parameter
+from mission_adapters.sql.task_contexts import ASSIGNEE_AGENT
 from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
-
-def assignee_agent(convert: Callable[[ColumnElement[Any]], ColumnElement[Any]] = lambda id: id) -> ColumnElement[Any]:
-    """
-    Return the expression for the id, converted, of the agent with the assignee's name.
-    """
-    # A join, without statistics, would make PostgreSQL scan all agents per task. A subquery for no name could, too.
-    agent = select(convert(tables.agents.c.id)).where(
-        tables.agents.c.organization == tables.tasks.c.organization,
-        tables.agents.c.name_key == tables.tasks.c.assignee_key,
-    )
-    return case((tables.tasks.c.assignee_key.is_not(None), agent.scalar_subquery()))
-
-
-ASSIGNEE_AGENT: Final[ColumnElement[Any]] = assignee_agent().label("assignee_agent")
 COLUMNS: Final[Mapping[type, tuple[ColumnElement[Any], ...]]] = {
     kind: tuple(each.table.c[name] for name in each.rows.columns) for kind, each in ENTITY_MAPPINGS.items()
 }

@@ -126,7 +126,7 @@ class FoldedChecks:
         return self.relied if write is self.write else ()
 
 
-def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime) -> Steps[Any]:
+def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime) -> Steps[FlushResults]:
     """
     Write the buffered changes of a unit of work.
 
@@ -134,7 +134,7 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
         heads: The heads that this process knows, for SQLite.
 
     Returns:
-        The result of the last operation that ran inside the flush, such as a claim; None without one.
+        The results. Their answer is that of the last operation that ran inside the flush, such as a claim.
 
     Raises:
         StaleWrite: If a row that the unit saves, removes or relies on (`rely_on`) has another version now.
@@ -148,13 +148,13 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
             yield from run_operation(dialect, buffer.principal, operation, results)
         touched = sorted(_existing_rows(buffer), key=lambda each: each[:2])
         folded = _folded_checks(buffer, touched) if dialect == "sqlite" else FoldedChecks()
-        yield from _change_existing_rows(dialect, buffer, touched, folded)
-        yield from _delete_and_insert_rows(dialect, buffer, folded)
+        yield from _change_existing_rows(dialect, buffer, touched, folded, results)
+        yield from _delete_and_insert_rows(dialect, buffer, folded, results)
         yield from store_result(dialect, buffer, buffer.result or results.result)
         yield from _write_under_head(dialect, buffer, results, heads, at=at)
     except ConstraintViolated as violated:
         raise _refusal_of_constraint(violated.constraint, buffer) from violated
-    return results.answer
+    return results
 
 
 def _refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
@@ -187,7 +187,11 @@ def _only_relied_on(what: Any) -> bool:
 
 
 def _change_existing_rows(
-    dialect: str, buffer: WriteBuffer, touched: Sequence[tuple[int, UUID, Any]], folded: FoldedChecks
+    dialect: str,
+    buffer: WriteBuffer,
+    touched: Sequence[tuple[int, UUID, Any]],
+    folded: FoldedChecks,
+    results: FlushResults,
 ) -> Steps[None]:
     """
     Lock, check and change existing rows in lock order.
@@ -208,21 +212,21 @@ def _change_existing_rows(
                 case RowWrite(before=before, after=None):
                     yield from lock_row(dialect, type(before), id, before.version, exclusive=True)
                 case RowWrite(before=before, after=after, merges_edits=True):
-                    yield from _update_with_edits(dialect, buffer, what, folded.of(what))
+                    yield from _update_with_edits(dialect, buffer, what, folded.of(what), results)
                 case RowWrite(before=before, after=after):
-                    yield from update_row(dialect, before, after, folded.of(what))
+                    results.keep_context(after, (yield from update_row(dialect, before, after, folded.of(what))))
                     if isinstance(after, Agent) and before.name != after.name:
                         yield from rename_assigned_tasks(dialect, before, after)
 
 
 def _update_with_edits(
-    dialect: str, buffer: WriteBuffer, write: RowWrite, relied: Sequence[ReadDependency]
+    dialect: str, buffer: WriteBuffer, write: RowWrite, relied: Sequence[ReadDependency], results: FlushResults
 ) -> Steps[None]:
     """
     Update a task. If others have edited it since it was read, lock it, read it again and apply the change to that.
     """
     try:
-        yield from update_row(dialect, write.before, write.after, relied)
+        written = yield from update_row(dialect, write.before, write.after, relied)
     except StaleWrite as stale:
         if stale.id != write.before.id:
             raise
@@ -230,7 +234,8 @@ def _update_with_edits(
         if not found:
             raise
         write = buffer.writes[write.before.id] = write.merged_onto(TASK_ROWS.entity_from(found[0]))
-        yield from update_row(dialect, write.before, write.after)
+        written = yield from update_row(dialect, write.before, write.after)
+    results.keep_context(write.after, written)
 
 
 def _existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
@@ -272,7 +277,9 @@ def _writes_only_presence(buffer: WriteBuffer) -> bool:
     return not (buffer.idempotency_key or buffer.operations or buffer.events)
 
 
-def _delete_and_insert_rows(dialect: str, buffer: WriteBuffer, folded: FoldedChecks) -> Steps[None]:
+def _delete_and_insert_rows(
+    dialect: str, buffer: WriteBuffer, folded: FoldedChecks, results: FlushResults
+) -> Steps[None]:
     writes = sorted(buffer.writes.values(), key=_lock_position)
     gone, come = _link_changes(writes, "depends_on", lambda task: task.depends_on)
     dropped, taken = _link_changes(writes, "mark", lambda task: task.tag_and_field_ids)
@@ -287,7 +294,7 @@ def _delete_and_insert_rows(dialect: str, buffer: WriteBuffer, folded: FoldedChe
         if write.before is None and write.after is not None:
             heard = buffer.presence.get(write.after.id)
             row = evolve(write.after, presence=heard.presence) if heard else write.after
-            yield from insert_row(dialect, row, folded.of(write))
+            results.keep_context(row, (yield from insert_row(dialect, row, folded.of(write))))
     if come:
         yield INSERT_DEPENDENCY.many(dialect, come)
     if taken:

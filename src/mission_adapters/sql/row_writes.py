@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Executable, Table, delete, exists, insert,
 from mission_adapters.sql import tables
 from mission_adapters.sql.conversions import optional_bytes
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
+from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS
 from mission_adapters.write_buffer import ReadDependency
 from mission_core.accounts.model import ApiKey
 from mission_core.accounts.rows import API_KEY_ROWS
@@ -85,6 +86,10 @@ ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
 }
 
 
+RETURNED_COLUMNS: Final[Mapping[Table, tuple[ColumnElement[Any], ...]]] = {tables.tasks: CONTEXT_COLUMNS}
+"""The columns that the insert or update of an entity returns, by the table of the entity."""
+
+
 def _has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
     """
     Return the conditions that a row has the version in the parameters of this place.
@@ -114,15 +119,18 @@ def _all_unchanged(relied: tuple[type, ...]) -> list[ColumnElement[bool]]:
 
 
 @cached_statement
-def update_statement(table: Table, columns: tuple[str, ...], relied: tuple[type, ...] = ()) -> Executable:
+def update_statement(
+    table: Table, columns: tuple[str, ...], relied: tuple[type, ...] = (), returned: bool = False
+) -> Executable:
     """
     Update these columns of one row, if its version and those of the rows that the unit relies on have not changed.
     """
-    return (
+    found = (
         update(table)
         .where(table.c.id == parameter("key"), table.c.version == parameter("was", int), *_all_unchanged(relied))
         .values({name: parameter(name, table.c[name].type.python_type) for name in columns})
     )
+    return found.returning(*RETURNED_COLUMNS[table]) if returned else found
 
 
 @cached_statement
@@ -130,10 +138,11 @@ def insert_statement(table: Table, relied: tuple[type, ...] = ()) -> Executable:
     """
     Insert a row, if the versions of the rows that the unit relies on have not changed.
     """
-    if not relied:
-        return insert(table)
-    values = {column.name: parameter(column.name, column.type.python_type) for column in table.c}
-    return insert(table).from_select(list(values), select(*values.values()).where(*_all_unchanged(relied)))
+    found = insert(table)
+    if relied:
+        values = {column.name: parameter(column.name, column.type.python_type) for column in table.c}
+        found = found.from_select(list(values), select(*values.values()).where(*_all_unchanged(relied)))
+    return found.returning(*RETURNED_COLUMNS[table]) if table in RETURNED_COLUMNS else found
 
 
 @cached_statement
@@ -163,23 +172,37 @@ def delete_statement(table: Table) -> Executable:
     return delete(table).where(table.c.id == parameter("key"))
 
 
-def insert_row(dialect: str, entity: Any, relied: Sequence[ReadDependency] = ()) -> Steps[None]:
+def _written(dialect: str, statement: Statement, given: Mapping[str, Any]) -> Steps[Any]:
     """
-    Insert the row of a new entity, if the rows that the unit relies on have not changed.
+    Write a row. Return its `RETURNED_COLUMNS`, if it has any, or else whether the row was written.
+    """
+    if not statement.returns:
+        return (yield statement.count(dialect, **given))
+    rows = yield statement(dialect, **given)
+    return rows[0] if rows else None
+
+
+def insert_row(dialect: str, entity: Any, relied: Sequence[ReadDependency] = ()) -> Steps[Any]:
+    """
+    Insert the row of a new entity, if the rows that the unit relies on have not changed. Return its `RETURNED_COLUMNS`.
 
     Raises:
         StaleWrite: If the version of a row that the unit relies on has changed.
     """
     kind = ENTITY_MAPPINGS[type(entity)]
     statement = insert_statement(kind.table, tuple(each.kind for each in relied))
-    if not (yield statement.count(dialect, **kind.rows.row_from(entity), **_relied_parameters(relied))):
+    given = {**kind.rows.row_from(entity), **_relied_parameters(relied)}
+    written = yield from _written(dialect, statement, given)
+    if not written:
         yield from require_unchanged(dialect, relied)
         raise StaleWrite(kind.name, entity.id)
+    return written
 
 
-def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDependency] = ()) -> Steps[None]:
+def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDependency] = ()) -> Steps[Any]:
     """
-    Update the changed columns of an entity's row, if the rows that the unit relies on have not changed.
+    Update the changed columns of an entity's row, if the rows that the unit relies on have not changed. Return its
+    `RETURNED_COLUMNS`.
 
     Raises:
         StaleWrite: If the version of the row has changed since *before* was read, or that of a row relied on.
@@ -188,11 +211,14 @@ def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDepen
     was, now = kind.rows.row_from(before), kind.rows.row_from(after)
     changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.rows.separate}
     changed["version"] = after.version
-    statement = update_statement(kind.table, tuple(changed), tuple(each.kind for each in relied))
+    kinds = tuple(each.kind for each in relied)
+    statement = update_statement(kind.table, tuple(changed), kinds, kind.table in RETURNED_COLUMNS)
     given = {"key": was["id"], "was": before.version, **changed, **_relied_parameters(relied)}
-    if not (yield statement.count(dialect, **given)):
+    written = yield from _written(dialect, statement, given)
+    if not written:
         yield from require_unchanged(dialect, relied)
         raise StaleWrite(kind.name, after.id)
+    return written
 
 
 def _relied_parameters(relied: Sequence[ReadDependency]) -> dict[str, Any]:

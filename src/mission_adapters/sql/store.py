@@ -119,7 +119,9 @@ class SqlStore:
         """
         wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()
-        return await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
+        results = await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
+        self.reads.tasks.contexts.keep(results.contexts)
+        return results.answer
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from mission_adapters.sql.row_writes import insert_row, update_row
 from mission_adapters.sql.statement_batch import BatchedStatement
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import runs, tasks
+from mission_adapters.sql.task_contexts import TaskContext
 from mission_adapters.sql.task_queue import COUNT_OPEN_DEPENDENCIES
 from mission_adapters.write_buffer import RowWrite
 from mission_core.events.model import Event
@@ -41,6 +42,7 @@ class FlushResults:
         head_statements: Statements that must run later, while the organization's head row is locked.
         claimed: The tasks that got a new run.
         boards_of_tasks: The board of each task that was changed.
+        contexts: The tasks that were written, each with its context.
         answer: The value that `commit` returns.
     """
 
@@ -49,8 +51,16 @@ class FlushResults:
     claimed: list[Task] = field(factory=list)
     facts: list[Event] = field(factory=list)
     boards_of_tasks: dict[UUID, UUID] = field(factory=dict)
+    contexts: list[tuple[Task, TaskContext]] = field(factory=list)
     result: Any = None
     answer: Any = None
+
+    def keep_context(self, entity: Any, returned: Any) -> None:
+        """
+        Keep what the statement returned that wrote this entity, if it is a task.
+        """
+        if isinstance(entity, Task):
+            self.contexts.append((entity, TaskContext._make(returned)))
 
 
 def decide_task(
@@ -94,7 +104,7 @@ def apply_decision(
     if change.task is not None:
         after = evolve(change.task, version=task.version + 1)
         change = evolve(change, task=after)
-        yield from update_row(dialect, task, after)
+        results.keep_context(after, (yield from update_row(dialect, task, after)))
         results.writes.append(RowWrite(before=task, after=after))
     if change.run is not None and run is not None:
         ended = evolve(change.run, version=run.version + 1)

@@ -5,10 +5,11 @@ The read models of tasks in SQL: single tasks, pages, run history, tasks in prog
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, func, literal_column, select, true
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
@@ -19,7 +20,14 @@ from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.run_reads import read_history, read_situation
 from mission_adapters.sql.statements import IdArray, IntegerArray, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, boards, marks, tallies, tasks, under_way, workloads
-from mission_adapters.sql.task_row_query import BOARD, ROWS, select_task_json, select_task_rows, task_rows_of
+from mission_adapters.sql.task_contexts import TaskContexts
+from mission_adapters.sql.task_row_query import (
+    BOARD,
+    row_of_committed,
+    select_task_json,
+    select_task_rows,
+    task_rows_of,
+)
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
 from mission_core.accounts.model import may_read_board
 from mission_core.boards.model import BoardDenied
@@ -34,6 +42,7 @@ from mission_core.values import PageOfRows, name_key
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ids import OrganizationId, TagId, TaskId, TaskNumber
+    from mission_core.tasks.model import Task
     from mission_core.tasks.ports import TaskInProgress
     from mission_core.tasks.queries import ExplanationInput, RunRow, TaskFilter
     from mission_core.values import PageRequest
@@ -92,8 +101,12 @@ def _conditions(filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
 
 
 @cached_statement
-def _select_one(*filters: str) -> Executable:
-    return ROWS.where(*_conditions(filters))
+def _select_one(shown: Projection, *filters: str) -> Executable:
+    return _select_own(shown).where(*_conditions(filters))
+
+
+def _select_own(shown: Projection) -> Select[Any]:
+    return select_task_rows(shown).where(tasks.c.organization == _organization)
 
 
 @cached_statement
@@ -185,8 +198,8 @@ _select_total_alone = cached_statement(_select_total)
 
 
 @cached_statement
-def _select_open_tasks(limit: int, *filters: str) -> Executable:
-    found = ROWS.where(under_way, *_conditions(filters))
+def _select_open_tasks(limit: int, shown: Projection, *filters: str) -> Executable:
+    found = _select_own(shown).where(under_way, *_conditions(filters))
     # Written into the statement, as with `PLANNED_LIMITS`: the program asks with few limits.
     return found.order_by(tasks.c.rank, tasks.c.number).limit(literal_column(str(limit)))
 
@@ -215,8 +228,9 @@ class SqlTaskReads:
     """
 
     session: DatabaseSession
+    contexts: TaskContexts = field(factory=TaskContexts)
 
-    async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
+    async def get(self, principal: Principal, task: TaskId | TaskNumber, shown: Projection = WHOLE_ROWS) -> Any:
         """
         Return the task with this id or number.
         """
@@ -224,15 +238,30 @@ class SqlTaskReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[TaskRow]:
-            found = yield _select_one(*given)(dialect, organization=own, **given)
+            found = yield _select_one(shown, *given)(dialect, organization=own, **given)
             if not found:
                 raise TaskNotFound
-            if not may_read_board(principal, BoardId(UUID(bytes=found[0][BOARD]))):
+            if not may_read_board(principal, BoardId(uuid_of_bytes(found[0][BOARD]))):
                 raise BoardDenied
-            rows = yield from task_rows_of(dialect, principal.organization, found)
+            rows = yield from task_rows_of(dialect, principal.organization, found, shown)
             return rows[0]
 
-        return await self.session.read(steps)
+        return shown.render(await self.session.read(steps))
+
+    async def committed(self, principal: Principal, task: Task, shown: Projection) -> Any:
+        """
+        Return a task that was just written. Nothing is read unless dependencies, tags or custom fields are shown and
+        there are any.
+        """
+        context = self.contexts.take(task)
+        if context is None or shown.shows("comment_count") or not may_read_board(principal, task.board):
+            return await self.get(principal, task.id, shown)
+        steps = partial(row_of_committed, self.session.dialect, principal.organization, task, context, shown)
+        try:
+            next(steps())
+        except StopIteration as complete:  # it needs no statement
+            return shown.render(complete.value)
+        return shown.render(await self.session.read(steps))
 
     async def page(
         self, principal: Principal, wanted: TaskFilter, page: PageRequest, shown: Projection = WHOLE_ROWS
@@ -258,7 +287,7 @@ class SqlTaskReads:
                 rows = yield from _with_rendered_rows(dialect, principal.organization, shown, found)
             if not found:
                 found = yield family(dialect, select_task_rows, shown, first, *paged)(dialect, **given, **limits)
-                complete = yield from task_rows_of(dialect, principal.organization, found)
+                complete = yield from task_rows_of(dialect, principal.organization, found, shown)
                 rows = list(map(shown.render, complete))
             if page.after is None and 0 < len(rows) < page.limit:
                 return PageOfRows(rows, page.offset + len(rows))  # on the last page the total is known
@@ -290,7 +319,9 @@ class SqlTaskReads:
         dialect = self.session.dialect
         return await self.session.read(lambda: read_tasks_in_progress(dialect, principal, name_key(name)))
 
-    async def open_of_assignee(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+    async def open_of_assignee(
+        self, principal: Principal, assignee: str, *, limit: int, shown: Projection = WHOLE_ROWS
+    ) -> list[Any]:
         """
         Return the assigned and in-progress tasks of an assignee name, by priority, oldest first.
         """
@@ -298,11 +329,11 @@ class SqlTaskReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[TaskRow]]:
-            found = yield _select_open_tasks(limit, *given)(dialect, organization=own, **given)
-            rows = yield from task_rows_of(dialect, principal.organization, found)
+            found = yield _select_open_tasks(limit, shown, *given)(dialect, organization=own, **given)
+            rows = yield from task_rows_of(dialect, principal.organization, found, shown)
             return rows
 
-        return await self.session.read(steps)
+        return list(map(shown.render, await self.session.read(steps)))
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:
         """
@@ -343,7 +374,7 @@ def _with_rendered_rows(
     missing = [number for number, text in found if text is None]
     if missing:
         rows = yield _select_numbered(shown)(dialect, organization=organization.bytes, numbers=missing)
-        complete = yield from task_rows_of(dialect, organization, rows)
+        complete = yield from task_rows_of(dialect, organization, rows, shown)
         rendered = {row.number: shown.render(row) for row in complete}
     return [rendered[number] if text is None else shown.of_json(text) for number, text in found]
 

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import ColumnElement, Select, case, exists, func, not_, null, select
 
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import ASSIGNEE_AGENT, assignee_agent
 from mission_adapters.sql.json_objects import JsonColumn, column, json_object
 from mission_adapters.sql.kind_tables import MAPPINGS, select_rows
 from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
 from mission_adapters.sql.tables import boards, dependencies, tasks
+from mission_adapters.sql.task_contexts import ASSIGNEE_AGENT, TaskContext, assignee_agent
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag
 from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import Dependency, TaskRow
+from mission_core.tasks.rows import join_ids, task_row
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
+    from mission_core.tasks.model import Task
 
 T = TypeVar("T")
 tags, custom_fields, comments = (MAPPINGS[kind].table for kind in (TAGS, CUSTOM_FIELDS, COMMENTS))
@@ -96,14 +98,19 @@ NAMED_TAGS: Final = Statement(
 )
 
 
-def task_rows_of(dialect: str, organization: OrganizationId, found: list[Any]) -> Steps[list[TaskRow]]:
+def task_rows_of(
+    dialect: str, organization: OrganizationId, found: list[Any], shown: Projection = WHOLE_ROWS
+) -> Steps[list[TaskRow]]:
     """
-    Complete selected rows with their dependencies, tags and custom fields, which are read only if there are any.
+    Complete selected rows with their dependencies, tags and custom fields. They are read only if they are shown and
+    there are any.
     """
     if not found:
         return []
-    waits_for = yield from read_dependencies(dialect, [row[ID] for row in found if row[DEPENDS_ON]])
-    lists_of_tags = {row[TAG_IDS] for row in found if row[TAG_IDS]}  # few, because many tasks have the same tags
+    waiting = [row[ID] for row in found if row[DEPENDS_ON]] if shown.shows("dependencies") else []
+    waits_for = yield from read_dependencies(dialect, waiting)
+    # The sets of tags are few, because many tasks have the same tags.
+    lists_of_tags = {row[TAG_IDS] for row in found if row[TAG_IDS]} if shown.shows("tagged") else set()
     known = yield from read_tags(dialect, organization, lists_of_tags)
     tagged = {ids: in_order(ids, known) for ids in lists_of_tags}
     asked = (yield from read_custom_fields(dialect, organization)) if found[0][HAS_FIELDS_COLUMN] else {}
@@ -111,13 +118,41 @@ def task_rows_of(dialect: str, organization: OrganizationId, found: list[Any]) -
         TaskRow._make(
             (
                 *row[:HAS_FIELDS_COLUMN],
-                in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[DEPENDS_ON] else (),
+                in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[ID] in waits_for else (),
                 tagged.get(row[TAG_IDS], ()),
                 asked.get(row[BOARD], ()),
             )
         )
         for row in found
     ]
+
+
+def row_of_committed(
+    dialect: str, organization: OrganizationId, task: Task, context: TaskContext, shown: Projection
+) -> Steps[TaskRow]:
+    """
+    Return the row of a task from its entity and context, with those of its dependencies, tags and custom fields that
+    are shown. They are read only if there are any.
+    """
+    id, tag_ids = task.id.bytes, join_ids(task.tag_ids)
+    waits_for: tuple[Dependency, ...] = ()
+    tagged: tuple[Tag, ...] = ()
+    fields: tuple[CustomField, ...] = ()
+    if task.depends_on and shown.shows("dependencies"):
+        found = yield from read_dependencies(dialect, [id])
+        waits_for = in_order(join_ids(task.depends_on), found[id])
+    if tag_ids and shown.shows("tagged"):
+        known = yield from read_tags(dialect, organization, [tag_ids])
+        tagged = in_order(tag_ids, known)
+    if context.has_fields and shown.shows("fields"):
+        asked = yield from read_custom_fields(dialect, organization)
+        fields = asked.get(task.board.bytes, ())
+    row: TaskRow = task_row(
+        task, board_number=context.board_number, board_name=context.board_name, ticket_prefix=context.ticket_prefix,
+        comment_count=0, dependencies=waits_for, tagged=tagged, fields=fields,
+    )  # fmt: skip
+    same = row.assignee_agent == context.assignee_agent
+    return row if same else row._replace(assignee_agent=context.assignee_agent)
 
 
 def read_dependencies(dialect: str, waiting: list[bytes]) -> Steps[dict[bytes, dict[bytes, Dependency]]]:

@@ -7,7 +7,7 @@ Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from attrs import frozen
 
@@ -166,12 +166,22 @@ class TaskReads(Protocol):
     listed by id and number even if they are on other boards.
     """
 
-    async def get(self, principal: Principal, task: TaskId | TaskNumber) -> TaskRow:
+    async def get(self, principal: Principal, task: TaskId | TaskNumber, shown: Projection = WHOLE_ROWS) -> Any:
         """
-        Return the row of a task.
+        Return the row of a task, as *shown* renders it.
 
         Raises:
             TaskNotFound: If the organization has no such task.
+            BoardDenied: If the principal has no grant for its board.
+        """
+
+    async def committed(self, principal: Principal, task: Task, shown: Projection) -> Any:
+        """
+        Return the row of a task that a unit of work of this principal has just committed, as *shown* renders it. The
+        store reads only what the entity, as the unit returned it, and the commit did not tell.
+
+        Raises:
+            TaskNotFound: If the task was deleted meanwhile.
             BoardDenied: If the principal has no grant for its board.
         """
 
@@ -205,10 +215,12 @@ class TaskReads(Protocol):
         Return the tasks in progress under this agent name (case-insensitive), latest change first.
         """
 
-    async def open_of_assignee(self, principal: Principal, assignee: str, *, limit: int) -> list[TaskRow]:
+    async def open_of_assignee(
+        self, principal: Principal, assignee: str, *, limit: int, shown: Projection = WHOLE_ROWS
+    ) -> list[Any]:
         """
-        Return the assigned and in_progress tasks of this name (case-insensitive): by priority (critical first), then
-        oldest first.
+        Return the assigned and in_progress tasks of this name (case-insensitive), each as *shown* renders its row: by
+        priority (critical first), then oldest first.
         """
 
     async def count_by_tag(self, principal: Principal, tags: Sequence[TagId]) -> dict[TagId, int]:

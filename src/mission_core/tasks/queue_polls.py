@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mission_core.ports import Ports
+    from mission_core.tasks.model import Task
 
 
 class PollReason(StrEnum):
@@ -62,11 +63,13 @@ class RenewImplicitLeases:
 @frozen
 class PollResult:
     """
-    The answer to a poll: the reason, and the task to work on, if there is one.
+    The answer to a poll: the reason, and the task to work on, if there is one; *claimed* is that task, if the poll has
+    claimed it.
     """
 
     reason: PollReason
     task: TaskId | None = None
+    claimed: Task | None = None
 
 
 @use_case
@@ -96,7 +99,9 @@ async def poll_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> Poll
         wanted = ClaimFilter(name_key=worker.by.key, board=board_of(principal), worker=at_work)
         unit.tasks.claim_next(wanted, take, at=now, agrees=_capacity_check(worker, cmd.max_in_progress, at=now))
         taken = await unit.commit()
-    return PollResult(PollReason.ASSIGNED, taken.task.id) if taken else PollResult(PollReason.NOTHING)
+    if taken is None:
+        return PollResult(PollReason.NOTHING)
+    return PollResult(PollReason.ASSIGNED, taken.task.id, taken.task)
 
 
 async def peek_queue(ports: Ports, principal: Principal, cmd: PollQueue) -> PollResult | None:

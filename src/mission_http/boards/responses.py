@@ -10,14 +10,13 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.boards.custom_fields import CUSTOM_FIELDS, fields_by_board
 from mission_core.tasks.model import Task
 from mission_core.values import PageOfRows, PageRequest
-from mission_http.boards.entity_rows import is_complete_without_read, task_row
 from mission_http.boards.payloads import LimitOffsetPage, NumberedPageQuery, PageQuery, TaskRead
 from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.projections import projection_of
 
 
 class VersionedPayload(Protocol):
@@ -57,10 +56,9 @@ def listed_response(listed: PageOfRows, query: PageQuery, shown: Callable[[Any],
 
 async def task_payload(request: Request, task: Task) -> TaskRead:
     """
-    A task that was just written, as `TaskRead`. It is rendered from the entity if that suffices, else it is read back.
+    A task that was just written, as it was committed.
     """
-    reads, principal = ports_of(request).reads, principal_of(request)
-    if not is_complete_without_read(task):
-        return TaskRead.of(await reads.tasks.get(principal, task.id))
-    fields = fields_by_board(await reads.entities.every(principal, CUSTOM_FIELDS))
-    return TaskRead.of(task_row(task, fields.get(task.board.bytes, ())))
+    shown: TaskRead = await ports_of(request).reads.tasks.committed(
+        principal_of(request), task, projection_of(TaskRead)
+    )
+    return shown

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_hea
 from mission_core.errors import KeyReused
 from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
+from mission_core.projections import Projection
 from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER
 from mission_http.fleet.bodies import AgentHeartbeatBody
@@ -35,6 +37,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.implicit_leases import renew_leases_for_request
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.projections import projection_of
 from mission_http.platform.value_parsers import UUID_TEXT
 
 if TYPE_CHECKING:
@@ -100,12 +103,12 @@ async def _connection_in(request: Request) -> ConnectionId | None:
 
 
 async def _work_items_for(ports: Ports, principal: Principal, name: str, *, at: datetime) -> AgentHeartbeatPayload:
-    rows = await ports.reads.tasks.open_of_assignee(principal, name, limit=MAX_TASKS)
+    rows = await ports.reads.tasks.open_of_assignee(principal, name, limit=MAX_TASKS, shown=_shown_work_item())
     found = AgentHeartbeatPayload(status="HEARTBEAT_OK", agent=name, checked_at=seconds_of(at))
     if not rows:
         found.message = "No work items found"
         return found
-    items = WorkItemsPayload(type="assigned_tasks", count=len(rows), items=[_work_item(row) for row in rows])
+    items = WorkItemsPayload(type="assigned_tasks", count=len(rows), items=rows)
     found.status, found.work_items, found.total_items = "WORK_ITEMS_FOUND", [items], len(rows)
     return found
 
@@ -119,6 +122,13 @@ def _work_item(row: TaskRow) -> WorkItemPayload:
         texts = (metadata.get(key) for key in keys)
         setattr(item, shown, next((text for text in texts if isinstance(text, str) and text.strip()), UNSET))
     return item
+
+
+@cache
+def _shown_work_item() -> Projection:
+    shown = projection_of(WorkItemPayload)
+    assert shown.fields is not None
+    return evolve(shown, render=_work_item, fields=shown.fields | {"metadata"}, members=())
 
 
 ENDPOINTS = [

@@ -30,7 +30,7 @@ from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import task_in
-from mission_http.fleet.responses import task_row
+from mission_http.fleet.responses import task_reference
 from mission_http.fleet.runtime_output import readable_output
 from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds, unset_if_none
 from mission_http.platform.bodies import body_of, object_body_of
@@ -129,7 +129,7 @@ async def list_comments(request: Request) -> Response:
     """
     List a task's comments, oldest first, each with its replies.
     """
-    row = await task_row(request, task_in(request))
+    row = await task_reference(request, task_in(request))
     check_own_task(principal_of(request), row.assignee)
     reads = ports_of(request).reads.entities
     found = await reads.every(principal_of(request), COMMENTS, task=TaskId(UUID(bytes=row.id)))
@@ -180,7 +180,7 @@ async def say(request: Request) -> Response:
         assign_first_mention=True,
     )
     comment = await perform_once(request, add_comment, command, _comment_again)
-    number = task if isinstance(task, int) else (await task_row(request, task)).number
+    number = task if isinstance(task, int) else (await task_reference(request, task)).number
     shown = CommentPayload.of(comment, task_id=number, parent_id=parent, replies=[])
     answer = MadeCommentPayload(comment=shown, auto_assigned_to=unset_if_none(comment.assigned))
     return json_response(answer, 201)

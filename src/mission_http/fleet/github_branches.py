@@ -19,7 +19,6 @@ from mission_core.values import ABSENT, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.errors import HostToolMissing, InvalidRequest
 from mission_http.fleet.path_parameters import task_in
-from mission_http.fleet.responses import task_row
 from mission_http.fleet.wire import FleetPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
@@ -86,9 +85,10 @@ async def _task_and_repository(request: Request) -> tuple[TaskRow, str | None]:
     """
     Read the task and the repository of its project.
     """
-    row, principal = await task_row(request, task_in(request)), principal_of(request)
+    reads, principal = ports_of(request).reads, principal_of(request)
+    row = await reads.tasks.get(principal, task_in(request))
     check_own_task(principal, row.assignee)
-    board = await ports_of(request).reads.boards.get(principal, BoardNumber(row.board_number))
+    board = await reads.boards.get(principal, BoardNumber(row.board_number))
     return row, board.github_repo
 
 

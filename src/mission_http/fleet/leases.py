@@ -69,9 +69,8 @@ from mission_http.fleet.payloads import (
     RunListPayload,
     RunPayload,
     TaskAnswerPayload,
-    TaskPayload,
 )
-from mission_http.fleet.responses import perform_once_for_id, task_response, task_row
+from mission_http.fleet.responses import committed_task, perform_once_on_task, task_reference
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
@@ -222,10 +221,10 @@ async def _board(request: Request, body: ClaimBody) -> BoardId | None:
 async def _claim_response(request: Request, claimed: ClaimResult | None) -> Response:
     if claimed is None:
         return json_response(ClaimPayload(task=None, lease=None, late_results=[]))
-    row = await task_row(request, claimed.task.id)
+    task = await committed_task(request, claimed.task)
     late_results = [LateResultPayload.of(each) for each in claimed.late_results]
-    answer = ClaimPayload(task=TaskPayload.of(row), lease=LeasePayload.of(claimed), late_results=late_results)
-    return json_response(answer, headers={"etag": etag_of(row.version)})
+    answer = ClaimPayload(task=task, lease=LeasePayload.of(claimed), late_results=late_results)
+    return json_response(answer, headers={"etag": etag_of(task.version)})
 
 
 async def keep_lease(request: Request) -> Response:
@@ -290,14 +289,14 @@ async def _run_on_task(
 ) -> Response:
     body = await body_of(request, shape)
     command = body.command(task_in(request), expects=expected_version_of(request))
-    return await task_response(request, TaskId(await perform_once_for_id(request, use_case, command)))
+    return await perform_once_on_task(request, use_case, command)
 
 
 async def explain(request: Request) -> Response:
     """
     Explain the state of the task: since when, why, and what happens next.
     """
-    row = await task_row(request, task_in(request))
+    row = await task_reference(request, task_in(request))
     check_own_task(principal_of(request), row.assignee)
     found = await explain_task(ports_of(request), principal_of(request), task_in(request))
     return json_response(ExplanationPayload.of(found))
@@ -307,7 +306,7 @@ async def list_runs(request: Request) -> Response:
     """
     List the runs of a task, newest first.
     """
-    row = await task_row(request, task_in(request))
+    row = await task_reference(request, task_in(request))
     check_own_task(principal_of(request), row.assignee)
     ports, principal = ports_of(request), principal_of(request)
     runs = await ports.reads.tasks.runs(principal, task_in(request))

@@ -117,13 +117,12 @@ class TaskPayload(FleetPayload[TaskRow]):
     comment_count: Annotated[int | UnsetType, Given()] = UNSET
 
 
-def bare_task_payload(row: TaskRow) -> TaskPayload:
+def without_project(task: TaskPayload) -> TaskPayload:
     """
-    Return a task's payload without its project's name and ticket prefix.
+    Leave out the project's name and ticket prefix.
     """
-    shown = TaskPayload.of(row)
-    shown.project_name = shown.project_prefix = shown.ticket_ref = UNSET
-    return shown
+    task.project_name = task.project_prefix = task.ticket_ref = UNSET
+    return task
 
 
 class TaskAnswerPayload(Payload):

@@ -13,8 +13,8 @@ from mission_core.tasks.queue_polls import PollQueue, PollResult, peek_queue, po
 from mission_http.fleet.access import OPERATOR, agent_name_header_of
 from mission_http.fleet.bodies import QueueQuery
 from mission_http.fleet.errors import InvalidRequest, NotYourQueue
-from mission_http.fleet.payloads import PolledPayload, bare_task_payload
-from mission_http.fleet.responses import task_row
+from mission_http.fleet.payloads import PolledPayload, without_project
+from mission_http.fleet.responses import committed_task, task_payload
 from mission_http.fleet.wire import seconds_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -56,10 +56,14 @@ async def poll(request: Request) -> Response:
 async def _queue_response(request: Request, agent: str, polled: PollResult | None) -> Response:
     if polled is None:
         return _unknown_length_response()
-    row = None if polled.task is None else await task_row(request, polled.task)
+    task = None
+    if polled.claimed is not None:
+        task = await committed_task(request, polled.claimed)
+    elif polled.task is not None:
+        task = await task_payload(request, polled.task)
     return json_response(
         PolledPayload(
-            task=row and bare_task_payload(row),
+            task=task and without_project(task),
             reason=polled.reason.value,
             agent=agent,
             timestamp=seconds_of(ports_of(request).clock.now()),

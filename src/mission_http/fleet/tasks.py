@@ -13,7 +13,7 @@ from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import Principal
 from mission_core.boards.model import BoardNotFound
 from mission_core.errors import KeyReused, VersionMismatch
-from mission_core.ids import BoardNumber, TaskId, TaskNumber
+from mission_core.ids import BoardNumber, TaskNumber
 from mission_core.tasks.bulk_update import MoveTasks, move_tasks
 from mission_core.tasks.lease_ownership import LeaseHeldByAnother, LeaseRequired
 from mission_core.tasks.mentions import MentionStyle, UnknownMentions
@@ -56,9 +56,9 @@ from mission_http.fleet.payloads import (
     TaskListPayload,
     TaskPayload,
     UpdatedTasksPayload,
-    bare_task_payload,
+    without_project,
 )
-from mission_http.fleet.responses import perform_once_for_id, task_response, task_row
+from mission_http.fleet.responses import committed_task, perform_once_on_task, task_payload, task_response
 from mission_http.fleet.wire import command_arguments, page_number
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint, Handler
@@ -125,8 +125,7 @@ def create_task_handler(coordinator: str | None) -> Handler:
         named = command_arguments(body, TASK_FIELD_NAMES, TASK_TIME_FIELDS)
         named["assignee"] = named.get("assignee") or coordinator
         command = CreateTask(board_must_exist=False, mention_style=MentionStyle.HANDLES, **named)
-        task = await perform_once_for_id(request, create_task, command)
-        return await task_response(request, TaskId(task), 201)
+        return await perform_once_on_task(request, create_task, command, 201)
 
     return add_task
 
@@ -135,9 +134,9 @@ async def get_task(request: Request) -> Response:
     """
     Get a task.
     """
-    row = await task_row(request, task_in(request))
-    check_own_task(principal_of(request), row.assignee)
-    return json_response(TaskAnswerPayload(task=TaskPayload.of(row)), headers={"etag": etag_of(row.version)})
+    task = await task_payload(request, task_in(request))
+    check_own_task(principal_of(request), task.assigned_to)
+    return task_response(task)
 
 
 async def change_task(request: Request) -> Response:
@@ -158,11 +157,11 @@ async def change_task(request: Request) -> Response:
         task = await update_task(ports_of(request), principal_of(request), command)
     except BoardNotFound:
         raise InvalidRequest("Project not found or archived") from None
+    shown = await committed_task(request, task)
     if not body.changes_nothing:
-        return await task_response(request, task.id)
-    row = await task_row(request, task.id)
-    answer = TaskAnswerPayload(task=bare_task_payload(row), unchanged=True)
-    return json_response(answer, headers={"etag": etag_of(row.version)})
+        return task_response(shown)
+    answer = TaskAnswerPayload(task=without_project(shown), unchanged=True)
+    return json_response(answer, headers={"etag": etag_of(shown.version)})
 
 
 async def move_many(request: Request) -> Response:
