@@ -43,6 +43,8 @@ class HttpConnection(HttpToolsProtocol):
         self.supervisor = supervisor
         self.waiting_since = self.loop.time()
         """The time since which the connection waits for the headers of the next request."""
+        self.idle_since: float | None = None
+        """The time of the last response, if no byte of another request has come since."""
         self.header_bytes = 0
         self.body_bytes = 0
         self.refused = self.overloaded = False
@@ -80,8 +82,8 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:
             return
-        if self.timeout_keep_alive_task is not None:
-            self.waiting_since = self.loop.time()
+        if self.idle_since is not None:
+            self.idle_since, self.waiting_since = None, self.loop.time()
         self.header_bytes += len(data)
         super().data_received(data)
         if self.malformed is not None:
@@ -136,6 +138,17 @@ class HttpConnection(HttpToolsProtocol):
         self.header_bytes = 0
         self.body_bytes += len(body)
         super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        # As in the base class, but `enforce_deadlines` closes idle connections, so that no response needs a timer.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]
+        else:
+            self.idle_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         error = sys.exception()
@@ -196,7 +209,10 @@ class HttpConnection(HttpToolsProtocol):
         elif self.is_busy:
             if self._sends_too_slowly(now, limits):
                 self.refuse(RequestTimedOut())
-        elif self.timeout_keep_alive_task is None and now - self.waiting_since > limits.headers:
+        elif self.idle_since is not None:
+            if now - self.idle_since > self.timeout_keep_alive:
+                self.transport.close()
+        elif now - self.waiting_since > limits.headers:
             if self.header_bytes:
                 self.refuse(RequestTimedOut())
             else:
@@ -232,8 +248,7 @@ class HttpConnection(HttpToolsProtocol):
         if self.refused:
             return None
         if not self.is_busy:
-            idle = self.timeout_keep_alive_task
-            return (1, self.waiting_since) if idle is None else (0, idle.when() - self.timeout_keep_alive)
+            return (1, self.waiting_since) if self.idle_since is None else (0, self.idle_since)
         began, bytes_then = self.measured_from
         stalled = self.measured is self.cycle and self.body_bytes == bytes_then and now - began > STALLED_SECONDS
         return (2, began) if stalled else None

@@ -92,9 +92,10 @@ def credential_precheck(settings: Settings) -> Callable[[Request, Endpoint | Non
         if _is_public(request) or is_health_request(request):
             return
         secret = credential_of(request)
-        if proxied or any(request.cookies.get(name) for name in SESSION_COOKIES):
-            return  # `authenticate` checks whether the cookie is valid
-        if secret is None or not (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
+        if secret is not None and (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
+            return
+        # `authenticate` checks whether the cookie is valid.
+        if not proxied and not any(request.cookies.get(name) for name in SESSION_COOKIES):
             raise CredentialMissing
 
     return edge
@@ -182,10 +183,12 @@ def agent_name_header_of(request: Request) -> str | None:
     Return the agent name in `X-Agent-Name`, if it is set.
     """
     sent = request.headers.get("x-agent-name", "").strip()
+    if not sent:
+        return None
     try:
-        return sent.encode("latin-1").decode() or None
+        return sent.encode("latin-1").decode()
     except UnicodeDecodeError:
-        return sent or None
+        return sent
 
 
 def is_restricted_agent(principal: Principal) -> bool:

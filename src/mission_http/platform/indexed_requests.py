@@ -46,3 +46,7 @@ class IndexedRequest(Request):
     @property
     def headers(self) -> Headers:
         return self._indexed_headers
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return super().cookies if "cookie" in self._indexed_headers else {}

@@ -49,8 +49,9 @@ class SessionCookies:
         The session secrets in the cookies of a request whose signature is valid, in order of preference.
         """
         found = []
-        for name in SESSION_COOKIES:
-            value = request.cookies.get(name, "")
+        cookies = request.cookies
+        for name in SESSION_COOKIES if cookies else ():
+            value = cookies.get(name, "")
             if 0 < len(value) <= MAX_COOKIE_LENGTH:
                 try:
                     found.append(self.signer.unsign(value).decode())
@@ -68,10 +69,12 @@ class SessionCookies:
         """
         The members of all valid sessions in the request.
         """
+        tokens = self.tokens_in(request)
+        if not tokens:
+            return []
         ports = ports_of(request)
         now = ports.clock.now()
-        found = [await ports.credentials.session_principal(token_digest(token),
-        at=now) for token in self.tokens_in(request)]
+        found = [await ports.credentials.session_principal(token_digest(token), at=now) for token in tokens]
         return [member for member in found if member is not None]
 
     def set_cookie(self, response: Response, request: Request, token: str, *, lasts: datetime) -> None:
