@@ -65,7 +65,17 @@ class Choice:
     otherwise: JsonValue
 
 
-JsonValue = EncodedField | Constant | Choice
+@frozen
+class Nested:
+    """
+    The JSON object of a row that is the value of a field. Its members hold for every such row.
+    """
+
+    field: str
+    members: tuple[JsonMember, ...]
+
+
+JsonValue = EncodedField | Constant | Choice | Nested
 
 
 @frozen

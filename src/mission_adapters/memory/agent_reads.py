@@ -10,18 +10,29 @@ from attrs import frozen
 
 from mission_core.accounts.model import may_read_board
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.agents.queries import AgentNameRow, AgentRow, ApiKeyRow, ToolConnectionRow, boards_of_nameable_agents
+from mission_core.agents.queries import (
+    STORED_AGENTS,
+    AgentNameRow,
+    AgentRow,
+    AgentTaskCounts,
+    ApiKeyRow,
+    ToolConnectionRow,
+    boards_of_nameable_agents,
+)
 from mission_core.agents.rows import agent_row, api_key_row, tool_connection_row
+from mission_core.tasks.counters import WORKLOADS
 from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.api_keys import ApiKeyTable
+    from mission_adapters.memory.counters import MemoryCounters
     from mission_adapters.memory.kind_tables import KindTable
     from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentFilter
     from mission_core.agents.tool_connections import ToolConnection
     from mission_core.ids import AgentId, AgentNumber, BoardId
+    from mission_core.projections import Projection
     from mission_core.values import PageRequest
 
 
@@ -32,6 +43,7 @@ class MemoryAgentReads:
     """
 
     agents: AgentTable
+    counters: MemoryCounters
     api_keys: ApiKeyTable
     tool_connections: KindTable[ToolConnection]
 
@@ -46,15 +58,32 @@ class MemoryAgentReads:
             agent = named.id
         return agent_row(self.agents.find(principal, agent))
 
-    async def page(self, principal: Principal, wanted: AgentFilter, page: PageRequest) -> PageOfRows:
+    async def page(
+        self, principal: Principal, wanted: AgentFilter, page: PageRequest, shown: Projection = STORED_AGENTS
+    ) -> PageOfRows:
         """
-        Agent rows, newest first.
+        Agent rows, newest first, rendered by the projection.
         """
         places = reversed(self.agents.in_order.of(principal.organization))
         agents = self.agents.each(id for _, id in places)
         found = [agent for agent in agents if may_read_board(principal, agent.board) and _matches_filter(agent, wanted)]
         rest = [agent for agent in found if page.after is None or agent.number < page.after]
-        return PageOfRows([agent_row(agent) for agent in rest[page.offset : page.offset + page.limit]], len(found))
+        some = rest[page.offset : page.offset + page.limit]
+        rows = [
+            agent_row(
+                agent,
+                status=agent.status(at=wanted.at, as_made=wanted.as_made),
+                tasks=self._task_counts(principal, agent),
+            )
+            for agent in some
+        ]
+        return PageOfRows(list(map(shown.render, rows)), len(found))
+
+    def _task_counts(self, principal: Principal, agent: Agent) -> AgentTaskCounts:
+        found = self.counters.totals(WORKLOADS, principal, "status", assignee_key={agent.name_key})
+        by_status = {status: amount for (status,), amount in found.items()}
+        some = (by_status.get(status, 0) for status in AgentTaskCounts._fields[1:])
+        return AgentTaskCounts(sum(by_status.values()), *some)
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
         """

@@ -55,7 +55,7 @@ class MemoryReads:
         from mission_core.agents.tool_connections import CONNECTIONS
 
         store = self.store
-        return self._pausing(MemoryAgentReads(store.agents, store.keys, store.kind_tables[CONNECTIONS]))
+        return self._pausing(MemoryAgentReads(store.agents, store.counters, store.keys, store.kind_tables[CONNECTIONS]))
 
     @cached_property
     def snapshots(self) -> SnapshotReads:

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, case, exists, func, literal, select
+from sqlalchemy import ColumnElement, Executable, Select, exists, func, select
 
+from mission_adapters.sql.agent_row_query import (
+    STATUS,
+    STATUS_AS_MADE,
+    agent_rows_of,
+    select_agent_json,
+    select_agent_rows,
+    silent_since,
+)
 from mission_adapters.sql.board_visibility import (
     BOARD_FILTERS,
     board_filter_for,
@@ -20,17 +28,24 @@ from mission_adapters.sql.board_visibility import (
 )
 from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
-from mission_adapters.sql.statements import cached_statement, parameter
+from mission_adapters.sql.json_objects import makes_json
+from mission_adapters.sql.statements import IntegerArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, api_keys
 from mission_adapters.sql.tool_connection_reads import read_connections
-from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING, AgentNotFound
-from mission_core.agents.queries import AgentNameRow, AgentRow, ApiKeyRow, boards_of_nameable_agents
+from mission_core.agents.model import AgentNotFound
+from mission_core.agents.queries import (
+    STORED_AGENT_FIELDS,
+    STORED_AGENTS,
+    AgentNameRow,
+    AgentRow,
+    ApiKeyRow,
+    boards_of_nameable_agents,
+)
 from mission_core.ids import BoardId
-from mission_core.values import PageOfRows, micros, name_key
+from mission_core.projections import Projection
+from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentFilter
     from mission_core.ids import AgentId, AgentNumber
@@ -39,32 +54,9 @@ if TYPE_CHECKING:
 Parameters = dict[str, Any]
 _in_organization: Final = agents.c.organization == parameter("organization")
 BOARD: Final = AgentRow._fields.index("board")
-ROWS: Final = select(*(agents.c[name] for name in AgentRow._fields)).where(_in_organization)
+ROWS: Final = select(*(agents.c[name] for name in STORED_AGENT_FIELDS)).where(_in_organization)
 KEY_COLUMNS: Final = tuple(api_keys.c[name] for name in ApiKeyRow._fields)
-
-
-def _derived_status(unseen: Any) -> ColumnElement[Any]:
-    return case(  # the same rule as Presence.status
-        (agents.c.reported.in_(sorted(LIFECYCLE_STATUSES)), agents.c.reported),
-        (agents.c.last_seen_at.is_(None), unseen),
-        (agents.c.last_seen_at < parameter("silent_since", int), OFFLINE),
-        else_=agents.c.reported,
-    )
-
-
-STATUS: Final = _derived_status(literal(PROVISIONING))
-"""The status derived from an agent's presence. It has the parameter `silent_since`, from `silent_since`."""
-STATUS_AS_MADE: Final = _derived_status(case((agents.c.reported == PROVISIONING, OFFLINE), else_=agents.c.reported))
-"""The status, where an agent that was never seen has the one it was created with."""
-
-
-def silent_since(at: datetime) -> int:
-    """
-    Return the time before which the last heartbeat of an agent that is offline at the time *at* was.
-    """
-    return micros(at - OFFLINE_AFTER)
-
-
+SelectAgents = Callable[..., Select[Any]]
 FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "id": lambda: agents.c.id == parameter("id"),
     "number": lambda: agents.c.number == parameter("number", int),
@@ -87,15 +79,32 @@ def _select_one(*filters: str) -> Executable:
 
 
 @cached_statement
-def _select_page(*filters: str) -> Executable:
-    found = ROWS.where(*(FILTERS[name]() for name in filters)).order_by(agents.c.number.desc())
+def _select_page(
+    dialect: str, selected: SelectAgents, as_made: bool, shown: Projection, after: bool, *filters: str
+) -> Executable:
+    """
+    Select a page of the agents that match the filters, newest first. The last column is the total count.
+    """
+    counted = _count(*filters).correlate(None).scalar_subquery()
+    on_board = (name for name in filters if name in BOARD_FILTERS)
+    found = selected(dialect, as_made, shown, *on_board).add_columns(counted).where(_in_organization)
+    paged = (*filters, "after") if after else filters
+    found = found.where(*(FILTERS[name]() for name in paged)).order_by(agents.c.number.desc())
     return found.limit(parameter("limit", int)).offset(parameter("offset", int))
 
 
 @cached_statement
-def _select_count(*filters: str) -> Executable:
+def _select_numbered(dialect: str, as_made: bool, shown: Projection, *board_filters: str) -> Executable:
+    numbered = in_array(agents.c.number, "numbers", IntegerArray())
+    return select_agent_rows(dialect, as_made, shown, *board_filters).where(_in_organization, numbered)
+
+
+def _count(*filters: str) -> Select[Any]:
     found = select(func.count()).select_from(agents).where(_in_organization)
-    return found.where(*(FILTERS[name]() for name in filters if name != "after"))
+    return found.where(*(FILTERS[name]() for name in filters))
+
+
+_select_count = cached_statement(_count)
 
 
 @cached_statement
@@ -143,28 +152,35 @@ class SqlAgentReads:
             return rows
 
         found = await self.session.read(steps)
-        row = AgentRow._make(found[0]) if found else None
+        row = AgentRow(*found[0]) if found else None
         board = BoardId(UUID(bytes=row.board)) if row and row.board else None
         return require_visible(principal, row, board, AgentNotFound)
 
-    async def page(self, principal: Principal, wanted: AgentFilter, page: PageRequest) -> PageOfRows:
+    async def page(
+        self, principal: Principal, wanted: AgentFilter, page: PageRequest, shown: Projection = STORED_AGENTS
+    ) -> PageOfRows:
         """
         Return a page of agents, newest first, with the total count.
         """
-        given = _filter_parameters(principal, wanted)
-        shape = tuple(given)
-        given["organization"] = principal.organization.bytes
+        dialect, given = self.session.dialect, _filter_parameters(principal, wanted)
+        shape, after = tuple(given), page.after is not None
+        given |= {"organization": principal.organization.bytes, "silent_since": silent_since(wanted.at)}
         if wanted.status is not None:
-            given |= {"status": wanted.status, "silent_since": silent_since(wanted.at)}
-        dialect, paged = self.session.dialect, shape
-        limits: Parameters = {"limit": page.limit, "offset": page.offset}
-        if page.after is not None:
-            paged, limits["after"] = (*shape, "after"), page.after
+            given["status"] = wanted.status
+        limits: Parameters = {"limit": page.limit, "offset": page.offset, "after": page.after}
 
         def steps() -> Steps[PageOfRows]:
-            rows = yield _select_page(*paged)(dialect, **given, **limits)
-            ((total,),) = yield _select_count(*shape)(dialect, **given)
-            return PageOfRows([AgentRow._make(row) for row in rows], total)
+            selected = select_agent_json if makes_json(dialect, shown) else select_agent_rows
+            statement = _select_page(dialect, selected, wanted.as_made, shown, after, *shape)
+            found = yield statement(dialect, **given, **limits)
+            if not found:
+                ((total,),) = yield _select_count(*shape)(dialect, **given)
+                return PageOfRows([], total)
+            if selected is select_agent_json:
+                rows = yield from _with_rendered_rows(dialect, shown, wanted.as_made, given, found)
+            else:
+                rows = list(map(shown.render, agent_rows_of(found, shown)))
+            return PageOfRows(rows, found[0][-1])
 
         return await self.session.read(steps)
 
@@ -203,6 +219,21 @@ class SqlAgentReads:
         """
         dialect = self.session.dialect
         return await self.session.read(lambda: read_connections(dialect, principal, page))
+
+
+def _with_rendered_rows(
+    dialect: str, shown: Projection, as_made: bool, given: Parameters, found: list[Any]
+) -> Steps[list[Any]]:
+    """
+    Return the JSON objects of agents. Those that the database could not make are rendered.
+    """
+    rendered: dict[int, Any] = {}
+    missing = [number for number, text, _ in found if text is None]
+    if missing:
+        on_board = (name for name in given if name in BOARD_FILTERS)
+        rows = yield _select_numbered(dialect, as_made, shown, *on_board)(dialect, numbers=missing, **given)
+        rendered = {row.number: shown.render(row) for row in agent_rows_of(rows, shown)}
+    return [rendered[number] if text is None else shown.of_json(text) for number, text, _ in found]
 
 
 def _filter_parameters(principal: Principal, wanted: AgentFilter) -> Parameters:

@@ -14,11 +14,20 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal_column, null, or_
 
-from mission_core.projections import Choice, Constant, EncodedField, JsonEncoding, JsonMember, JsonValue, Projection
+from mission_core.projections import (
+    Choice,
+    Constant,
+    EncodedField,
+    JsonEncoding,
+    JsonMember,
+    JsonValue,
+    Nested,
+    Projection,
+)
 
 Convert = Callable[[ColumnElement[Any]], ColumnElement[Any]]
-JsonColumn = Callable[[Convert], ColumnElement[Any]]
-"""An expression for a field of a row, converted."""
+JsonColumn = Callable[[Any], ColumnElement[Any]]
+"""An expression for a field of a row, converted by a `Convert`; for a nested row, its JSON object of these members."""
 MOST_MEMBERS: Final = 50
 """SQLite's functions take at least 100 arguments, two for each member."""
 
@@ -52,7 +61,8 @@ def json_object(members: Iterable[JsonMember], fields: Mapping[str, JsonColumn])
     conditions += [fields[field.field](_is_present) for each, field in shown if each.required]
     exact = dict.fromkeys((field.field, EXACT[field.encoding]) for _, field in shown if field.encoding in EXACT)
     conditions += [fields[name](is_exact) for name, is_exact in exact]
-    return case((and_(*conditions), func.json_object(*pairs)))
+    made = func.json_object(*pairs)
+    return case((and_(*conditions), made)) if conditions else made
 
 
 def _value(value: JsonValue, fields: Mapping[str, JsonColumn]) -> ColumnElement[Any]:
@@ -60,6 +70,8 @@ def _value(value: JsonValue, fields: Mapping[str, JsonColumn]) -> ColumnElement[
         return _constant(value.value)
     if isinstance(value, EncodedField):
         return fields[value.field](CONVERSIONS[value.encoding])
+    if isinstance(value, Nested):
+        return fields[value.field](value.members)
     cases = [(_text(key), _value(each, fields)) for key, each in value.values.items()]
     return fields[value.field](
         lambda each: case(*((each == key, shown) for key, shown in cases), else_=_value(value.otherwise, fields))

@@ -24,7 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from mission_adapters.sql.agent_reads import STATUS_AS_MADE, silent_since
+from mission_adapters.sql.agent_row_query import STATUS_AS_MADE, silent_since
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.counters import totals

@@ -30,7 +30,7 @@ from mission_adapters.sql.task_row_query import (
     task_rows_of,
 )
 from mission_core.accounts.model import may_read_board
-from mission_core.agents.queries import AgentRow
+from mission_core.agents.queries import STORED_AGENT_FIELDS, AgentRow
 from mission_core.boards.model import BoardNotFound
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
@@ -55,7 +55,7 @@ _organization: Final = parameter("organization")
 BOARDS_PER_STATEMENT: Final = 50
 """The number of boards that one statement covers at most."""
 AGENTS_OF_BOARD: Final = Statement(
-    select(*(literal("").label(name) if name == "working_memory" else agents.c[name] for name in AgentRow._fields))
+    select(*(literal("").label(name) if name == "working_memory" else agents.c[name] for name in STORED_AGENT_FIELDS))
     .where(agents.c.organization == _organization, agents.c.board == parameter("board"))
     .order_by(agents.c.number.desc())
 )
@@ -134,7 +134,7 @@ def _read_board(dialect: str, principal: Principal, board: BoardId, known: IsCac
         if len(rows) < len(unknown):  # some were deleted after their ids were read
             gone = {*unknown} - rows.keys()
             order = [id for id in order if id not in gone]
-    return BoardView(row, [AgentRow._make(each) for each in agent_rows], order, rows, approvals)
+    return BoardView(row, [AgentRow(*each) for each in agent_rows], order, rows, approvals)
 
 
 def _find_unknown_tasks(

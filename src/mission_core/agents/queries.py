@@ -6,12 +6,13 @@ Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, readable_boards
 from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.projections import Projection
 from mission_core.values import JsonText
 
 if TYPE_CHECKING:
@@ -21,9 +22,22 @@ if TYPE_CHECKING:
     from mission_core.values import PageOfRows, PageRequest
 
 
+class AgentTaskCounts(NamedTuple):
+    """
+    The number of tasks that are assigned to an agent's name: of all, and of some statuses.
+    """
+
+    total: int = 0
+    assigned: int = 0
+    in_progress: int = 0
+    quality_review: int = 0
+    done: int = 0
+
+
 class AgentRow(NamedTuple):
     """
-    An agent and its presence as stored. Its derived status depends on the time of reading.
+    An agent and its presence as stored. Its derived status depends on the time of reading; only a list that shows it
+    has it, and likewise the numbers of tasks.
     """
 
     id: bytes
@@ -50,6 +64,13 @@ class AgentRow(NamedTuple):
     last_seen_at: int | None
     activity: str | None
     version: int
+    status: str = ""
+    tasks: AgentTaskCounts = AgentTaskCounts()
+
+
+STORED_AGENT_FIELDS: Final = AgentRow._fields[:-2]
+STORED_AGENTS: Final = Projection(render=lambda row: row, fields=frozenset(STORED_AGENT_FIELDS))
+"""Agent rows without what only lists show."""
 
 
 class AgentNameRow(NamedTuple):
@@ -140,9 +161,11 @@ class AgentReads(Protocol):
             BoardDenied: If its board is not granted to the principal.
         """
 
-    async def page(self, principal: Principal, wanted: AgentFilter, page: PageRequest) -> PageOfRows:
+    async def page(
+        self, principal: Principal, wanted: AgentFilter, page: PageRequest, shown: Projection = STORED_AGENTS
+    ) -> PageOfRows:
         """
-        A page of agent rows, newest first (by number, descending).
+        A page of agent rows, newest first (by number, descending), each rendered by the projection.
         """
 
     async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:

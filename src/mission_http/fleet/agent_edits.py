@@ -25,7 +25,7 @@ from mission_http.fleet.agents import NO_GATEWAY
 from mission_http.fleet.bodies import JsonObjectText
 from mission_http.fleet.errors import HostToolMissing, InvalidRequest
 from mission_http.fleet.path_parameters import agent_in
-from mission_http.fleet.payloads import AgentPayload, SuccessPayload
+from mission_http.fleet.payloads import AgentPayload, SuccessPayload, agent_payload
 from mission_http.fleet.responses import perform_once_for_id
 from mission_http.fleet.souls import SoulText
 from mission_http.fleet.wire import FleetPayload, command_arguments
@@ -140,7 +140,7 @@ async def change(request: Request) -> Response:
     sent = await parsed_body_of(request) if await raw_body_of(request) else {}
     answer = UpdatedAgentPayload(
         success=True,
-        agent=AgentPayload.of(row, at=ports.clock.now()),
+        agent=agent_payload(row, at=ports.clock.now()),
         warning=NO_GATEWAY if body.write_to_gateway else UNSET,
         ignored=sorted(sent.keys() - BODY_FIELDS) or UNSET,
     )

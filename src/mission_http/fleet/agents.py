@@ -15,7 +15,7 @@ from starlette.responses import Response
 from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import KeyOfAnotherAgent
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, SessionKeyTaken
-from mission_core.agents.queries import AgentFilter
+from mission_core.agents.queries import AgentFilter, AgentTaskCounts
 from mission_core.agents.use_cases import (
     CreateAgent,
     RegisterAgent,
@@ -24,7 +24,7 @@ from mission_core.agents.use_cases import (
     repeat_agent_creation,
 )
 from mission_core.errors import InvalidField, KeyReused
-from mission_core.values import json_text, name_key
+from mission_core.values import json_text
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.agent_templates import AGENT_TEMPLATES, with_overrides
 from mission_http.fleet.bodies import AgentPageQuery, CreateAgentBody, RegisterAgentBody, required_object_of
@@ -38,6 +38,7 @@ from mission_http.fleet.payloads import (
     RegisteredAgentPayload,
     RegistrationPayload,
     TaskStatsPayload,
+    agent_payload,
 )
 from mission_http.fleet.wire import command_arguments, page_number, unset_if_none
 from mission_http.platform.bodies import body_of
@@ -46,7 +47,9 @@ from mission_http.platform.etags import etag_of
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.projections import projection_of
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Of
 
 REGISTRATION_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 REGISTRATION_ROLES: Final = ("coder", "reviewer", "tester", "devops", "researcher", "assistant", "agent")
@@ -71,37 +74,20 @@ async def list_agents(request: Request) -> Response:
     List agents, newest first, with the number of tasks of each.
     """
     query, principal, ports = query_of(request, AgentPageQuery), principal_of(request), ports_of(request)
-    page, now = query.page(), ports.clock.now()
+    page = query.page()
     wanted = AgentFilter(
-        status=query.status or None, role=query.role or None, hidden=query.show_hidden == "true", as_made=True, at=now
+        status=query.status or None,
+        role=query.role or None,
+        hidden=query.show_hidden == "true",
+        as_made=True,
+        at=ports.clock.now(),
     )
-    listed = await ports.reads.agents.page(principal, wanted, page)
-    keys = tuple(name_key(row.name) for row in listed.rows)
-    counts: dict[str, dict[str, int]] = {key: {} for key in keys}
-    found = await ports.reads.tasks.count_by_status(principal, keys) if keys else {}
-    for (key, status), amount in found.items():
-        counts[key][status] = amount
-    agents = [
-        AgentPayload.of(row, at=now, taskStats=task_stats_of(counts[key]))
-        for row, key in zip(listed.rows, keys, strict=True)
-    ]
+    shown = projection_of(AgentPayload, status=Of("status"), taskStats=Of("tasks"))
+    listed = await ports.reads.agents.page(principal, wanted, page, shown)
     return json_response(
-        AgentListPayload(agents=agents, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit)
-    )
-
-
-def task_stats_of(counts: Mapping[str, int]) -> TaskStatsPayload:
-    """
-    Count an agent's tasks, from their number in each status.
-    """
-    done = counts.get("done", 0)
-    return TaskStatsPayload(
-        total=sum(counts.values()),
-        assigned=counts.get("assigned", 0),
-        in_progress=counts.get("in_progress", 0),
-        quality_review=counts.get("quality_review", 0),
-        done=done,
-        completed=done,
+        AgentListPayload(
+            agents=listed.rows, total=listed.total, page=page_number(page.offset, page.limit), limit=page.limit
+        )
     )
 
 
@@ -115,7 +101,7 @@ async def add_agent(request: Request) -> Response:
     made = await perform_once(request, create_agent, _create_command(body), repeat_agent_creation)
     ports, principal = ports_of(request), principal_of(request)
     row = await ports.reads.agents.get(principal, made.agent.id)
-    shown = AgentPayload.of(row, at=ports.clock.now(), taskStats=task_stats_of({}))
+    shown = agent_payload(row, at=ports.clock.now(), taskStats=TaskStatsPayload.of(AgentTaskCounts()))
     answer = MadeAgentPayload(
         agent=shown,
         agent_token=unset_if_none(made.token),
@@ -184,7 +170,7 @@ async def get_agent(request: Request) -> Response:
     """
     ports = ports_of(request)
     row = await readable_agent_row(request)
-    answer = AgentAnswerPayload(agent=AgentPayload.of(row, at=ports.clock.now()))
+    answer = AgentAnswerPayload(agent=agent_payload(row, at=ports.clock.now()))
     return json_response(answer, headers={"etag": etag_of(row.version)})
 
 

@@ -4,13 +4,13 @@ Responses about errors, tasks, leases, runs, agents, keys, projects and health.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Raw, UnsetType
 
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
-from mission_core.agents.queries import AgentRow, ApiKeyRow
+from mission_core.agents.queries import AgentRow, AgentTaskCounts, ApiKeyRow
 from mission_core.boards.queries import BoardRow
 from mission_core.projections import Constant, EncodedField, JsonEncoding
 from mission_core.tasks.explanations import Explanation
@@ -29,6 +29,9 @@ from mission_http.fleet.wire import (
 )
 from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.shapes import Computed, DatabaseValue, Fixed, Given, Of, Payload
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class InjectionPayload(Payload):
@@ -239,13 +242,13 @@ class RunListPayload(Payload):
     total: int
 
 
-class TaskStatsPayload(Payload):
+class TaskStatsPayload(FleetPayload[AgentTaskCounts]):
     total: int
     assigned: int
     in_progress: int
     quality_review: int
     done: int
-    completed: int
+    completed: Annotated[int, Of("done")]
 
 
 class AgentPayload(FleetPayload[AgentRow]):
@@ -254,7 +257,7 @@ class AgentPayload(FleetPayload[AgentRow]):
     role: str
     session_key: str | None
     soul_content: Annotated[str | None, Of("soul")]
-    status: Annotated[str, Computed(shown_status)]
+    status: Annotated[str, Given()]
     last_seen: Annotated[UnixSeconds | None, Of("last_seen_at")]
     last_activity: Annotated[str | None, Of("activity")]
     created_at: UnixSeconds
@@ -271,6 +274,13 @@ class AgentPayload(FleetPayload[AgentRow]):
     claude_base_session_created_at: Annotated[int | None, Fixed(None)]
     version: int
     taskStats: Annotated[TaskStatsPayload | UnsetType, Given()] = UNSET
+
+
+def agent_payload(row: AgentRow, *, at: datetime, **more: Any) -> AgentPayload:
+    """
+    Return the payload of an agent that was read alone, with its status at this time.
+    """
+    return AgentPayload.of(row, status=shown_status(row, at=at), **more)
 
 
 class AgentAnswerPayload(Payload):

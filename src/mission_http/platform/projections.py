@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import NOTHING
 from msgspec import Raw
 
-from mission_core.projections import Constant, EncodedField, JsonEncoding, JsonMember, JsonValue, Projection
+from mission_core.projections import Constant, EncodedField, JsonEncoding, JsonMember, JsonValue, Nested, Projection
 from mission_http.platform.field_annotations import present_type, union_members
 from mission_http.platform.shapes import (
     Computed,
@@ -24,6 +24,7 @@ from mission_http.platform.shapes import (
     PayloadField,
     RendererSource,
     annotations_of_field,
+    is_payload,
     types_of,
     without_annotations,
 )
@@ -87,6 +88,21 @@ def _member(source: RendererSource, one: PayloadField) -> JsonMember | None:
     return JsonMember(one.name, value, required=required, while_empty=told.while_empty if told else ())
 
 
+def _nested(path: str, cls: Any) -> Nested | None:
+    """
+    The JSON object of a nested row, if each of its members is a number.
+    """
+    source = RendererSource(cls)
+    members = [_member(source, one) for one in source.fields.values()]
+    numbers = [each for each in members if each is not None and _is_number(each)]
+    return Nested(path, tuple(numbers)) if len(numbers) == len(members) else None
+
+
+def _is_number(member: JsonMember) -> bool:
+    value = member.value
+    return isinstance(value, EncodedField) and value.encoding is JsonEncoding.INTEGER and not member.required
+
+
 def _json_value(source: RendererSource, one: PayloadField) -> JsonValue | None:
     """
     The value of a field as a database makes it; None if a Python function makes it.
@@ -97,7 +113,10 @@ def _json_value(source: RendererSource, one: PayloadField) -> JsonValue | None:
     if not isinstance(shown, Of) or shown.convert is not None or not shown.path or "." in shown.path:
         return None
     kinds = types_of(present_type(source.attribute(shown.path)[1]))
-    found, unchanged = source.conversion_between(kinds, types_of(present_type(without_annotations(one.type))))
+    wires = types_of(present_type(without_annotations(one.type)))
+    found, unchanged = source.conversion_between(kinds, wires)
+    if found is None and is_payload(wires[0]):
+        return _nested(shown.path, wires[0])
     if isinstance(found, Inline):
         encoding = found.encoding
     else:
