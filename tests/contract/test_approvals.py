@@ -23,7 +23,7 @@ from mission_core.approvals.model import (
     ApprovalTasksNotFound,
     digest_of,
 )
-from mission_core.approvals.queries import LinkedTask, page_of_approvals, with_tasks
+from mission_core.approvals.queries import LinkedTask, with_tasks
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval, decide_approval, request_approval
 from mission_core.boards.model import BoardDenied, BoardNotFound, BoardReadOnly
 from mission_core.errors import InvalidField, RoleTooLow, VersionMismatch
@@ -34,7 +34,7 @@ from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.model import Status
 from mission_core.tasks.snapshots import ApprovalCounts, BoardView, TaskSurroundings
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.values import PageRequest
+from mission_core.values import PageRequest, canonical
 from tests.contract.conftest import World, viewer
 
 PENDING, APPROVED, REJECTED = ApprovalStatus.PENDING, ApprovalStatus.APPROVED, ApprovalStatus.REJECTED
@@ -61,8 +61,9 @@ async def kept(world: World, approval: Approval) -> tuple[Approval, tuple[Linked
     """
     The approval as it is committed now, with its tasks.
     """
-    row = await world.ports.reads.entities.get(world.me, APPROVALS, approval.id)
-    return tuple((await with_tasks(world.ports, world.me, row))[0])
+    entity = await world.ports.reads.entities.get(world.me, APPROVALS, approval.id)
+    (row,) = await with_tasks(world.ports, world.me, entity)
+    return entity, row.tasks
 
 
 async def left(world: World) -> tuple[int, int]:
@@ -84,9 +85,8 @@ async def test_a_request_names_what_is_to_be_done(world: World) -> None:
     approval = await asked(world, second, first, second, arguments=arguments, scores='{"tests":90}')
     links = sorted(await world.ports.reads.entities.every(world.me, APPROVAL_LINKS), key=lambda link: link.place)
 
-    assert (approval, (LinkedTask(second.id, "second", False), LinkedTask(first.id, "first", False))) == await kept(
-        world, approval
-    )
+    linked = LinkedTask(second.id.bytes, "second", False), LinkedTask(first.id.bytes, "first", False)
+    assert (approval, linked) == await kept(world, approval)
     assert [(second.id, 0), (first.id, 1)] == [(link.task, link.fence) for link in links]
     assert digest_of("task.finish", arguments, [(second.id, 0), (first.id, 1)]) == approval.digest
     assert (PENDING, None, None, "System", "system") == (
@@ -269,36 +269,37 @@ async def test_pages_show_the_newest_first_with_their_tasks(world: World) -> Non
     await update_task(world.ports, world.me, UpdateTask(task=tasks[2].id, board=(await world.another_board()).id))
 
     async def page(**wanted: Any) -> Any:
-        found = await page_of_approvals(world.ports, world.me, world.board.id, PageRequest(limit=2), **wanted)
-        return [(each.approval.id, [task.title for task in each.tasks]) for each in found.rows], found.total
+        wanted = {"page": PageRequest(limit=2), **wanted}
+        found = await world.ports.reads.approvals.page(world.me, world.board.id, **wanted)
+        return [(each.id, [task.title for task in each.tasks]) for each in found.rows], found.total
 
-    new, middle, old = approvals[2].id, approvals[1].id, approvals[0].id
+    old, middle, new = (each.id.bytes for each in approvals)
     assert ([(new, []), (middle, ["b", None])], 3) == await page()
     assert ([(new, []), (middle, ["b", None])], 2) == await page(status=PENDING)
     assert ([(old, ["a"])], 1) == await page(status=APPROVED)
     assert ([], 0) == await page(status=REJECTED)
+    assert ([(old, ["a"])], 3) == await page(page=PageRequest(offset=2))
+    assert ([(old, ["a"])], 3) == await page(page=PageRequest(after=approvals[1].number))
+    assert ([], 3) == await page(page=PageRequest(offset=3))
+    assert ([], 2) == await page(page=PageRequest(after=approvals[1].number), status=PENDING)
 
 
-async def test_a_page_asks_once_for_the_tasks_of_all(world: World) -> None:
+async def test_a_page_shows_approvals_as_they_are_kept(world: World) -> None:
     """
-    However many approvals it shows.
+    To those who may see the board.
     """
-    for title in "abcde":
-        await asked(world, await world.task(title))
-    asks: list[int] = []
+    await world.agent("ada")
+    plain = await asked(world, await world.task("first"), await world.task("second"), arguments=canonical({"a": 1.5}))
+    await said(world, plain, APPROVED, reason="fine")
+    await asked(world)
+    entities = (await world.ports.reads.entities.page(world.me, APPROVALS, PageRequest(), newest=True)).rows
+    found = await world.ports.reads.approvals.page(world.me, world.board.id, PageRequest())
+    far = await world.another_board()
 
-    class Counting:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(world.ports.reads, name)
-
-        @property
-        def approvals(self) -> Any:
-            asks.append(1)
-            return world.ports.reads.approvals
-
-    found = await page_of_approvals(evolve(world.ports, reads=Counting()), world.me, world.board.id, PageRequest())
-
-    assert (5, [1]) == (len(found.rows), asks)
+    assert found.rows == await with_tasks(world.ports, world.me, *entities)
+    assert ([], 0) == await world.ports.reads.approvals.page(
+        await world.principal("bob", board=far.id), world.board.id, PageRequest()
+    )
 
 
 async def test_a_removed_task_takes_along_what_was_asked_for_it_alone(world: World) -> None:
@@ -311,7 +312,7 @@ async def test_a_removed_task_takes_along_what_was_asked_for_it_alone(world: Wor
     await delete_task(world.ports, world.me, DeleteTask(task=one.id))
 
     assert (2, 1) == await left(world)
-    assert (LinkedTask(two.id, "two", False),) == (await kept(world, both))[1]
+    assert (LinkedTask(two.id.bytes, "two", False),) == (await kept(world, both))[1]
     assert () == (await kept(world, without))[1]
     with pytest.raises(ApprovalNotFound):
         await kept(world, alone)

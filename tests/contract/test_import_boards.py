@@ -359,14 +359,16 @@ async def test_approvals_go_along_with_their_tasks(ports: Any, there: There) -> 
     names = ("both", "approved done", "approved first task", "older", "twice")
     rows = [await ports.reads.entities.get(me, APPROVALS, ids[name]) for name in names]
     both, of_done = rows[:2]
-    told = {each.approval.id: each.tasks for each in await with_tasks(ports, me, *rows)}
+    told = {UUID(bytes=each.id): each.tasks for each in await with_tasks(ports, me, *rows)}
     links = await ports.reads.entities.every(me, APPROVAL_LINKS, approval=both.id)
 
     assert ("ship", 81.5, '{"reason":"r"}', '{"tests":9}', ids["ada"], "Lead Agent", "pending", ids["one"]) == (
         both.action, both.confidence, both.arguments, both.scores, both.agent, both.asker, both.status, both.board
     )  # fmt: skip
     assert ("approved", AT, "somebody") == (of_done.status, of_done.resolved_at.replace(tzinfo=None), of_done.asker)
-    assert [(ids["last"], False), (ids["first task"], False)] == [(each.task, each.used) for each in told[both.id]]
+    assert [(ids["last"], False), (ids["first task"], False)] == [
+        (UUID(bytes=each.task), each.used) for each in told[both.id]
+    ]
     assert {ids["link"], ids["other link"]} == {link.id for link in links}
     assert [True, False, True] == [told[ids[name]][0].used for name in names[1:4]]
     assert () == told[ids["twice"]]

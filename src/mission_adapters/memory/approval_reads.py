@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mission_core.approvals.queries import LinkedTask
+from mission_core.approvals.queries import LinkedTask, approval_row
+from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,18 +17,35 @@ if TYPE_CHECKING:
     from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
-    from mission_core.approvals.model import ApprovalLink
-    from mission_core.ids import ApprovalId
+    from mission_core.approvals.model import Approval, ApprovalLink, ApprovalStatus
+    from mission_core.ids import ApprovalId, BoardId
+    from mission_core.values import PageRequest
 
 
 @frozen
 class MemoryApprovalReads:
     """
-    Reads the links between approvals and tasks.
+    Reads approvals and the links between them and tasks.
     """
 
     tasks: TaskTable
+    approvals: KindTable[Approval]
     links: KindTable[ApprovalLink]
+
+    async def page(
+        self, principal: Principal, board: BoardId, page: PageRequest, *, status: ApprovalStatus | None = None
+    ) -> PageOfRows:
+        """
+        The board's approvals with their tasks, newest first.
+        """
+        wanted = {"board": board} if status is None else {"board": board, "status": status}
+        found = list(reversed(self.approvals.matching(principal, wanted)))
+        rest = [each for each in found if page.after is None or each.number < page.after]
+        rows = [
+            approval_row(each, tasks=tuple(map(self._linked, self._of(principal, each.id))))
+            for each in rest[page.offset : page.offset + page.limit]
+        ]
+        return PageOfRows(rows, len(found))
 
     async def linked_tasks(
         self, principal: Principal, approvals: Sequence[ApprovalId]
@@ -45,4 +63,4 @@ class MemoryApprovalReads:
     def _linked(self, link: ApprovalLink) -> LinkedTask:
         task = self.tasks.rows.get(link.task)
         on_board = task is not None and task.board == link.board
-        return LinkedTask(link.task, task.title if on_board and task else None, link.used_at is not None)
+        return LinkedTask(link.task.bytes, task.title if on_board and task else None, link.used_at is not None)

@@ -97,9 +97,10 @@ class MemoryReads:
     @cached_property
     def approvals(self) -> ApprovalReads:
         from mission_adapters.memory.approval_reads import MemoryApprovalReads
-        from mission_core.approvals.model import APPROVAL_LINKS
+        from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
 
-        return self._pausing(MemoryApprovalReads(self.store.tasks, self.store.kind_tables[APPROVAL_LINKS]))
+        tables = self.store.kind_tables
+        return self._pausing(MemoryApprovalReads(self.store.tasks, tables[APPROVALS], tables[APPROVAL_LINKS]))
 
     async def organization(self, principal: Principal) -> Organization:
         return self.store.credentials.by_id(principal.organization)

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     )
     from mission_core.approvals.queries import (
         ApprovalReads as ApprovalReads,
-        ApprovalWithTasks as ApprovalWithTasks,
+        ApprovalRow as ApprovalRow,
         LinkedTask as LinkedTask,
-        page_of_approvals as page_of_approvals,
     )
     from mission_core.approvals.use_cases import (
         DecideApproval as DecideApproval,

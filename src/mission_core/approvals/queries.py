@@ -1,20 +1,24 @@
 """
 Read queries for approvals and the tasks linked to them.
+
+In the rows, ids are 16 bytes, times are microseconds since 1970, and JSON columns are text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from mission_core.approvals.model import APPROVALS, Approval, ApprovalStatus
-from mission_core.values import PageOfRows
+from mission_core.approvals.model import Approval
+from mission_core.row_mapping import row_mapping
+from mission_core.values import JsonText
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.ids import ApprovalId, BoardId, TaskId
+    from mission_core.approvals.model import ApprovalStatus
+    from mission_core.ids import ApprovalId, BoardId
     from mission_core.ports import Ports
-    from mission_core.values import PageRequest
+    from mission_core.values import PageOfRows, PageRequest
 
 
 class LinkedTask(NamedTuple):
@@ -22,24 +26,51 @@ class LinkedTask(NamedTuple):
     A task of an approval: its title, if it is still on the approval's board, and whether the approval was used for it.
     """
 
-    task: TaskId
+    task: bytes
     title: str | None
     used: bool
 
 
-class ApprovalWithTasks(NamedTuple):
+class ApprovalRow(NamedTuple):
     """
     An approval with its tasks, in the order of the request.
     """
 
-    approval: Approval
+    id: bytes
+    number: int
+    board: bytes
+    action: str
+    arguments: JsonText | None
+    confidence: float
+    scores: JsonText | None
+    agent: bytes | None
+    digest: bytes
+    status: str
+    asker: str
+    decider: str | None
+    decided_through: str | None
+    reason: str | None
+    created_at: int
+    resolved_at: int | None
+    version: int
     tasks: tuple[LinkedTask, ...]
+
+
+approval_row: Final = row_mapping(Approval).builder(ApprovalRow)
 
 
 class ApprovalReads(Protocol):
     """
-    Reads the tasks of approvals.
+    Reads approvals with their tasks.
     """
+
+    async def page(
+        self, principal: Principal, board: BoardId, page: PageRequest, *, status: ApprovalStatus | None = None
+    ) -> PageOfRows:
+        """
+        Return a page of the board's approvals as `ApprovalRow`, newest first: all, or those with this status. It is
+        empty if the principal may not see the board.
+        """
 
     async def linked_tasks(
         self, principal: Principal, approvals: Sequence[ApprovalId]
@@ -49,20 +80,9 @@ class ApprovalReads(Protocol):
         """
 
 
-async def with_tasks(ports: Ports, principal: Principal, *approvals: Approval) -> list[ApprovalWithTasks]:
+async def with_tasks(ports: Ports, principal: Principal, *approvals: Approval) -> list[ApprovalRow]:
     """
     Return the approvals with their tasks.
     """
     linked = await ports.reads.approvals.linked_tasks(principal, [each.id for each in approvals]) if approvals else {}
-    return [ApprovalWithTasks(each, linked.get(each.id, ())) for each in approvals]
-
-
-async def page_of_approvals(
-    ports: Ports, principal: Principal, board: BoardId, page: PageRequest, *, status: ApprovalStatus | None = None
-) -> PageOfRows:
-    """
-    Return a page of the board's approvals with their tasks, newest first: all, or those with this status.
-    """
-    wanted = {"board": board} if status is None else {"board": board, "status": status}
-    rows, total = await ports.reads.entities.page(principal, APPROVALS, page, newest=True, **wanted)
-    return PageOfRows(await with_tasks(ports, principal, *rows), total)
+    return [approval_row(each, tasks=linked.get(each.id, ())) for each in approvals]

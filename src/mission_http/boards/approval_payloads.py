@@ -14,12 +14,12 @@ from uuid import UUID
 from attrs import field
 
 from mission_core.approvals.model import ApprovalStatus
-from mission_core.approvals.queries import ApprovalWithTasks, LinkedTask
+from mission_core.approvals.queries import ApprovalRow, LinkedTask
 from mission_core.approvals.use_cases import DecideApproval, RequestApproval
 from mission_core.ids import AgentId, ApprovalId, BoardId, TaskId
 from mission_core.values import ABSENT, Absent, canonical
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank
-from mission_http.boards.wire import BoardsPayload, JsonObject
+from mission_http.boards.wire import BoardsPayload, JsonObject, uuid_from
 from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.field_annotations import Body, CustomCheck, NumberRange
 from mission_http.platform.shapes import Computed, Of
@@ -36,44 +36,44 @@ class ApprovalListQuery(NumberedPageQuery):
     status: ApprovalStatusText | None = None
 
 
-def first_task(shown: ApprovalWithTasks) -> UUID | None:
+def first_task(shown: ApprovalRow) -> bytes | None:
     return shown.tasks[0].task if shown.tasks else None
 
 
-def ids_of_tasks(tasks: tuple[LinkedTask, ...]) -> list[UUID]:
-    return [each.task for each in tasks]
+def ids_of_tasks(tasks: tuple[LinkedTask, ...]) -> list[str]:
+    return [uuid_from(each.task) for each in tasks]
 
 
 def titles_of_tasks(tasks: tuple[LinkedTask, ...]) -> list[str]:
     return [each.title for each in tasks if each.title is not None]
 
 
-def ids_of_used_tasks(tasks: tuple[LinkedTask, ...]) -> list[UUID]:
-    return [each.task for each in tasks if each.used]
+def ids_of_used_tasks(tasks: tuple[LinkedTask, ...]) -> list[str]:
+    return [uuid_from(each.task) for each in tasks if each.used]
 
 
-class ApprovalRead(BoardsPayload[ApprovalWithTasks]):
-    action_type: Annotated[str, Of("approval.action")]
+class ApprovalRead(BoardsPayload[ApprovalRow]):
+    action_type: Annotated[str, Of("action")]
     task_id: Annotated[UUID | None, Computed(first_task)]
     task_ids: Annotated[list[UUID], Of("tasks", ids_of_tasks)]
-    payload: Annotated[MaybeObject, Of("approval.arguments")]
-    confidence: Annotated[Confidence, Of("approval.confidence")]
-    rubric_scores: Annotated[dict[str, int] | None, Of("approval.scores")]
-    status: Annotated[ApprovalStatusText, Of("approval.status")]
-    id: Annotated[UUID, Of("approval.id")]
-    board_id: Annotated[UUID, Of("approval.board")]
+    payload: Annotated[MaybeObject, Of("arguments")]
+    confidence: Confidence
+    rubric_scores: Annotated[dict[str, int] | None, Of("scores")]
+    status: ApprovalStatusText
+    id: UUID
+    board_id: Annotated[UUID, Of("board")]
     task_titles: Annotated[list[str], Of("tasks", titles_of_tasks)]
-    agent_id: Annotated[UUID | None, Of("approval.agent")]
-    created_at: Annotated[datetime, Of("approval.created_at")]
-    resolved_at: Annotated[datetime | None, Of("approval.resolved_at")]
-    number: Annotated[int, Of("approval.number")]
-    digest: Annotated[str, Of("approval.digest", bytes.hex)]
-    requested_by: Annotated[str, Of("approval.asker")]
-    resolved_by: Annotated[str | None, Of("approval.decider")]
-    resolved_through: Annotated[str | None, Of("approval.decided_through")]
-    resolution_reason: Annotated[str | None, Of("approval.reason")]
+    agent_id: Annotated[UUID | None, Of("agent")]
+    created_at: datetime
+    resolved_at: datetime | None
+    number: int
+    digest: Annotated[str, Of("digest", bytes.hex)]
+    requested_by: Annotated[str, Of("asker")]
+    resolved_by: Annotated[str | None, Of("decider")]
+    resolved_through: Annotated[str | None, Of("decided_through")]
+    resolution_reason: Annotated[str | None, Of("reason")]
     used_task_ids: Annotated[list[UUID], Of("tasks", ids_of_used_tasks)]
-    version: Annotated[int, Of("approval.version")]
+    version: int
 
 
 class ApprovalCreate(Body):

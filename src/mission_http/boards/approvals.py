@@ -21,7 +21,7 @@ from mission_core.approvals.model import (
     ApprovalStatus,
     ApprovalTasksNotFound,
 )
-from mission_core.approvals.queries import page_of_approvals, with_tasks
+from mission_core.approvals.queries import with_tasks
 from mission_core.approvals.use_cases import decide_approval, request_approval
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import VersionMismatch
@@ -57,8 +57,8 @@ async def list_approvals(request: Request) -> Response:
         query = query_of(request, ApprovalListQuery)
         await place.check()
         status = ApprovalStatus(query.status) if query.status else None
-        listed = await page_of_approvals(
-            ports_of(request), principal_of(request), place.board, wanted_page(query), status=status
+        listed = await ports_of(request).reads.approvals.page(
+            principal_of(request), place.board, wanted_page(query), status=status
         )
     return listed_response(listed, query, ApprovalRead.of)
 
@@ -97,8 +97,8 @@ async def latest_approvals(ports: Ports, principal: Principal, board: BoardId) -
     """
     The board's newest approvals, and the number of pending ones.
     """
-    listed = await page_of_approvals(ports, principal, board, PageRequest(limit=SNAPSHOT_APPROVALS))
-    pending = sum(each.approval.pending for each in listed.rows)
+    listed = await ports.reads.approvals.page(principal, board, PageRequest(limit=SNAPSHOT_APPROVALS))
+    pending = sum(each.status == ApprovalStatus.PENDING.value for each in listed.rows)
     if listed.total > SNAPSHOT_APPROVALS:
         found = await ports.reads.entities.page(
             principal, APPROVALS, PageRequest(limit=1), board=board, status=ApprovalStatus.PENDING
