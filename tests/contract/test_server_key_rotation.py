@@ -82,7 +82,7 @@ async def test_the_new_key_works_at_once_and_the_old_one_stops(there: World, giv
 
 async def test_another_process_refuses_the_old_key_too(there: World, world: World, given: str) -> None:
     """
-    For nothing is remembered outside the store.
+    For nothing is remembered that a commit may have changed.
     """
     other = evolve(world, ports=knowing(world.ports, given, world))
     made = await rotated(there, given)

@@ -5,9 +5,10 @@ The `Credentials` port in SQL: principals by secret, memberships, invites and or
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, field, frozen
 from sqlalchemy import and_, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -15,7 +16,14 @@ from mission_adapters.sql.columns import ID, INTEGER, TEXT
 from mission_adapters.sql.conversions import optional_moment, optional_uuid
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
-from mission_adapters.sql.member_reads import read_grants, read_member_principal, read_session_principal
+from mission_adapters.sql.member_reads import (
+    MEMBER_OF_SESSION,
+    read_grants,
+    read_member_principal,
+    read_session_principal,
+    select_member,
+)
+from mission_adapters.sql.read_cache import CachedReads, columns_read
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import agents, api_keys, boards, organizations
 from mission_core.accounts.invites import INVITES
@@ -23,6 +31,7 @@ from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.model import SERVER_PRINCIPAL, AgentPrincipal, Principal, role_from_scopes
 from mission_core.accounts.organizations import ORGANIZATIONS, Organization, OrganizationNameTaken, OrganizationNotFound
 from mission_core.accounts.server_keys import SERVER_KEYS
+from mission_core.agents.use_cases import presence_update_due
 from mission_core.kinds import DEPLOYMENT
 from mission_core.row_mapping import trusted_constructor, uuid_of_bytes
 from mission_core.values import micros
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import MemberPrincipal
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
 
+V = TypeVar("V")
 make_agent_principal = trusted_constructor(AgentPrincipal)
 
 _server_keys: Final = MAPPINGS[SERVER_KEYS].table
@@ -50,6 +60,7 @@ _agent_keys: Final = (
         api_keys.c.scopes,
         api_keys.c.id.label("key"),
         agents.c.last_seen_at,
+        api_keys.c.expires_at,
     )
     .join(agents, agents.c.id == api_keys.c.agent)
     .where(
@@ -67,6 +78,7 @@ _server_principals: Final = select(
     literal("[]", TEXT),
     _server_keys.c.id,
     null().cast(INTEGER),
+    _server_keys.c.expires_at,
 ).where(
     _server_keys.c.organization == parameter("deployment"),
     _server_keys.c.digest == parameter("digest"),
@@ -82,6 +94,7 @@ SERVER_KEY_COUNTS: Final = Statement(
                 or_(_server_keys.c.expires_at.is_(None), _server_keys.c.expires_at > parameter("at", int)),
             )
         ),
+        func.min(_server_keys.c.expires_at).filter(_server_keys.c.digest == parameter("digest")),
     ).where(_server_keys.c.organization == parameter("deployment"), _server_keys.c.of == parameter("of"))
 )
 MEMBERSHIPS: Final = Statement(
@@ -106,26 +119,67 @@ INSERT_ORGANIZATION: Final = {
 }
 
 
+KEY_COLUMNS: Final = columns_read([PRINCIPAL_OF_KEY], without=["agents.last_seen_at"])
+"""A principal whose presence update is due is read again, so the presence updates between need not drop it."""
+SERVER_KEY_COLUMNS: Final = columns_read([SERVER_KEY_COUNTS])
+SESSION_COLUMNS: Final = columns_read([MEMBER_OF_SESSION])
+MEMBER_COLUMNS: Final = columns_read([select_member(True), select_member(False)])
+
+
+class Valid(NamedTuple, Generic[V]):
+    """
+    What a valid credential stands for, and the microsecond from which the credential is expired, if it has one.
+    """
+
+    answer: V
+    expires_at: int | None
+
+    def is_valid(self, at: datetime) -> bool:
+        """
+        Whether the credential has not expired.
+        """
+        return self.expires_at is None or micros(at) < self.expires_at
+
+
+def _cache_of(columns: frozenset[str]) -> Any:
+    """
+    The default of an attribute that is the session's cache of values from these columns.
+    """
+    return Factory(lambda store: store.session.cache.of(columns), takes_self=True)
+
+
 @frozen
 class SqlCredentialStore:
     """
-    Looks up principals, organizations and invites without being limited to one organization.
+    Looks up principals, organizations and invites without being limited to one organization. Valid credentials are
+    cached where the session can tell that nothing about them was changed.
     """
 
     session: DatabaseSession
+    _keys: CachedReads[Valid[Principal]] = field(init=False, default=_cache_of(KEY_COLUMNS))
+    _server_keys: CachedReads[Valid[None]] = field(init=False, default=_cache_of(SERVER_KEY_COLUMNS))
+    _sessions: CachedReads[Valid[MemberPrincipal]] = field(init=False, default=_cache_of(SESSION_COLUMNS))
+    _members: CachedReads[MemberPrincipal] = field(init=False, default=_cache_of(MEMBER_COLUMNS))
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
         Return the principal of the API key with this SHA-256 digest, unless the key is revoked or expired at *at*.
         """
+        found = self._keys.find(digest)
+        if found is None or not found.is_valid(at) or presence_update_due(found.answer, at=at):
+            found = await self._keys.read(digest, partial(self._read_principal, digest, at))
+        return found.answer if found is not None else None
+
+    async def _read_principal(self, digest: bytes, at: datetime) -> Valid[Principal] | None:
         rows = await self._rows(
             PRINCIPAL_OF_KEY(self.session.dialect, digest=digest, at=micros(at), deployment=DEPLOYMENT.bytes)
         )
         if not rows:
             return None
-        organization, agent, name, board, lead, scopes, key, seen_at = rows[0]
+        organization, agent, name, board, lead, scopes, key, seen_at, expires_at = rows[0]
         if agent is None:
-            return evolve(SERVER_PRINCIPAL, organization=uuid_of_bytes(organization))
+            server = evolve(SERVER_PRINCIPAL, organization=uuid_of_bytes(organization))
+            return Valid(server, expires_at)
         named = tuple(json.loads(scopes))
         principal: Principal = make_agent_principal(
             organization=uuid_of_bytes(organization),
@@ -138,7 +192,7 @@ class SqlCredentialStore:
             key=uuid_of_bytes(key),
             seen_at=optional_moment(seen_at),
         )
-        return principal
+        return Valid(principal, expires_at)
 
     def is_operator_secret(self, digest: bytes) -> bool:
         """
@@ -150,12 +204,23 @@ class SqlCredentialStore:
         """
         Return the member whose session secret has this SHA-256 digest.
         """
-        return await self.session.read(lambda: read_session_principal(self.session.dialect, digest, at=micros(at)))
+        found = self._sessions.find(digest)
+        if found is None or not found.is_valid(at):
+            found = await self._sessions.read(digest, partial(self._read_session, digest, at))
+        return found.answer if found is not None else None
+
+    async def _read_session(self, digest: bytes, at: datetime) -> Valid[MemberPrincipal] | None:
+        found = await self.session.read(lambda: read_session_principal(self.session.dialect, digest, at=micros(at)))
+        return Valid(*found) if found is not None else None
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """
         Return the user as a member of *organization*, by default of the user's active organization.
         """
+        key = user, organization
+        return self._members.find(key) or await self._members.read(key, partial(self._read_member, user, organization))
+
+    async def _read_member(self, user: UserId, organization: OrganizationId | None) -> MemberPrincipal | None:
         return await self.session.read(lambda: read_member_principal(self.session.dialect, user, organization))
 
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
@@ -176,9 +241,20 @@ class SqlCredentialStore:
         """
         Whether the organization has generated server keys and this digest belongs to none that is valid at *at*.
         """
+        key = organization, digest
+        found = self._server_keys.find(key)
+        if found is None or not found.is_valid(at):
+            found = await self._server_keys.read(key, partial(self._read_server_key, organization, digest, at))
+        return found is None
+
+    async def _read_server_key(self, organization: OrganizationId, digest: bytes, at: datetime) -> Valid[None] | None:
+        """
+        Return the validity of a key, which lasts without end while nothing has replaced the configured key; None if it
+        was replaced.
+        """
         given = {"deployment": DEPLOYMENT.bytes, "of": organization.bytes, "digest": digest, "at": micros(at)}
-        ((keys, good),) = await self._rows(SERVER_KEY_COUNTS(self.session.dialect, **given))
-        return bool(keys) and not good
+        ((keys, good, expires_at),) = await self._rows(SERVER_KEY_COUNTS(self.session.dialect, **given))
+        return Valid(None, expires_at if good else None) if good or not keys else None
 
     async def organization(self, slug: str) -> Organization | None:
         """

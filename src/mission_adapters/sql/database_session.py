@@ -17,6 +17,7 @@ from attrs import define
 from mission_core.errors import InvalidField
 
 if TYPE_CHECKING:
+    from mission_adapters.sql.read_cache import ReadCache
     from mission_core.ids import OrganizationId
 
 R = TypeVar("R")
@@ -80,6 +81,13 @@ class DatabaseSession(Protocol):
     def dialect(self) -> str:
         """
         The SQL dialect: `sqlite` or `postgresql`.
+        """
+
+    @property
+    def cache(self) -> ReadCache:
+        """
+        The cache of values that were read. It stays empty where the commits of other processes cannot be seen without a
+        query, as on PostgreSQL.
         """
 
     async def read(self, steps: Callable[[], Steps[R]]) -> R:

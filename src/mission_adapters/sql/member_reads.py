@@ -40,7 +40,7 @@ _principal_columns: Final = (
 _grant_of_member: Final = and_(_grants.c.organization == _members.c.organization, _grants.c.member == _members.c.id)
 
 MEMBER_OF_SESSION: Final = Statement(
-    select(*_principal_columns, _sessions.c.id)
+    select(*_principal_columns, _sessions.c.id, _sessions.c.expires_at)
     .select_from(
         _sessions.join(_users, _users.c.id == _sessions.c.user)
         .join(_members, and_(_members.c.organization == _sessions.c.workspace, _members.c.user == _sessions.c.user))
@@ -62,7 +62,7 @@ GRANTS_OF_MEMBER: Final = Statement(
 
 
 @cached_statement
-def _select_member(named: bool) -> Executable:
+def select_member(named: bool) -> Executable:
     """
     Select a user as a member of a given organization, or of the user's active one.
     """
@@ -90,12 +90,15 @@ def _select_colleagues(by: str | None) -> Executable:
     return found.order_by(_users.c.number)
 
 
-def read_session_principal(dialect: str, digest: bytes, *, at: int) -> Steps[MemberPrincipal | None]:
+def read_session_principal(dialect: str, digest: bytes, *, at: int) -> Steps[tuple[MemberPrincipal, int] | None]:
     """
-    Return the member whose session secret has this digest.
+    Return the member whose session secret has this digest, and the microsecond at which the session expires.
     """
     rows = yield MEMBER_OF_SESSION(dialect, deployment=DEPLOYMENT.bytes, digest=digest, at=at)
-    return _principal_from(rows, session=True)
+    if not rows:
+        return None
+    *_, session, expires_at = rows[0]
+    return _principal_from(rows, SessionId(uuid_of_bytes(session))), expires_at
 
 
 def read_member_principal(
@@ -105,8 +108,8 @@ def read_member_principal(
     Return the user as a member of *organization*, by default of the user's active organization.
     """
     given = {} if organization is None else {"organization": organization.bytes}
-    rows = yield _select_member(organization is not None)(dialect, user=user.bytes, **given)
-    return _principal_from(rows, session=False)
+    rows = yield select_member(organization is not None)(dialect, user=user.bytes, **given)
+    return _principal_from(rows) if rows else None
 
 
 def read_grants(dialect: str, member: Member) -> Steps[list[BoardPermission]]:
@@ -125,12 +128,10 @@ def _grants_from(rows: Iterable[tuple[Any, ...]]) -> list[BoardPermission]:
     ]
 
 
-def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None:
+def _principal_from(rows: list[Any], session: SessionId | None = None) -> MemberPrincipal:
     """
     Return the principal described by rows that differ only in the board grant.
     """
-    if not rows:
-        return None
     first = tuple(rows[0])
     number, username, name = first[_member_column_count : _member_column_count + 3]
     grants = _grants_from(tuple(row[_member_column_count + 3 : _member_column_count + 6]) for row in rows)
@@ -140,7 +141,7 @@ def _principal_from(rows: list[Any], *, session: bool) -> MemberPrincipal | None
         number=UserNumber(number),
         username=username,
         display=name if name and name.strip() else username,
-        session=SessionId(uuid_of_bytes(first[-1])) if session else None,
+        session=session,
     )
 
 

@@ -35,6 +35,7 @@ from mission_adapters.sql.postgres_pool import (
     dsn_from,
     open_connection,
 )
+from mission_adapters.sql.read_cache import ReadCache
 from mission_adapters.sql.readiness_check import run_check, write_unchanged_row
 from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreUnreachable
 from mission_core.ids import OrganizationId
@@ -180,6 +181,7 @@ class PostgresSession:
     _reading: ConnectionPool
     _writing: ConnectionPool
     _not_durable: ConnectionPool
+    cache: ReadCache = field(factory=ReadCache)
     _watches: LogWatches = field(factory=LogWatches)
     _listening: asyncio.Task[None] | None = None
     _notifying: asyncio.Task[None] | None = None

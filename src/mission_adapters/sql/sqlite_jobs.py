@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 ConstraintNames = Mapping[tuple[str, ...], str]
 """The name of each unique constraint, by its columns as SQLite reports them: `("boards.handle",)`."""
+Execute = Callable[[BoundStatement, sqlite3.Cursor], "list[Any] | int"]
+"""A function that runs one statement, as `execute` does."""
 
 DATABASE_FAULTS: Final = frozenset(
     {
@@ -60,7 +62,7 @@ class SqliteJob:
     answer: Any = None
     refusal: BaseException | None = None
 
-    def run(self, cursor: sqlite3.Cursor, names: ConstraintNames) -> None:
+    def run(self, cursor: sqlite3.Cursor, names: ConstraintNames, execute_one: Execute | None = None) -> None:
         """
         Run the steps, and keep their result or error.
 
@@ -68,7 +70,7 @@ class SqliteJob:
             sqlite3.Error: If the database failed, which concerns the whole batch.
         """
         try:
-            self.answer = run_steps(self.steps(), cursor, names)
+            self.answer = run_steps(self.steps(), cursor, names, execute_one)
         except BaseException as error:
             if is_database_fault(error):
                 raise
@@ -100,16 +102,20 @@ class SqliteJob:
             self.future.set_exception(self.refusal)
 
 
-def run_steps(steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames) -> R:
+def run_steps(steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames, execute_one: Execute | None = None) -> R:
     """
     Run the statements that *steps* yields on a cursor, send it the result of each, and return its final result. The
     violation of a constraint is thrown into *steps*, with the constraint's name from *names*.
+
+    Args:
+        execute_one: Runs one statement, instead of `execute`.
     """
+    run = execute_one or execute
     try:
         ask = next(steps)
         while True:
             try:
-                answer = execute(ask, cursor)
+                answer = run(ask, cursor)
             except sqlite3.IntegrityError as error:
                 raise_violation(steps, ConstraintViolated(constraint_name(error, names)))
             except (OverflowError, UnicodeEncodeError) as error:

@@ -14,11 +14,11 @@ import shutil
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, TypeVar
 
 import aiosqlite
 from attrs import define, field
@@ -26,8 +26,11 @@ from attrs import define, field
 from mission_adapters.sql.database_files import DatabaseFiles
 from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.log_watches import CLOSED_MESSAGE, LogWatches
+from mission_adapters.sql.read_cache import ReadCache
 from mission_adapters.sql.readiness_check import run_check, write_unchanged_row
 from mission_adapters.sql.sqlite_jobs import ConstraintNames, SqliteJob, store_failure
+from mission_adapters.sql.wal_index import WalIndex
+from mission_adapters.sql.written_columns import WrittenColumns
 from mission_core.errors import OutcomeUnknown, StoreFailed, StoreUnreachable
 
 if TYPE_CHECKING:
@@ -78,12 +81,14 @@ class ThreadQueue:
         run: Runs a batch on the thread, and returns the last position of each log that has grown.
         idle: The connections without a running batch.
         failed: The error for the jobs of a batch that failed as a whole.
+        ended: Called on the event loop when a batch has ended, before anybody learns its results.
     """
 
     run: Callable[[sqlite3.Connection, list[SqliteJob]], dict[OrganizationId, int]]
     idle: list[aiosqlite.Connection]
     waking: LogWatches
     failed: type[StoreFailed] = StoreFailed
+    ended: Callable[[], None] = lambda: None
     loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
     waiting: deque[SqliteJob] = field(factory=deque)
     under_way: int = 0
@@ -139,6 +144,7 @@ class ThreadQueue:
     ) -> None:
         self.under_way -= 1
         self.idle.append(connection)
+        self.ended()
         if self.called is not None:
             self.called.cancel()
             self.called = None
@@ -162,6 +168,17 @@ class ThreadQueue:
             await self.empty.wait()
 
 
+class Commit(NamedTuple):
+    """
+    A commit of the writer: the headers of the WAL index before and after it, and the columns it wrote
+    (`ReadCache.committed`).
+    """
+
+    before: bytes | None
+    after: bytes | None
+    written: Collection[str]
+
+
 @define(eq=False)
 class SqliteSession:
     """
@@ -173,6 +190,9 @@ class SqliteSession:
     synchronous: str
     names: ConstraintNames
     files: DatabaseFiles
+    wal_index: WalIndex
+    written: WrittenColumns
+    cache: ReadCache = field(init=False)
     _replaced: bool = False
     _watches: LogWatches = field(factory=LogWatches)
     _reads: ThreadQueue = field(init=False)
@@ -181,10 +201,13 @@ class SqliteSession:
     _poll: asyncio.Task[None] | None = None
     _version: int | None = None
     _written_at: float = float("-inf")
+    _commit: Commit | None = None
+    _writer_version: int | None = None
 
     def __attrs_post_init__(self) -> None:
         self._reads = ThreadQueue(self._read_all, list(reversed(self.readers)), self._watches, StoreUnreachable)
-        self._writes = ThreadQueue(self._write_all, [self.writer], self._watches)
+        self._writes = ThreadQueue(self._write_all, [self.writer], self._watches, ended=self._advance_cache)
+        self.cache = ReadCache(self.wal_index.header, lambda: self._writes.under_way > 0)
         self._synchronous_now = self.synchronous
 
     @property
@@ -219,9 +242,13 @@ class SqliteSession:
                 reading = [await stack.enter_async_context(open_connection(path, busy_timeout)) for _ in range(readers)]
                 for each in reading:
                     await configure(each, busy_timeout, "query_only=ON")
+                written = WrittenColumns()
+                await writer.set_authorizer(written.authorize)
+                await writer.execute_fetchall("SELECT count(*) FROM sqlite_master")  # opens the WAL index
             except sqlite3.Error as error:
                 raise store_failure(error) from error
-            session = cls(writer, reading, synchronous, constraints or {}, DatabaseFiles.at(path))
+            files, wal_index = DatabaseFiles.at(path), WalIndex.of(path)
+            session = cls(writer, reading, synchronous, constraints or {}, files, wal_index, written)
             try:
                 yield session
             finally:
@@ -266,6 +293,7 @@ class SqliteSession:
             await asyncio.wait([self._poll])
         await self._reads.close()
         await self._writes.close()
+        self.wal_index.close()
         for connection in (*self.readers, self.writer):
             await connection.close()
 
@@ -288,6 +316,7 @@ class SqliteSession:
     # On the writer's thread.
 
     def _write_all(self, connection: sqlite3.Connection, batch: list[SqliteJob]) -> dict[OrganizationId, int]:
+        self._commit = None
         if not self._in_place():
             for job in batch:
                 job.refusal = StoreFailed(REPLACED_MESSAGE)
@@ -298,10 +327,12 @@ class SqliteSession:
                 cursor.execute("ROLLBACK")
             self._set_synchronous(connection, durable=any(job.durable for job in batch))
             cursor.execute("BEGIN IMMEDIATE")
+            header = self.wal_index.header()
             for job in batch:
                 self._write_one(cursor, job)
             committing = True
             cursor.execute("COMMIT")
+            self._commit = self._note_commit(cursor, header)
         except sqlite3.Error as error:
             self._written_at = float("-inf")
             if connection.in_transaction:
@@ -329,10 +360,26 @@ class SqliteSession:
 
     def _write_one(self, cursor: sqlite3.Cursor, job: SqliteJob) -> None:
         cursor.execute("SAVEPOINT one")
-        job.run(cursor, self.names)
+        job.run(cursor, self.names, self.written.execute)
         if job.refusal is not None:
             cursor.execute("ROLLBACK TO one")
         cursor.execute("RELEASE one")
+
+    def _note_commit(self, cursor: sqlite3.Cursor, before: bytes | None) -> Commit:
+        """
+        Return what the commit that has just returned changed, with the header after it. The header is left out if
+        another process may have committed, too.
+        """
+        after, known, written = self.wal_index.header(), self._writer_version, self.written.take()
+        self._writer_version = None
+        with suppress(sqlite3.Error):  # the writes are committed in any case
+            # It changes when this connection sees the commit of another one. So the header is noted before it.
+            ((self._writer_version,),) = cursor.execute("PRAGMA data_version").fetchall()
+        alone = known is not None and known == self._writer_version
+        return Commit(before, after if alone else None, written)
+
+    def _advance_cache(self) -> None:
+        self.cache.committed(*(self._commit or Commit(None, None, ())))
 
     def _set_synchronous(self, connection: sqlite3.Connection, *, durable: bool) -> None:
         """

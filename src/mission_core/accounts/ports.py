@@ -66,7 +66,7 @@ class CredentialStore(Protocol):
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
         The principal of the key with this SHA-256 if it is valid at *at*: the key of an existing agent, or a key that
-        replaced the server's. One indexed lookup.
+        replaced the server's. At most one indexed lookup.
         """
 
     def is_operator_secret(self, digest: bytes) -> bool:
@@ -77,13 +77,13 @@ class CredentialStore(Protocol):
     async def session_principal(self, digest: bytes, *, at: datetime) -> MemberPrincipal | None:
         """
         The member whose session has a secret with this SHA-256, if the session is valid at *at* and the user is
-        approved and still a member. One indexed lookup.
+        approved and still a member. At most one indexed lookup.
         """
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """
-        The user's principal in this organization, or in the active one, if the user is an approved member. One indexed
-        lookup.
+        The user's principal in this organization, or in the active one, if the user is an approved member. At most one
+        indexed lookup.
         """
 
     async def memberships(self, user: UserId) -> list[tuple[Organization, Member]]:
@@ -98,8 +98,8 @@ class CredentialStore(Protocol):
 
     async def is_server_key_replaced(self, organization: OrganizationId, digest: bytes, *, at: datetime) -> bool:
         """
-        Whether keys replaced the server's configured key, and none of those valid at *at* has this SHA-256. One indexed
-        lookup.
+        Whether keys replaced the server's configured key, and none of those valid at *at* has this SHA-256. At most one
+        indexed lookup.
         """
 
     async def organization(self, slug: str) -> Organization | None:

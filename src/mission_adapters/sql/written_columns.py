@@ -1,0 +1,81 @@
+"""
+The columns that SQLite statements write, as SQLite itself reports them when it compiles a statement: with the rows that
+go with a deleted one (`ON DELETE CASCADE`) and with triggers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from mission_adapters.sql.read_cache import EVERYTHING
+from mission_adapters.sql.sqlite_jobs import execute
+
+if TYPE_CHECKING:
+    from mission_adapters.sql.database_session import BoundStatement
+
+READING: Final = frozenset(
+    {
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+        sqlite3.SQLITE_TRANSACTION,
+        sqlite3.SQLITE_SAVEPOINT,
+        sqlite3.SQLITE_PRAGMA,
+    }
+)
+"""The actions of a statement that change no rows."""
+
+
+@define(eq=False)
+class WrittenColumns:
+    """
+    The columns that the statements of one connection have written since the last `take`: `table.column` for an update,
+    `table` for a row that came or went, and `EVERYTHING` for what is not known.
+
+    All its methods are called on the connection's thread, `authorize` by SQLite while it compiles a statement.
+    """
+
+    by_text: dict[str, frozenset[str]] = field(factory=dict)
+    compiled: set[str] = field(factory=set)
+    run: set[str] = field(factory=set)
+
+    def authorize(
+        self, action: int, table: str | None, column: str | None, database: str | None, trigger: str | None
+    ) -> int:
+        """
+        Note an action of a statement that is compiled. It is an authorizer callback that permits everything.
+        """
+        if action == sqlite3.SQLITE_UPDATE:
+            self.compiled.add(f"{table}.{column}")
+        elif action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_DELETE):
+            self.compiled.add(str(table))
+        else:
+            self.compiled.add("" if action in READING else EVERYTHING)
+        return sqlite3.SQLITE_OK
+
+    def execute(self, ask: BoundStatement, cursor: sqlite3.Cursor) -> list[Any] | int:
+        """
+        Run a statement, and note its text. A statement that SQLite compiled before is not compiled again.
+        """
+        text = ask.text
+        self.run.add(text)
+        try:
+            return execute(ask, cursor)
+        finally:
+            if self.compiled:
+                self.by_text[text] = self.by_text.get(text, frozenset()) | self.compiled
+                self.compiled.clear()
+
+    def take(self) -> set[str]:
+        """
+        Return what was written, and begin again.
+        """
+        written: set[str] = set()
+        for text in self.run:
+            written |= self.by_text.get(text, frozenset({EVERYTHING}))
+        self.run.clear()
+        return written
