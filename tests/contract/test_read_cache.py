@@ -107,8 +107,12 @@ Step = Callable[[Servers, World, int], Awaitable[object]]
 
 
 async def hire(servers: Servers, world: World, which: int) -> None:
+    """
+    An agent, which is heard of at once: before, its presence is due with each request.
+    """
     servers.agents += 1
     agent = await world.agent(f"agent-{servers.agents}")
+    await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id))
     key, secret = await create_key(world.ports, world.me, CreateKey(agent=agent.id))
     servers.keys.append((key.number, secret))
 
@@ -332,7 +336,7 @@ async def server(store: SqlStore, tmp_path: Path) -> Servers:
     clock = store.clock
     assert isinstance(clock, ManualClock)
     servers = Servers([knowing(await make_world(ports_over(store, clock)))], tmp_path / "own.db")
-    for prepare in (hire, join, hear):
+    for prepare in (hire, join):
         await prepare(servers, servers.worlds[0], 0)
     await servers.answers(servers.worlds[0])
     return servers
@@ -422,6 +426,7 @@ async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
     """
     session = store.session
     part = session.cache.of(frozenset({"heads"}))
+    await session.write(count_up)  # from then on the writer knows its own commits
 
     async def changed_here() -> str:
         await session.write(count_up)
@@ -441,6 +446,10 @@ async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
 
 def count_up() -> Steps[None]:
     yield BoundStatement("INSERT INTO heads VALUES (randomblob(16), 0, x'')", returns_rows=False)
+
+
+def change_nothing() -> Steps[None]:
+    yield BoundStatement("UPDATE numbers SET value = value", returns_rows=False)
 
 
 async def test_a_commit_of_another_that_hides_behind_ours_is_not_missed(
@@ -463,16 +472,59 @@ async def test_a_commit_of_another_that_hides_behind_ours_is_not_missed(
     async def read() -> str:
         return "old"
 
-    def unchanged() -> Steps[None]:
-        yield BoundStatement("UPDATE numbers SET value = value", returns_rows=False)
-
-    await session.write(unchanged)
+    await session.write(change_nothing)
     await part.read("key", read)
     assert "old" == part.find("key")
     monkeypatch.setattr(SqliteSession, "_note_commit", after_another)
-    await session.write(unchanged)
+    await session.write(change_nothing)
 
     assert part.find("key") is None
+
+
+async def test_a_commit_that_no_batch_made_is_not_missed(store: SqlStore) -> None:
+    """
+    The writer's own connection may be used for something else.
+    """
+    session, part = store.session, store.session.cache.of(frozenset({"heads"}))
+    assert isinstance(session, SqliteSession)
+
+    async def read() -> str:
+        return "old"
+
+    await session.write(count_up)
+    await part.read("key", read)
+    await session.writer.execute_fetchall("INSERT INTO heads VALUES (randomblob(16), 0, x'')")
+    await session.write(change_nothing)
+
+    assert part.find("key") is None
+
+
+async def test_what_expires_is_refused_at_its_moment(server: Servers) -> None:
+    """
+    Without a commit and without a statement: an agent's key, a server's key that was replaced, and a session.
+    """
+    (world,) = server.worlds
+    await give_key(server, world, 0)
+    await rotate(server, world, 1)
+    key, session = server.keys[-1][1], server.sessions[0]
+    credentials, clock = world.ports.credentials, world.clock
+
+    async def known() -> list[bool]:
+        at = clock.now()
+        keys = [await credentials.principal_of(token_digest(each), at=at) for each in (key, GIVEN)]
+        return [each is not None for each in (*keys, await credentials.session_principal(session_digest, at=at))]
+
+    session_digest = token_digest(session.token)
+    assert [True] * 3 == await known()
+    clock.advance(seconds=39)
+    assert [True] * 3 == await known()
+    clock.advance(seconds=1)
+    assert [False, False, True] == await known()
+    left = session.session.expires_at - clock.now()
+    clock.advance(microseconds=left // timedelta(microseconds=1) - 1)
+    assert [False, False, True] == await known()
+    clock.advance(microseconds=1)
+    assert [False, False, False] == await known()
 
 
 async def test_without_the_index_nothing_is_remembered(store: SqlStore, server: Servers) -> None:
