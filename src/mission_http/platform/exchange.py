@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
@@ -64,7 +64,8 @@ class Exchange:
 
 
 def exchange_of(request: Request) -> Exchange:
-    return cast(Exchange, request.scope[SCOPE_KEY])
+    exchange: Exchange = request.scope[SCOPE_KEY]
+    return exchange
 
 
 def request_id_of(request: Request) -> str:
@@ -116,4 +117,5 @@ def ports_of(request: Request) -> Ports:
     """
     The ports of the application, for calls of use cases.
     """
-    return cast("Ports", request.scope["app"].ports)
+    ports: Ports = request.scope["app"].ports
+    return ports
