@@ -117,6 +117,19 @@ class TooManyAgents(Exhausted):
         )
 
 
+def derived_status(reported: str, *, seen: bool, silent: bool, as_made: bool) -> str:
+    """
+    The status of an agent, from the one that it reported. *silent* says whether its last heartbeat is older than
+    `OFFLINE_AFTER`. See `Presence.status`.
+    """
+    if reported in LIFECYCLE_STATUSES:
+        return reported
+    if not seen:
+        made = OFFLINE if reported == PROVISIONING else reported
+        return made if as_made else PROVISIONING
+    return OFFLINE if silent else reported
+
+
 @frozen(kw_only=True, field_transformer=with_type_validators)
 class Presence:
     """
@@ -133,12 +146,8 @@ class Presence:
         old. With *as_made* an agent that was never seen has the status it was created with, and `offline` instead of
         `provisioning`.
         """
-        if self.reported in LIFECYCLE_STATUSES:
-            return self.reported
-        if self.last_seen_at is None:
-            made = OFFLINE if self.reported == PROVISIONING else self.reported
-            return made if as_made else PROVISIONING
-        return OFFLINE if at - self.last_seen_at > OFFLINE_AFTER else self.reported
+        silent = self.last_seen_at is not None and at - self.last_seen_at > OFFLINE_AFTER
+        return derived_status(self.reported, seen=self.last_seen_at is not None, silent=silent, as_made=as_made)
 
     def after_heartbeat(self, *, at: datetime, status: str | None = None, activity: str | None = None) -> Presence:
         """

@@ -6,14 +6,16 @@ Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, readable_boards
+from mission_core.agents.model import OFFLINE_AFTER, derived_status
 from mission_core.ids import AgentId, AgentNumber, BoardId
 from mission_core.projections import Projection
-from mission_core.values import JsonText
+from mission_core.values import JsonText, micros
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,6 +70,7 @@ class AgentRow(NamedTuple):
     tasks: AgentTaskCounts = AgentTaskCounts()
 
 
+SILENCE: Final = OFFLINE_AFTER // timedelta(microseconds=1)
 STORED_AGENT_FIELDS: Final = AgentRow._fields[:-2]
 STORED_AGENTS: Final = Projection(render=lambda row: row, fields=frozenset(STORED_AGENT_FIELDS))
 """Agent rows without what only lists show."""
@@ -122,6 +125,16 @@ class ToolConnectionRow(NamedTuple):
     agent_role: str
     reported: str
     last_seen_at: int | None
+
+
+def status_of_row(row: AgentRow | ToolConnectionRow, *, at: datetime, as_made: bool) -> str:
+    """
+    The status at the time *at* of an agent that was read. With *as_made* an agent that was never seen has the status it
+    was created with, and `offline` instead of `provisioning`.
+    """
+    seen = row.last_seen_at
+    silent = seen is not None and micros(at) - seen > SILENCE
+    return derived_status(row.reported, seen=seen is not None, silent=silent, as_made=as_made)
 
 
 @frozen(kw_only=True)

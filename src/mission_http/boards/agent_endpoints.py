@@ -17,7 +17,7 @@ from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_hea
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.boards.queries import BoardFilter
 from mission_core.ids import BoardId
-from mission_http.boards import approvals, board_memory, comments, leases, tasks
+from mission_http.boards import board_memory, comments, leases, tasks
 from mission_http.boards.access import AGENT, AGENT_HEARTBEAT, path_id
 from mission_http.boards.agent_hints import BOARD_AGENT_TAGS, agent_hints
 from mission_http.boards.agent_payloads import AgentHealthStatusResponse, AgentRead
@@ -128,5 +128,4 @@ ENDPOINTS = [
     *board_memory.AGENT_ENDPOINTS,
     *tasks.AGENT_ENDPOINTS,
     *leases.AGENT_ENDPOINTS,
-    *approvals.AGENT_ENDPOINTS,
 ]  # fmt: skip

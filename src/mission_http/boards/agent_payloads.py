@@ -13,10 +13,9 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType
 
 from mission_core.accounts.organizations import built_in_gateway
-from mission_core.agents.model import Presence
-from mission_core.agents.queries import AgentRow
+from mission_core.agents.queries import AgentRow, status_of_row
 from mission_core.ids import OrganizationId
-from mission_core.values import UNSTORABLE, moment
+from mission_core.values import UNSTORABLE
 from mission_http.boards.payloads import MaybeObject, NumberedPageQuery, none_if_blank, stripped
 from mission_http.boards.wire import BoardsPayload, JsonObject
 from mission_http.platform.field_annotations import Body, CustomCheck, Length, SchemaOverride
@@ -29,8 +28,7 @@ class AgentListQuery(NumberedPageQuery):
 
 
 def status_of_agent(row: AgentRow, at: datetime) -> str:
-    seen = row.last_seen_at
-    return Presence(reported=row.reported, last_seen_at=None if seen is None else moment(seen)).status(at=at)
+    return status_of_row(row, at=at, as_made=False)
 
 
 def has_no_board(row: AgentRow) -> bool:

@@ -33,6 +33,7 @@ from mission_http.boards import (
     tasks,
 )
 from mission_http.boards.access import authenticate
+from mission_http.boards.card_cache import CardCache
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.field_descriptions import FIELDS
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
@@ -64,6 +65,7 @@ def boards_dialect(settings: Settings) -> Dialect:
     """
     The Boards dialect with all its operations.
     """
+    approval_cards = CardCache()
     return Dialect(
         name="Boards API",
         prefix="/api/v1",
@@ -75,7 +77,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             *invites.ENDPOINTS,
             *boards.ENDPOINTS,
             *groups.ENDPOINTS,
-            *snapshot_endpoints(),
+            *snapshot_endpoints(approval_cards),
             *tasks.ENDPOINTS,
             *comments.ENDPOINTS,
             *board_memory.ENDPOINTS,
@@ -87,9 +89,10 @@ def boards_dialect(settings: Settings) -> Dialect:
             *agents.ENDPOINTS,
             *agent_lifecycle.ENDPOINTS,
             *agent_endpoints.ENDPOINTS,
+            *approvals.approval_agent_endpoints(approval_cards),
             *gateway_messages.ENDPOINTS,
             *onboarding.ENDPOINTS,
-            *approvals.ENDPOINTS,
+            *approvals.approval_endpoints(approval_cards),
             *metrics.ENDPOINTS,
         ),
         converter=CONVERTER,

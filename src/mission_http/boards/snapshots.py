@@ -34,9 +34,10 @@ from mission_http.boards.agent_payloads import AgentRead
 from mission_http.boards.approval_payloads import ApprovalRead
 from mission_http.boards.approvals import latest_approvals
 from mission_http.boards.board_memory import BoardMemoryRead
+from mission_http.boards.card_cache import CardCache
 from mission_http.boards.groups import GROUP_PATH, BoardGroupRead
 from mission_http.boards.payloads import BoardRead, TagRef
-from mission_http.boards.task_cards import CardCache, CardLookup, TaskCardRead
+from mission_http.boards.task_cards import CardLookup, TaskCardRead
 from mission_http.boards.wire import CORE_STATUSES, SHOWN_STATUSES, BoardsPayload
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
@@ -105,9 +106,9 @@ class BoardGroupSnapshotQuery(Query):
     per_board_task_limit: Annotated[int, NumberRange(0, 100)] = 5
 
 
-def board_snapshot_handler(cards: CardCache) -> Handler:
+def board_snapshot_handler(task_cards: CardCache, approval_cards: CardCache) -> Handler:
     """
-    The handler of board snapshots, with this cache of task cards.
+    The handler of board snapshots, with these caches of task cards and approvals.
     """
 
     async def get_board_snapshot(request: Request) -> Response:
@@ -117,9 +118,9 @@ def board_snapshot_handler(cards: CardCache) -> Handler:
         The chat messages come oldest first.
         """
         board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
-        look = CardLookup(cards)
+        look = CardLookup(task_cards)
         view = await ports.reads.snapshots.board(principal, board, look.known)
-        approvals, pending = await latest_approvals(ports, principal, board)
+        approvals, pending = await latest_approvals(ports, principal, board, approval_cards)
         chat = await ports.reads.entities.page(principal, BOARD_MEMORY, CHAT_PAGE, newest=True, board=board, chat=True)
         shown = BoardSnapshot.of(
             view, tasks=look.cards_of(view), approvals=approvals, pending_approvals_count=pending,
@@ -165,13 +166,14 @@ def _order(include_done: bool) -> StatusOrder:
     return STATUS_ORDER if include_done else STATUS_ORDER[:-1]
 
 
-def snapshot_endpoints() -> list[Endpoint]:
+def snapshot_endpoints(approval_cards: CardCache) -> list[Endpoint]:
     """
-    The operations on snapshots, with one cache of task cards.
+    The operations on snapshots, with a cache of task cards and this one of approvals.
     """
+    handler = board_snapshot_handler(CardCache(), approval_cards)
     return [
         Endpoint(
-            "GET", "/boards/{board_id}/snapshot", board_snapshot_handler(CardCache()), gives=BoardSnapshot, who=MIXED,
+            "GET", "/boards/{board_id}/snapshot", handler, gives=BoardSnapshot, who=MIXED,
             tags=("boards",), refuses=(BoardNotFound, BoardDenied),
         ),
         Endpoint(

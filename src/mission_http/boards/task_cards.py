@@ -1,21 +1,20 @@
 """
-A cache of task cards: tasks as a board snapshot shows them, encoded as JSON. A card is reused until a value that it
-shows changes.
+Task cards: tasks as a board snapshot shows them, encoded as JSON. A cached card is reused until a value that it shows
+changes.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 import msgspec
 from attrs import define, field
 
 from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.snapshots import NO_APPROVALS, ApprovalCounts, BoardView, TaskSurroundings
+from mission_http.boards.card_cache import CachedCard, CardCache
 from mission_http.boards.payloads import TaskRead
 from mission_http.platform.shapes import Given
-
-MEGABYTE: Final = 1024 * 1024
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -27,44 +26,6 @@ class TaskCardRead(TaskRead):
 
 def card_from(row: TaskRow, asked: ApprovalCounts = NO_APPROVALS) -> TaskCardRead:
     return TaskCardRead.of(row, approvals_count=asked.all, approvals_pending_count=asked.pending)
-
-
-class CachedCard(NamedTuple):
-    """
-    An encoded card, with the task's version and the other values that it shows.
-    """
-
-    version: int
-    surroundings: TaskSurroundings
-    text: msgspec.Raw
-    size: int
-
-
-@define
-class CardCache:
-    """
-    A cache of encoded cards. A card is valid for every caller who may see its task, until the task's version or
-    the other data that it shows (`TaskSurroundings`) changes.
-
-    Args:
-        max_bytes: The approximate size of the cache in bytes. The cards used last, up to half of this size, are in
-            *recent*. When that half is full, they become *aging*, and the previous *aging* cards are dropped.
-    """
-
-    max_bytes: int = 32 * MEGABYTE
-    recent: dict[bytes, CachedCard] = field(factory=dict, init=False)
-    aging: dict[bytes, CachedCard] = field(factory=dict, init=False)
-    size: int = field(default=0, init=False)
-
-    def keep(self, id: bytes, card: CachedCard) -> None:
-        """
-        Store a card, replacing the task's previous one.
-        """
-        before = self.recent.get(id)
-        self.size += card.size - (before.size if before else 0)
-        if self.size > self.max_bytes // 2:
-            self.aging, self.recent, self.size = self.recent, {}, card.size
-        self.recent[id] = card
 
 
 @define

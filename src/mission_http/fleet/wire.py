@@ -14,8 +14,7 @@ import msgspec
 from attrs import evolve, fields
 from msgspec import UNSET, UnsetType
 
-from mission_core.agents.model import LIFECYCLE_STATUSES, OFFLINE, OFFLINE_AFTER, PROVISIONING
-from mission_core.agents.queries import AgentRow, ToolConnectionRow
+from mission_core.agents.queries import AgentRow, ToolConnectionRow, status_of_row
 from mission_core.projections import JsonEncoding
 from mission_core.tasks.queries import TaskRow
 from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros, name_key
@@ -154,8 +153,4 @@ def shown_status(row: AgentRow | ToolConnectionRow, *, at: datetime) -> str:
     """
     Compute an agent's status: the created one until its first heartbeat, and offline after a silence.
     """
-    if row.reported in LIFECYCLE_STATUSES:
-        return row.reported
-    if row.last_seen_at is None:
-        return OFFLINE if row.reported == PROVISIONING else row.reported
-    return OFFLINE if micros(at) - row.last_seen_at > OFFLINE_AFTER // timedelta(microseconds=1) else row.reported
+    return status_of_row(row, at=at, as_made=True)

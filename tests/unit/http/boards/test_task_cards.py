@@ -9,7 +9,8 @@ from msgspec import Raw, json
 
 from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.snapshots import BoardView, TaskSurroundings
-from mission_http.boards.task_cards import CachedCard, CardCache, CardLookup, card_from
+from mission_http.boards.card_cache import CachedCard, CardCache
+from mission_http.boards.task_cards import CardLookup, card_from
 from tests.unit.http.boards.task_rows import a_row
 
 ALONE = TaskSurroundings(None, (), (), ())
