@@ -62,6 +62,7 @@ async def _open_ports(url: str, secret: str, read_only: bool, clock: Any) -> Asy
             log=store.log,
             credentials=store.credentials,
             numbers=store.numbers,
+            housekeeping=store.housekeeping,
             clock=store.clock,
             ids=TimeOrderedIds(),
             secrets=HmacSecrets(derive_key(secret, "leases")),

@@ -1,5 +1,6 @@
 """
-The lease sweeper: a background task that ends expired leases. Without it they end at the next claim.
+The lease sweeper: a background task that ends expired leases and does the housekeeping of the store. Without it leases
+end at the next claim.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 BATCH_SIZE: Final = 64
+INDEXED_AT_ONCE: Final = 256
+"""The number of tasks that one transaction adds to the index of text search."""
+DELETED_AT_ONCE: Final = 256
+"""The number of expired idempotency keys and sessions that one transaction deletes."""
 logger = logging.getLogger("mission_adapters")
 
 
@@ -47,7 +52,8 @@ async def _sweep_for_ever(ports: Ports, every: float) -> None:
 
 async def sweep_all_organizations(ports: Ports) -> None:
     """
-    End the expired leases of every organization once. A failure in one organization is logged and skips only that one.
+    End the expired leases of every organization once, and do the housekeeping of the store. A failure is logged, and
+    skips only the rest of its organization.
     """
     try:
         organizations = await ports.credentials.organizations()
@@ -59,8 +65,15 @@ async def sweep_all_organizations(ports: Ports) -> None:
         try:
             while await expire_leases(ports, sweeper, limit=BATCH_SIZE) == BATCH_SIZE:
                 pass  # a full batch: more expired leases may be left
+            while await ports.housekeeping.index_tasks(organization, limit=INDEXED_AT_ONCE):
+                pass  # in small transactions, so that other writes come between
         except Exception as error:
             _log_failure(error, organization)
+    try:
+        while await ports.housekeeping.delete_expired(at=ports.clock.now(), limit=DELETED_AT_ONCE):
+            pass
+    except Exception as error:
+        _log_failure(error, None)
 
 
 def _log_failure(error: Exception, organization: OrganizationId | None) -> None:

@@ -353,6 +353,29 @@ class Reads(Protocol):
         """
 
 
+class Housekeeping(Protocol):
+    """
+    Keeps the store small and fast, in steps that hold no lock for long. The lease sweeper calls it in each round.
+    """
+
+    async def delete_expired(self, *, at: datetime, limit: int) -> bool:
+        """
+        Delete the idempotency keys and sessions that no longer count at *at*: up to *limit* of each, oldest first.
+
+        Returns:
+            Whether more may be left.
+        """
+
+    async def index_tasks(self, organization: OrganizationId, *, limit: int) -> bool:
+        """
+        Add *limit* of the organization's tasks to the index of text search, if the store has one and it lacks so many.
+        A search finds the same before and after.
+
+        Returns:
+            Whether the next ones can follow at once.
+        """
+
+
 @frozen(kw_only=True)
 class Ports:
     """
@@ -364,6 +387,7 @@ class Ports:
     log: EventLog
     credentials: CredentialStore
     numbers: NumberSequences
+    housekeeping: Housekeeping
     clock: Clock
     ids: IdFactory
     secrets: Secrets

@@ -16,6 +16,8 @@ from mission_adapters.sql.migrations import path_in
 Rows = list[tuple[Any, ...]]
 
 VERSIONS = "alembic_version"
+SEARCH_INDEX = ("task_trigrams", "task_texts")
+"""What the names of the tables of the search index begin with. Only databases that can have it do."""
 COLUMNS = {
     "sqlite": f"""
 SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c
@@ -87,7 +89,7 @@ def revision_of(url: str) -> str:
 
 def schema_of(url: str, *, exact: bool = False) -> set[tuple[Any, ...]]:
     """
-    All tables, columns, constraints and indexes, but for Alembic's own; *exact* with the order of the columns and with
+    All tables, columns, constraints and indexes, but for Alembic's own and the search index; *exact* with the order of the columns and with
     their defaults, which a migration needs for the rows that are there already.
     """
     if dialect_of(url) == "postgresql":
@@ -102,7 +104,7 @@ def schema_of(url: str, *, exact: bool = False) -> set[tuple[Any, ...]]:
         tuple(" ".join(each.split()) if isinstance(each, str) else each for each in row)
         for part in (tables, columns, *others)
         for row in part
-        if row[0] != VERSIONS
+        if row[0] != VERSIONS and not row[0].startswith(SEARCH_INDEX)
     }
 
 
@@ -113,7 +115,11 @@ def selects(url: str) -> list[str]:
     names = defaultdict(list)
     for table, column in asked(url, COLUMNS[dialect_of(url)])[0]:
         names[table].append(f'"{column}"')
-    return [f"SELECT {', '.join(columns)} FROM {table}" for table, columns in sorted(names.items())]
+    return [
+        f"SELECT {', '.join(columns)} FROM {table}"
+        for table, columns in sorted(names.items())
+        if not table.startswith(SEARCH_INDEX)
+    ]
 
 
 def contents(url: str, statements: list[str]) -> list[Counter[tuple[Any, ...]]]:

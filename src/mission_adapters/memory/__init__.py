@@ -35,6 +35,7 @@ def memory_ports(*, interleave: int | None = None, **overrides: Any) -> Ports:
         log=store.log,
         credentials=store.credentials,
         numbers=store.numbers,
+        housekeeping=store.housekeeping,
         clock=clock,
         ids=TimeOrderedIds(),
         secrets=HmacSecrets(os.urandom(32)),

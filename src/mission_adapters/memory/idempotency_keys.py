@@ -63,7 +63,7 @@ class IdempotencyKeys:
         Store the result of a new idempotency key, and delete expired keys.
         """
         name = _key_name(principal, once)
-        self._forget(before=at - IDEMPOTENCY_KEY_LIFETIME)
+        self.delete_expired(before=at - IDEMPOTENCY_KEY_LIFETIME, limit=len(self.results))
         self.journal.note(lambda: self.results.pop(name, None))
         self.results[name] = (once.body_digest, result, at)
 
@@ -74,12 +74,18 @@ class IdempotencyKeys:
         for name in [name for name, kept in self.results.items() if organization in (name[0], kept[1])]:
             self.journal.note(partial(self.results.__setitem__, name, self.results.pop(name)))
 
-    def _forget(self, *, before: datetime) -> None:
-        while self.results:
+    def delete_expired(self, *, before: datetime, limit: int) -> int:
+        """
+        Delete up to *limit* idempotency keys that were used at *before* or earlier. Return their number.
+        """
+        deleted = 0
+        while self.results and deleted < limit:
             oldest = next(iter(self.results))
             if self.results[oldest][2] > before:
-                return
+                break
             del self.results[oldest]
+            deleted += 1
+        return deleted
 
 
 def _key_name(principal: Principal, once: IdempotencyKey) -> tuple[object, ...]:

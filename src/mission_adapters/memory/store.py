@@ -15,6 +15,7 @@ from mission_adapters.memory.credential_store import MemoryCredentialStore
 from mission_adapters.memory.decision_operations import OperationRunner
 from mission_adapters.memory.entity_loader import MemoryEntityLoader
 from mission_adapters.memory.event_log import MemoryEventLog
+from mission_adapters.memory.housekeeping import MemoryHousekeeping
 from mission_adapters.memory.idempotency_keys import IdempotencyKeys
 from mission_adapters.memory.kind_tables import EntityTables, KindTables
 from mission_adapters.memory.number_sequences import MemoryNumberSequences
@@ -74,6 +75,7 @@ class MemoryStore:
         self.loader: EntityLoader = MemoryEntityLoader(boards, agents, keys, tasks, runs, self.kind_tables)
         self.credentials = MemoryCredentialStore(keys, agents, self.kind_tables, boards, journal)
         self.reads = MemoryReads(self)
+        self.housekeeping = MemoryHousekeeping(self.idempotency_keys, self.kind_tables, journal)
         if self.interleaving is not None:
             over = self.interleaving.over
             self.loader, self.credentials, self.numbers = over(self.loader), over(self.credentials), over(self.numbers)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, exists, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.conversions import optional_bytes, optional_uuid
@@ -52,8 +52,12 @@ UPDATE_RESULT: Final = Statement(update(once).where(*_is_this_key).values(result
 DELETE_KEY: Final = Statement(delete(once).where(*_is_this_key))
 _key_columns: Final = (once.c.principal, once.c.operation, once.c.key)
 _expired: Final = (
-    select(*_key_columns).where(once.c.at <= parameter("over", int)).order_by(once.c.at).limit(EXPIRED_PER_STATEMENT)
+    select(*_key_columns)
+    .where(once.c.at <= parameter("over", int))
+    .order_by(once.c.at)
+    .limit(parameter("most", int))
 )
+HAS_EXPIRED: Final = Statement(select(exists().where(once.c.at <= parameter("over", int))))
 DELETE_EXPIRED: Final = Statement(
     delete(once).where(tuple_(*_key_columns).in_(_expired.with_for_update(skip_locked=True)))
 )
@@ -81,7 +85,9 @@ def take_key(dialect: str, buffer: WriteBuffer, *, at: datetime) -> Steps[None]:
         over=micros(at - IDEMPOTENCY_KEY_LIFETIME),
     )
     if taken:
-        yield DELETE_EXPIRED.count(dialect, over=micros(at - IDEMPOTENCY_KEY_LIFETIME))
+        yield DELETE_EXPIRED.count(
+            dialect, over=micros(at - IDEMPOTENCY_KEY_LIFETIME), most=EXPIRED_PER_STATEMENT
+        )
         return
     found = yield SELECT_KEY(dialect, **_key_parameters(buffer.principal, used))
     result = result_in(found, used)

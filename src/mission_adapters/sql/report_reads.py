@@ -32,7 +32,14 @@ from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
-from mission_adapters.sql.text_search import AGENT_FIELDS, TASK_FIELDS, like_pattern, search_agents, search_tasks
+from mission_adapters.sql.text_search import (
+    AGENT_FIELDS,
+    TASK_FIELDS,
+    candidate_parameters,
+    like_pattern,
+    search_agents,
+    search_tasks,
+)
 from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
 from mission_core.reports.hourly_counters import RING_MINUTES, hour_of, minute_of
@@ -416,8 +423,18 @@ class SqlReportReads:
         given = board_filter_of(principal)
         if assignee is not None:
             given["name"] = name_key(assignee)
-        statement = search_tasks(self.session.dialect, *given)
-        found = await self._rows(statement, principal, {**given, "text": like_pattern(text), "most": limit})
+        dialect, organization = self.session.dialect, principal.organization
+
+        def steps() -> Steps[list[Any]]:
+            candidates = yield from candidate_parameters(dialect, organization, text)
+            statement = search_tasks(dialect, candidates is not None, *given)
+            rows: list[Any] = yield statement(
+                dialect, organization=organization.bytes, text=like_pattern(text), most=limit, **given,
+                **(candidates or {}),
+            )  # fmt: skip
+            return rows
+
+        found = await self.session.read(steps)
         return FoundRows([FoundTask._make(row[: len(TASK_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
     async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows[FoundAgent]:

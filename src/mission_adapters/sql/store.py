@@ -19,6 +19,7 @@ from mission_adapters.sql.entity_loader import SqlEntityLoader
 from mission_adapters.sql.entity_reads import SqlEntityReads
 from mission_adapters.sql.event_log import KnownHeads, SqlEventLog
 from mission_adapters.sql.flush import flush
+from mission_adapters.sql.housekeeping import SqlHousekeeping
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.number_sequences import SqlNumberSequences
 from mission_adapters.sql.readiness_check import write_unchanged_row
@@ -62,6 +63,7 @@ class SqlStore:
         self.log = SqlEventLog(session)
         self.credentials = SqlCredentialStore(session)
         self.numbers = SqlNumberSequences(session)
+        self.housekeeping = SqlHousekeeping(session)
         self.heads = KnownHeads()
 
     @classmethod

@@ -21,6 +21,7 @@ from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
 from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.rows import API_KEY_ROWS
+from mission_core.accounts.sessions import SESSIONS
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.rows import BOARD_ROWS
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
@@ -116,6 +117,30 @@ once = table(
     key=("principal", "operation", "key"),
     narrow=True,
 )
+
+search_progress = table(
+    "search_progress",
+    required("organization", ID),
+    required("place", INTEGER),
+    required("indexed", INTEGER),
+    required("closing", INTEGER),
+    required("closing_at", INTEGER),
+    key=("organization",),
+    narrow=True,
+)
+"""The number up to which an organization's tasks are in the trigram index (*indexed*). Triggers note the changes of
+tasks up to *closing*, which is the same but for the time in which PostgreSQL indexes more: all transactions below
+*closing_at* must have ended before. On SQLite *place* stands for the organization in the index."""
+
+search_changes = table(
+    "search_changes",
+    required("organization", ID),
+    required("number", INTEGER),
+    optional("indexed_text", TEXT),
+    key=("organization", "number"),
+    narrow=True,
+)
+"""The tasks that have changed since they were indexed; on SQLite with the text that is in the index, if any."""
 
 boards = table(
     "boards",
@@ -234,6 +259,9 @@ alive: ColumnElement[bool] = literal_column(ALIVE.replace("state", "runs.state")
 
 Index("ix_members_user", MAPPINGS[MEMBERS].table.c.user)
 """For the memberships of a user in all organizations."""
+
+Index("ix_sessions_expires_at", MAPPINGS[SESSIONS].table.c.expires_at)
+"""For the deletion of expired sessions."""
 
 Index("ix_invites_email", MAPPINGS[INVITES].table.c.email)
 """For the invites of an e-mail address in all organizations."""

@@ -1,22 +1,47 @@
 """
-Text search in tasks and agents. Each statement scans every row that the principal may see.
+Text search in tasks and agents.
 
-A trigram index would avoid the scan, but it makes each task write a tenth slower, does not serve texts of two
-characters, and is not available on every PostgreSQL server.
+The statement that decides scans every row that the principal may see. For tasks it looks only at the candidates of the
+trigram index (`search_index`), unless these are many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, ColumnElement, Executable, Table, case, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Executable,
+    Select,
+    Table,
+    case,
+    cast,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy import table as table_named
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS
-from mission_adapters.sql.statements import cached_statement, parameter
-from mission_adapters.sql.tables import agents, tasks
+from mission_adapters.sql.columns import ID, INTEGER, TEXT
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.search_index import MAX_CANDIDATES, PLACE_BITS, is_searchable, match_of
+from mission_adapters.sql.statements import Statement, cached_statement, parameter
+from mission_adapters.sql.tables import agents, search_changes, search_progress, tasks
 from mission_core.reports.queries import FoundAgent, FoundTask
+from mission_core.reports.text_search import ascii_lowercased
+from mission_core.values import name_key
 
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+
+Parameters = dict[str, Any]
 TASK_FIELDS: Final = FoundTask._fields
 AGENT_FIELDS: Final = FoundAgent._fields
 ESCAPE: Final = "!"
@@ -28,37 +53,47 @@ FILTERS: Final = {
     },
     ("tasks", "name"): tasks.c.assignee_key == parameter("name", str),
 }
+_organization: Final = parameter("organization")
+task_texts: Final = table_named(
+    "task_texts", column("organization", search_changes.c.organization.type), column("number", INTEGER),
+    column("text", TEXT),
+)  # fmt: skip
+task_trigrams: Final = table_named("task_trigrams", column("rowid", BigInteger()))
 
 
 def like_pattern(text: str) -> str:
     """
-    Return the LIKE pattern for columns that contain a text.
+    Return the LIKE pattern for columns that contain a text, in the form in which the columns are compared.
     """
+    text = ascii_lowercased(text)
     for special in (ESCAPE, "%", "_"):
         text = text.replace(special, ESCAPE + special)
     return f"%{text}%"
 
 
-def _contains_text(dialect: str, column: Column[Any]) -> ColumnElement[bool]:
+def _contains_text(dialect: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
     """
     Return the condition that a column contains the text, ignoring the case of A to Z. LIKE does that on SQLite, and
     lower() on PostgreSQL because the columns have the collation "C".
     """
     wanted = parameter("text", str)
-    if dialect == "postgresql":
-        return func.lower(column).like(func.lower(wanted), escape=ESCAPE)
-    return column.like(wanted, escape=ESCAPE)
+    return (func.lower(column) if dialect == "postgresql" else column).like(wanted, escape=ESCAPE)
 
 
 def _select_matches(
-    dialect: str, table: Table, title: str, others: Iterable[str], fields: Iterable[str], *board_filters: str
+    dialect: str,
+    table: Table,
+    title: str,
+    others: Iterable[str],
+    fields: Iterable[str],
+    *conditions: ColumnElement[bool],
 ) -> Any:
     in_title = _contains_text(dialect, table.c[title])
     hits = (
         select(table.c.id, table.c.number, case((in_title, 2), else_=1).label("relevance"))
         .where(
-            table.c.organization == parameter("organization"),
-            *(FILTERS[table.name, name] for name in board_filters),
+            table.c.organization == _organization,
+            *conditions,
             or_(in_title, *(_contains_text(dialect, table.c[name]) for name in others)),
         )
         .cte("hits")
@@ -75,12 +110,16 @@ def _select_matches(
 
 
 @cached_statement
-def search_tasks(dialect: str, *board_filters: str) -> Executable:
+def search_tasks(dialect: str, indexed: bool, *board_filters: str) -> Executable:
     """
-    Select the most relevant tasks that contain a text, each with the number of all matches.
+    Select the most relevant tasks that contain a text, each with the number of all matches; if *indexed*, among the
+    candidates.
     """
+    conditions = [FILTERS["tasks", name] for name in board_filters]
+    if indexed:
+        conditions.append(tasks.c.number.in_(_candidates(dialect)))
     found: Executable = _select_matches(
-        dialect, tasks, "title", ("description", "assignee"), TASK_FIELDS, *board_filters
+        dialect, tasks, "title", ("description", "assignee"), TASK_FIELDS, *conditions
     )
     return found
 
@@ -90,5 +129,86 @@ def search_agents(dialect: str, *board_filters: str) -> Executable:
     """
     Select the most relevant agents that contain a text, each with the number of all matches.
     """
-    found: Executable = _select_matches(dialect, agents, "name", ("role", "activity"), AGENT_FIELDS, *board_filters)
+    conditions = [FILTERS["agents", name] for name in board_filters]
+    found: Executable = _select_matches(dialect, agents, "name", ("role", "activity"), AGENT_FIELDS, *conditions)
     return found
+
+
+INDEXED: Final = Statement(
+    select(search_progress.c.place, search_progress.c.indexed).where(search_progress.c.organization == _organization)
+)
+
+
+def candidate_parameters(dialect: str, organization: OrganizationId, text: str) -> Steps[Parameters | None]:
+    """
+    Return the parameters of the candidates for a text, or None if a scan of all tasks is as fast or the index cannot
+    find the text.
+    """
+    if not is_searchable(dialect, text) or (name_key(text).isascii() and not text.isascii()):
+        return None
+    found = yield INDEXED(dialect, organization=organization.bytes)
+    if not found or not found[0][1]:
+        return None
+    place, indexed = found[0]
+    given: Parameters = {"indexed": indexed}
+    if dialect == "sqlite":
+        base = place << PLACE_BITS
+        given |= {"match": match_of(text), "base": base, "last": base + (1 << PLACE_BITS) - 1}
+    ((count,),) = yield count_candidates(dialect)(
+        dialect, organization=organization.bytes, text=like_pattern(text), most=MAX_CANDIDATES + 1, **given
+    )
+    return given if count <= MAX_CANDIDATES else None
+
+
+@cached_statement
+def count_candidates(dialect: str) -> Executable:
+    """
+    Count the candidates, up to a limit.
+    """
+    some = select(_candidates(dialect).subquery("each_candidate")).limit(parameter("most", int)).subquery("counted")
+    return select(func.count()).select_from(some)
+
+
+def _candidates(dialect: str) -> Any:
+    """
+    Select the numbers of the tasks that may contain the text. It may select one more than once.
+    """
+    own = tasks.c.organization == _organization
+    return union_all(
+        _indexed_matches(dialect),
+        select(search_changes.c.number).where(search_changes.c.organization == _organization),
+        select(tasks.c.number).where(own, tasks.c.number > parameter("indexed", int)),
+        select(tasks.c.number).where(own, tasks.c.assignee_key.in_(_assignee_keys(dialect))),
+    )
+
+
+def _indexed_matches(dialect: str) -> Select[Any]:
+    if dialect == "postgresql":
+        # The organization is no plain condition, or the planner would read all its texts by their primary key.
+        return select(task_texts.c.number).where(
+            _contains_text(dialect, task_texts.c.text),
+            func.coalesce(task_texts.c.organization, task_texts.c.organization) == _organization,
+        )
+    base = parameter("base", int)
+    return select((task_trigrams.c.rowid - base).label("number")).where(
+        literal_column("task_trigrams").op("MATCH")(parameter("match", str)),
+        task_trigrams.c.rowid > base,
+        task_trigrams.c.rowid <= parameter("last", int),
+    )
+
+
+def _assignee_keys(dialect: str) -> Select[Any]:
+    """
+    Select the keys of assignees whose name may contain the text. They are read one by one from the index on them.
+
+    A name in ASCII has its lower case as key. Another name may lose the letters of the text in its key, or gain them,
+    but then its key is not in ASCII, unless all letters of the name become ASCII in the key.
+    """
+    own = tasks.c.organization == _organization
+    first = select(func.min(tasks.c.assignee_key).label("name")).where(own)
+    keys = first.cte("assignee_keys", recursive=True)
+    following = select(func.min(tasks.c.assignee_key)).where(own, tasks.c.assignee_key > keys.c.name)
+    keys = keys.union_all(select(following.correlate(keys).scalar_subquery()).where(keys.c.name.is_not(None)))
+    in_bytes = cast(keys.c.name, ID) if dialect == "sqlite" else func.convert_to(keys.c.name, "UTF8")
+    is_not_ascii = func.length(in_bytes) > func.length(keys.c.name)
+    return select(keys.c.name).where(or_(_contains_text(dialect, keys.c.name), is_not_ascii))

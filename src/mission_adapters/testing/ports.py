@@ -19,7 +19,7 @@ from mission_core.ports import Ports
 if TYPE_CHECKING:
     from mission_core.accounts.ports import CredentialStore
     from mission_core.events.ports import EventLog
-    from mission_core.ports import Clock, NumberSequences, Reads, UnitOfWorkFactory
+    from mission_core.ports import Clock, Housekeeping, NumberSequences, Reads, UnitOfWorkFactory
 
 
 class Store(Protocol):
@@ -57,6 +57,12 @@ class Store(Protocol):
         The short sequential numbers.
         """
 
+    @property
+    def housekeeping(self) -> Housekeeping:
+        """
+        The deletion of expired rows, and the index of text search.
+        """
+
 
 def predictable_ports(*, interleave: int | None = None, **overrides: Any) -> Ports:
     """
@@ -89,6 +95,7 @@ def ports_over(store: Store, *, clock: Clock | None = None, **overrides: Any) ->
         log=store.log,
         credentials=store.credentials,
         numbers=store.numbers,
+        housekeeping=store.housekeeping,
         clock=clock or ManualClock(),
         ids=TimeOrderedIds(),
         secrets=seeded_secrets(),

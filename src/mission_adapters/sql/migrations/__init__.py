@@ -1,8 +1,8 @@
 """
 Migrations bring a database to the tables of this version. `docs/migrations.md` says how to write one.
 
-`migrate` runs those that a database lacks, one process at a time. If there are none, it reads the revision only and
-does not import Alembic.
+`migrate` runs those that a database lacks, one process at a time, and creates the search index where the database can.
+If there is nothing to do, it reads the revision only and does not import Alembic.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import DBAPIError
 
 from mission_adapters.sql.database_lock import shared_lock
+from mission_adapters.sql.search_index import (
+    create_on_postgres,
+    create_on_sqlite,
+    needs_index_on_postgres,
+    needs_index_on_sqlite,
+)
 from mission_core.database_urls import sqlite_paths
 from mission_core.errors import StoreFailed
 
@@ -94,7 +100,7 @@ def config() -> Config:
 
 def _migrate_sqlite(path: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
-        if not lacking(revision_in(connection)):
+        if not lacking(revision_in(connection)) and not needs_index_on_sqlite(connection):
             return
     from alembic import command
     from sqlalchemy import NullPool, create_engine
@@ -109,6 +115,7 @@ def _migrate_sqlite(path: str) -> None:
             if lacking(revision_in(lent.connection.dbapi_connection)):  # nobody else was faster
                 made.attributes["connection"] = lent
                 command.upgrade(made, "head")
+            create_on_sqlite(lent.connection.dbapi_connection)
             lent.exec_driver_sql("COMMIT")
         except BaseException:
             with suppress(DBAPIError):  # SQLite may have done so itself
@@ -163,7 +170,7 @@ async def _migrate_postgres(url: str) -> None:
 
     connection = await open_connection(dsn_from(url), MIGRATION_SETTINGS, patience=None)
     try:
-        if not lacking(await revision_of(connection)):
+        if not lacking(await revision_of(connection)) and not await needs_index_on_postgres(connection):
             return
         # Before the transaction, for its tables are those that were known when it began. Closing unlocks.
         await connection.execute("SELECT pg_advisory_lock($1)", ONE_AT_A_TIME)
@@ -171,6 +178,7 @@ async def _migrate_postgres(url: str) -> None:
             revision = await revision_of(connection)
             if lacking(revision):  # nobody else was faster
                 await connection.execute(script(revision))
+            await create_on_postgres(connection)
     except DRIVER_ERRORS as error:
         lost = connection.is_closed() or isinstance(error, CONNECTION_LOST)
         raise StoreFailed(f"PostgreSQL: {error}", lost) from error

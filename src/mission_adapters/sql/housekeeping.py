@@ -1,0 +1,79 @@
+"""
+The housekeeping of a SQL store: it deletes expired rows and adds tasks to the search index, in small transactions.
+
+Each job looks first, in a read, whether there is anything to do, so that an idle round writes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+from sqlalchemy import delete, exists, select
+
+from mission_adapters.sql.database_session import DatabaseSession, Steps
+from mission_adapters.sql.idempotency_keys import DELETE_EXPIRED, HAS_EXPIRED
+from mission_adapters.sql.search_index import index_tasks, lacks_tasks
+from mission_adapters.sql.statements import Statement, parameter
+from mission_adapters.sql.tables import MAPPINGS
+from mission_core.accounts.sessions import SESSIONS
+from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
+from mission_core.values import micros
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+
+sessions: Final = MAPPINGS[SESSIONS].table
+_ended: Final = sessions.c.expires_at <= parameter("over", int)
+HAS_EXPIRED_SESSION: Final = Statement(select(exists().where(_ended)))
+DELETE_EXPIRED_SESSIONS: Final = Statement(
+    delete(sessions).where(
+        sessions.c.id.in_(
+            select(sessions.c.id)
+            .where(_ended)
+            .order_by(sessions.c.expires_at)
+            .limit(parameter("most", int))
+            .with_for_update(skip_locked=True)
+        )
+    )
+)
+DELETIONS: Final = ((HAS_EXPIRED, DELETE_EXPIRED), (HAS_EXPIRED_SESSION, DELETE_EXPIRED_SESSIONS))
+
+
+@frozen
+class SqlHousekeeping:
+    """
+    Deletes expired rows and adds tasks to the search index.
+    """
+
+    session: DatabaseSession
+
+    async def delete_expired(self, *, at: datetime, limit: int) -> bool:
+        dialect, full = self.session.dialect, False
+        expiries = (micros(at - IDEMPOTENCY_KEY_LIFETIME), micros(at))
+        for (look, removal), over in zip(DELETIONS, expiries, strict=True):
+            if await self._value_of(look(dialect, over=over)):
+                deleted = await self._count_of(removal.count(dialect, over=over, most=limit))
+                full = full or deleted >= limit
+        return full
+
+    async def index_tasks(self, organization: OrganizationId, *, limit: int) -> bool:
+        dialect = self.session.dialect
+        if not await self.session.read(lambda: lacks_tasks(dialect, organization, limit)):
+            return False
+        return await self.session.write(lambda: index_tasks(dialect, organization, limit), durable=False)
+
+    async def _value_of(self, ask: Any) -> Any:
+        def steps() -> Steps[Any]:
+            ((value,),) = yield ask
+            return value
+
+        return await self.session.read(steps)
+
+    async def _count_of(self, ask: Any) -> int:
+        def steps() -> Steps[int]:
+            count: int = yield ask
+            return count
+
+        return await self.session.write(steps, durable=False)

@@ -1,0 +1,104 @@
+"""
+A text search finds exactly what a scan finds, whatever the index covers.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_adapters.sql.database_session import BoundStatement, Steps
+from mission_adapters.sql.text_search import candidate_parameters, like_pattern, search_tasks
+from mission_adapters.testing.contracts.base import contract_settings
+from mission_adapters.testing.world import World, make_world
+from mission_core.reports.text_search import ascii_lowercased, relevance
+from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
+
+ROUNDS = 8
+"""More than the steps that PostgreSQL takes from one batch to the next."""
+WORDS = ["Ship", "sHIPPED", "ship it", "100%", "a_b", "a\\b", 'say "no"', "it's", "ÄRGER", "ärger", "Ärger", "e\u0301te",
+         "\u00e9te", "ß", "STRASSE", "straße", "\ufb01x", "\u212aelvin", "日本語テスト", "日本", "\U0001f680\U0001f680x", "aaa",
+         "aaaa", "İi\u0307", "a b c", "AND", "*", "NEAR(", "\u0001"]  # fmt: skip
+texts = st.lists(st.sampled_from(WORDS) | st.text(st.sampled_from("aAbB%_\\\"' é\u0301ß"), max_size=4), max_size=3).map(
+    " ".join
+)
+
+
+@st.composite
+def needles(draw: st.DrawFn) -> str:
+    """
+    Texts to search for: parts of the texts that are there, and others.
+    """
+    text = draw(texts)
+    first = draw(st.integers(0, max(len(text) - 1, 0)))
+    text = text[first : first + draw(st.integers(1, 24))]
+    return draw(st.sampled_from([text, text.swapcase()])) or draw(st.sampled_from(WORDS))
+
+
+steps = st.lists(
+    st.tuples(st.just("add"), texts, st.none() | texts, st.sampled_from([None, None, *WORDS]))
+    | st.tuples(st.just("change"), st.integers(0, 9), texts, st.none() | texts)
+    | st.tuples(st.just("assign"), st.integers(0, 9), st.sampled_from([None, *WORDS]))
+    | st.tuples(st.just("delete"), st.integers(0, 9))
+    | st.tuples(st.just("index"), st.integers(1, 3)),
+    min_size=4, max_size=14,
+)  # fmt: skip
+
+
+async def index(world: World, limit: int = 1) -> None:
+    """
+    Index what is lacking, as a few rounds of the sweeper do.
+    """
+    for _ in range(ROUNDS):
+        await world.ports.housekeeping.index_tasks(world.me.organization, limit=limit)
+
+
+async def perform_steps(world: World, plan: list[Any]) -> list[tuple[str, str | None, str | None]]:
+    """
+    Run the steps, and return the texts of the tasks that are left, the newest first.
+    """
+    ports, me = world.ports, world.me
+    kept: list[list[Any]] = []
+    for what, *values in plan:
+        if what == "add":
+            title, description, assignee = values
+            made = {"title": title.strip() or "untitled", "description": description, "assignee": assignee}
+            task = await create_task(ports, me, CreateTask(board=world.board.id, **made))
+            kept.append([task.id])
+        elif what == "index":
+            await index(world, *values)
+        elif kept:
+            at = values[0] % len(kept)
+            (task,) = kept[at]
+            if what == "delete":
+                await delete_task(ports, me, DeleteTask(task=task))
+                del kept[at]
+            elif what == "assign":
+                await update_task(ports, me, UpdateTask(task=task, assignee=values[1]))
+            else:
+                title, description = values[1].strip() or "untitled", values[2]
+                await update_task(ports, me, UpdateTask(task=task, title=title, description=description))
+    rows = [await ports.reads.tasks.get(me, each) for (each,) in reversed(kept)]
+    return [(row.title, row.description, row.assignee) for row in rows]
+
+
+@pytest.mark.every_store
+@given(plan=steps, wanted=st.lists(needles(), min_size=3, max_size=6))
+@contract_settings(25)
+async def test_the_index_finds_what_a_scan_finds(ports: Any, plan: list[Any], wanted: list[str]) -> None:
+    """
+    The same tasks, in the same order, with the same total, whatever was changed before or after it was indexed.
+    """
+    world = await make_world(ports)
+    kept = await perform_steps(world, [*plan, ("index", 1)] if len(plan) % 2 else plan)
+    for text in wanted:
+        folded = ascii_lowercased(text)
+        matches = [(relevance(folded, *each), *each[:2]) for each in kept]
+        matches = sorted((each for each in matches if each[0]), key=lambda each: -each[0])
+        found = await ports.reads.reports.find_tasks(world.me, text, limit=50)
+
+        assert (matches, len(matches)) == (
+            [(each.relevance, each.title, each.description) for each in found.rows], found.total
+        )  # fmt: skip
