@@ -23,6 +23,7 @@ from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
+from mission_core.ports import Ports
 from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.app import MissionApp
 from mission_http.main import application
@@ -89,6 +90,7 @@ class CountedApp:
     """
 
     app: MissionApp
+    ports: Ports
     texts: list[str]
     key: str
     token: str
@@ -145,7 +147,7 @@ async def counted_app(database_url: str, folder: Path) -> AsyncIterator[CountedA
 
         app = application(settings, wire)
         await stack.enter_async_context(run_lifespan(app))
-        yield CountedApp(app, texts, settings.api_key, str(agent.token), int(board.number), str(board.id), tasks)
+        yield CountedApp(app, ports, texts, settings.api_key, str(agent.token), int(board.number), str(board.id), tasks)
 
 
 ROUNDS = 4

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mission_core.boards.queries import BoardReads
     from mission_core.events.model import Event
     from mission_core.events.ports import EventLog
+    from mission_core.ids import OrganizationId
     from mission_core.kinds import EntityReads, EntityRepository, EntityT, Kind
     from mission_core.reports.agent_activity import AgentActivityReads
     from mission_core.reports.queries import ReportReads

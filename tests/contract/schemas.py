@@ -89,8 +89,8 @@ def revision_of(url: str) -> str:
 
 def schema_of(url: str, *, exact: bool = False) -> set[tuple[Any, ...]]:
     """
-    All tables, columns, constraints and indexes, but for Alembic's own and the search index; *exact* with the order of the columns and with
-    their defaults, which a migration needs for the rows that are there already.
+    All tables, columns, constraints and indexes, but for Alembic's own and the search index; *exact* with the order of
+    the columns and with their defaults, which a migration needs for the rows that are there already.
     """
     if dialect_of(url) == "postgresql":
         tables, columns, *others = asked(url, *POSTGRES_SCHEMA)

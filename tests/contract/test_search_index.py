@@ -3,7 +3,6 @@ A text search finds exactly what a scan finds, whatever the index covers.
 """
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,9 +17,12 @@ from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, cre
 
 ROUNDS = 8
 """More than the steps that PostgreSQL takes from one batch to the next."""
-WORDS = ["Ship", "sHIPPED", "ship it", "100%", "a_b", "a\\b", 'say "no"', "it's", "ÄRGER", "ärger", "Ärger", "e\u0301te",
-         "\u00e9te", "ß", "STRASSE", "straße", "\ufb01x", "\u212aelvin", "日本語テスト", "日本", "\U0001f680\U0001f680x", "aaa",
-         "aaaa", "İi\u0307", "a b c", "AND", "*", "NEAR(", "\u0001"]  # fmt: skip
+WORDS = ["Ship", "sHIPPED", "ship it", "100%", "a_b", "a\\b", 'say "no"', "it's", "ÄRGER", "ärger", "Ärger",
+         "e\u0301te", "\u00e9te", "ß", "STRASSE", "straße", "\ufb01x", "\u212aelvin", "日本語テスト", "日本",
+         "\U0001f680\U0001f680x", "aaa", "aaaa", "İi\u0307", "a b c", "AND", "*", "NEAR(", "\u0001"]  # fmt: skip
+OTHER_TEXTS = """
+INSERT INTO task_texts SELECT 'other', n, repeat(md5(n::text), 8) FROM generate_series(1, 3000) AS n
+"""
 texts = st.lists(st.sampled_from(WORDS) | st.text(st.sampled_from("aAbB%_\\\"' é\u0301ß"), max_size=4), max_size=3).map(
     " ".join
 )
@@ -102,3 +104,80 @@ async def test_the_index_finds_what_a_scan_finds(ports: Any, plan: list[Any], wa
         assert (matches, len(matches)) == (
             [(each.relevance, each.title, each.description) for each in found.rows], found.total
         )  # fmt: skip
+
+
+async def read(world: World, text: str, *values: Any) -> list[tuple[Any, ...]]:
+    """
+    The rows of a query on the store's database.
+    """
+
+    def steps() -> Steps[list[Any]]:
+        found: list[Any] = yield BoundStatement(text, values)
+        return found
+
+    session: Any = world.ports.numbers
+    return [tuple(row) for row in await session.session.read(steps)]
+
+
+async def has_index(world: World) -> bool:
+    """
+    Whether the store can have the index: a PostgreSQL server may lack the extension.
+    """
+    dialect = getattr(getattr(world.ports.numbers, "session", None), "dialect", "memory")
+    if dialect == "postgresql":
+        ((installed,),) = await read(world, "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')")
+        return bool(installed)
+    return dialect == "sqlite"
+
+
+async def test_a_search_is_answered_by_the_index(world: World) -> None:
+    """
+    With tasks that are indexed, neither the search nor the count of its candidates reads all tasks.
+    """
+    if not await has_index(world):
+        return
+    for n in range(3):
+        await world.task(f"needle {n}")
+    await index_all(world)
+    session, organization = world.ports.numbers.session, world.me.organization
+    dialect = session.dialect
+
+    def steps() -> Steps[Any]:
+        if dialect == "postgresql":  # a table of a page is read as it is
+            yield BoundStatement(OTHER_TEXTS, returns_rows=False)
+        given = yield from candidate_parameters(dialect, organization, "Needle")
+        assert given is not None
+        ask = search_tasks(dialect, True)(
+            dialect, organization=organization.bytes, text=like_pattern("Needle"), most=9, **given
+        )
+        explain = "EXPLAIN QUERY PLAN " if dialect == "sqlite" else "EXPLAIN "
+        plan = yield ask._replace(text=explain + ask.text)
+        if dialect == "postgresql":
+            yield BoundStatement("DELETE FROM task_texts WHERE organization = 'other'", returns_rows=False)
+        return given, [row[-1].strip() for row in plan]
+
+    given, plan = await session.write(steps)
+
+    assert 3 <= given["indexed"]
+    wanted = "VIRTUAL TABLE" if dialect == "sqlite" else "Bitmap Index Scan on ix_task_texts_trigrams"
+    assert any(wanted in line for line in plan), plan
+    assert not [line for line in plan if line.startswith("SCAN tasks") or "Seq Scan on tasks" in line]
+
+
+async def index_all(world: World) -> None:
+    """
+    Index all tasks of the world. On PostgreSQL that waits for the end of transactions that had begun before.
+    """
+    session: Any = world.ports.numbers
+    mark = "$1" if session.session.dialect == "postgresql" else "?"
+    for _ in range(500):
+        await world.ports.housekeeping.index_tasks(world.me.organization, limit=1)
+        (progress,) = await read(
+            world,
+            "SELECT (SELECT indexed FROM search_progress AS p WHERE p.organization = t.organization), max(number) "
+            f"FROM tasks AS t WHERE organization = {mark} GROUP BY organization",
+            world.me.organization.bytes,
+        )
+        if progress[0] == progress[1]:
+            return
+    raise AssertionError(progress)

@@ -4,7 +4,8 @@ The housekeeping of the memory store: it deletes expired sessions and idempotenc
 
 from __future__ import annotations
 
-from itertools import islice
+from heapq import nsmallest
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -15,9 +16,7 @@ from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mission_adapters.memory.idempotency_keys import IdempotencyKeys
-    from mission_adapters.memory.kind_tables import KindTables
-    from mission_adapters.memory.tables import UndoLog
+    from mission_adapters.memory.store import MemoryStore
     from mission_core.ids import OrganizationId
 
 
@@ -27,17 +26,17 @@ class MemoryHousekeeping:
     Deletes expired sessions and idempotency keys.
     """
 
-    keys: IdempotencyKeys
-    kind_tables: KindTables
-    journal: UndoLog
+    store: MemoryStore
 
     async def delete_expired(self, *, at: datetime, limit: int) -> bool:
-        keys = self.keys.delete_expired(before=at - IDEMPOTENCY_KEY_LIFETIME, limit=limit)
-        sessions = self.kind_tables[SESSIONS]
-        ended = list(islice((each for each in sessions.rows.values() if each.expires_at <= at), limit))
+        keys = self.store.idempotency_keys.delete_expired(before=at - IDEMPOTENCY_KEY_LIFETIME, limit=limit)
+        sessions = self.store.kind_tables[SESSIONS]
+        ended = nsmallest(
+            limit, (each for each in sessions.rows.values() if each.expires_at <= at), key=attrgetter("expires_at")
+        )
         for each in ended:
-            sessions.remove(each)
-        self.journal.clear()
+            sessions.drop(each.id)
+        self.store.journal.clear()
         return limit in (keys, len(ended))
 
     async def index_tasks(self, organization: OrganizationId, *, limit: int) -> bool:

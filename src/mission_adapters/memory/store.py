@@ -75,7 +75,7 @@ class MemoryStore:
         self.loader: EntityLoader = MemoryEntityLoader(boards, agents, keys, tasks, runs, self.kind_tables)
         self.credentials = MemoryCredentialStore(keys, agents, self.kind_tables, boards, journal)
         self.reads = MemoryReads(self)
-        self.housekeeping = MemoryHousekeeping(self.idempotency_keys, self.kind_tables, journal)
+        self.housekeeping = MemoryHousekeeping(self)
         if self.interleaving is not None:
             over = self.interleaving.over
             self.loader, self.credentials, self.numbers = over(self.loader), over(self.credentials), over(self.numbers)

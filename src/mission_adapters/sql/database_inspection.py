@@ -18,6 +18,7 @@ from attrs import evolve, field, frozen
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.sql.migrations import HEAD, lacking, path_in, revision_in, revision_of
+from mission_adapters.sql.search_index import TRIGRAMS_ON_POSTGRES, has_fts5, needs_index_on_sqlite
 from mission_adapters.sql.secret_fingerprint import SELECT_ENCRYPTED, SELECT_FINGERPRINT
 from mission_core.errors import StoreFailed
 from mission_core.values import moment
@@ -76,6 +77,17 @@ class DatabaseProblem(Enum):
     FAILED = "it cannot be queried"
 
 
+class SearchIndexState(Enum):
+    """
+    Whether a database has the trigram index of tasks, and if not, what it takes.
+    """
+
+    CREATED = "created"
+    NOT_CREATED = "the next migration creates it"
+    NOT_INSTALLED = "the extension pg_trgm is not installed in the database"
+    NOT_AVAILABLE = "the database has no trigrams"
+
+
 @frozen
 class GeneratedServerKey:
     """
@@ -108,6 +120,7 @@ class DatabaseInspection:
         missing_revisions: The missing schema revisions. None if the present revision is unknown to this release.
         clock_ahead: The time by which the clock of the PostgreSQL server is ahead of this computer's clock.
         newest_entry_at: The time of the newest log entry of any organization.
+        search_index: The state of the trigram index. None unless the schema revision is the newest.
         server_keys: The generated server keys that replace the key from the environment, oldest first.
         fingerprint: The fingerprint of the secret. None before the first start that stores it.
         sealed: The encrypted values, each with the id of its row. Read only if there is no fingerprint.
@@ -124,6 +137,7 @@ class DatabaseInspection:
     missing_revisions: tuple[str, ...] | None = (HEAD,)
     clock_ahead: timedelta | None = None
     newest_entry_at: datetime | None = None
+    search_index: SearchIndexState | None = None
     server_keys: tuple[GeneratedServerKey, ...] = ()
     fingerprint: bytes | None = None
     sealed: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
@@ -233,10 +247,20 @@ def _read_contents(found: DatabaseInspection, reader: sqlite3.Connection) -> Dat
     found = evolve(found, newest_entry_at=None if newest is None else moment(newest))
     if found.missing_revisions:
         return found
-    found = evolve(found, server_keys=_server_keys_of(reader.execute(SERVER_KEYS)))
+    found = evolve(
+        found,
+        server_keys=_server_keys_of(reader.execute(SERVER_KEYS)),
+        search_index=_search_index_of_file(reader),
+    )
     if fingerprint := reader.execute(SELECT_FINGERPRINT).fetchone():
         return evolve(found, fingerprint=fingerprint[0])
     return evolve(found, sealed=tuple(row for each in SELECT_ENCRYPTED for row in reader.execute(each)))
+
+
+def _search_index_of_file(reader: sqlite3.Connection) -> SearchIndexState:
+    if not has_fts5():
+        return SearchIndexState.NOT_AVAILABLE
+    return SearchIndexState.NOT_CREATED if needs_index_on_sqlite(reader) else SearchIndexState.CREATED
 
 
 def _server_keys_of(rows: Iterable[Iterable[Any]]) -> tuple[GeneratedServerKey, ...]:
@@ -308,6 +332,16 @@ async def _inspect_connection(found: DatabaseInspection, connection: Connection)
     return evolve(
         found,
         server_keys=_server_keys_of(await connection.fetch(SERVER_KEYS)),
+        search_index=await _search_index_of_server(connection),
         fingerprint=await connection.fetchval(SELECT_FINGERPRINT),
         sealed=tuple([tuple(row) for each in SELECT_ENCRYPTED for row in await connection.fetch(each)]),
     )
+
+
+async def _search_index_of_server(connection: Connection) -> SearchIndexState:
+    created, installed, available = await connection.fetchrow(TRIGRAMS_ON_POSTGRES)
+    if created:
+        return SearchIndexState.CREATED
+    if installed:
+        return SearchIndexState.NOT_CREATED
+    return SearchIndexState.NOT_INSTALLED if available else SearchIndexState.NOT_AVAILABLE

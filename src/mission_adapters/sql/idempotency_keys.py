@@ -52,10 +52,7 @@ UPDATE_RESULT: Final = Statement(update(once).where(*_is_this_key).values(result
 DELETE_KEY: Final = Statement(delete(once).where(*_is_this_key))
 _key_columns: Final = (once.c.principal, once.c.operation, once.c.key)
 _expired: Final = (
-    select(*_key_columns)
-    .where(once.c.at <= parameter("over", int))
-    .order_by(once.c.at)
-    .limit(parameter("most", int))
+    select(*_key_columns).where(once.c.at <= parameter("over", int)).order_by(once.c.at).limit(parameter("most", int))
 )
 HAS_EXPIRED: Final = Statement(select(exists().where(once.c.at <= parameter("over", int))))
 DELETE_EXPIRED: Final = Statement(
@@ -85,9 +82,7 @@ def take_key(dialect: str, buffer: WriteBuffer, *, at: datetime) -> Steps[None]:
         over=micros(at - IDEMPOTENCY_KEY_LIFETIME),
     )
     if taken:
-        yield DELETE_EXPIRED.count(
-            dialect, over=micros(at - IDEMPOTENCY_KEY_LIFETIME), most=EXPIRED_PER_STATEMENT
-        )
+        yield DELETE_EXPIRED.count(dialect, over=micros(at - IDEMPOTENCY_KEY_LIFETIME), most=EXPIRED_PER_STATEMENT)
         return
     found = yield SELECT_KEY(dialect, **_key_parameters(buffer.principal, used))
     result = result_in(found, used)

@@ -105,6 +105,12 @@ CREATED_ON_POSTGRES: Final = "SELECT to_regclass('ix_task_texts_trigrams') IS NO
 
 NEEDED_ON_POSTGRES: Final = f"SELECT to_regclass('search_progress') IS NOT NULL AND NOT ({CREATED_ON_POSTGRES})"
 
+TRIGRAMS_ON_POSTGRES: Final = f"""
+{CREATED_ON_POSTGRES}, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm'),
+EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')
+"""
+"""Whether the index is there, whether its extension is installed, and whether it could be."""
+
 
 @cache
 def has_fts5() -> bool:
@@ -223,9 +229,7 @@ def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
         "WHERE TRUE ON CONFLICT (organization) DO NOTHING",
         own, returns_rows=False,
     )  # fmt: skip
-    ((place, indexed),) = yield BoundStatement(
-        "SELECT place, indexed FROM search_progress WHERE organization = ?", own
-    )
+    ((place, indexed),) = yield BoundStatement("SELECT place, indexed FROM search_progress WHERE organization = ?", own)
     yield from _apply_changes_on_sqlite(organization, place << PLACE_BITS, limit)
     new = yield BoundStatement(
         "SELECT number FROM tasks WHERE organization = ? AND number > ? ORDER BY number LIMIT ?",
@@ -271,38 +275,41 @@ def _index_on_postgres(organization: bytes, limit: int) -> Steps[bool]:
         (organization,), returns_rows=False,
     )  # fmt: skip
     found = yield BoundStatement(
-        "SELECT indexed, closing, closing_at, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
-        "pg_snapshot_xmax(pg_current_snapshot())::text::bigint "
-        "FROM search_progress WHERE organization = $1 FOR UPDATE SKIP LOCKED",
+        "SELECT indexed, closing, closing_at FROM search_progress WHERE organization = $1 FOR UPDATE SKIP LOCKED",
         (organization,),
     )
     if not found:  # another process is at it
         return False
     yield from _apply_changes_on_postgres(organization, limit)
-    ((indexed, closing, closing_at, oldest, next_transaction),) = found
-    change: dict[str, int] = {}
+    ((indexed, closing, closing_at),) = found
+    ((oldest, next_transaction),) = yield BoundStatement(
+        "SELECT pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint "
+        "FROM pg_current_snapshot() AS now"
+    )
     if indexed == closing:
         # From the commit of this on, the triggers note every change of a task up to the new number.
         ((newest,),) = yield BoundStatement("SELECT max(number) FROM tasks WHERE organization = $1", (organization,))
-        change = {"closing": max(newest or 0, closing), "closing_at": 0}
+        change, goes_on = {"closing": max(newest or 0, closing), "closing_at": 0}, (newest or 0) > closing
     elif not closing_at:
         # Writers that had not seen that yet have lower transaction ids than this.
-        change = {"closing_at": next_transaction}
+        change, goes_on = {"closing_at": next_transaction}, True
     elif oldest >= closing_at:
         new = yield BoundStatement(
-            "SELECT number FROM tasks WHERE organization = $1 AND number > $2 AND number <= $3 ORDER BY number LIMIT $4",
+            "SELECT number FROM tasks WHERE organization = $1 AND number > $2 AND number <= $3 "
+            "ORDER BY number LIMIT $4",
             (organization, indexed, closing, limit),
         )
         upto = new[-1][0] if len(new) == limit else closing
         yield from _copy_texts(organization, "number > $2 AND number <= $3", indexed, upto)
-        change = {"indexed": upto}
-    if change:
-        yield BoundStatement(
-            f"UPDATE search_progress SET {', '.join(f'{name} = {each}' for name, each in change.items())} "
-            "WHERE organization = $1",
-            (organization,), returns_rows=False,
-        )  # fmt: skip
-    return change.get("indexed", closing) < closing
+        change, goes_on = {"indexed": upto}, upto < closing
+    else:
+        return False
+    yield BoundStatement(
+        f"UPDATE search_progress SET {', '.join(f'{name} = {each}' for name, each in change.items())} "
+        "WHERE organization = $1",
+        (organization,), returns_rows=False,
+    )  # fmt: skip
+    return goes_on
 
 
 def _apply_changes_on_postgres(organization: bytes, limit: int) -> Steps[None]:

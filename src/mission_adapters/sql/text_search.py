@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     Executable,
     Select,
@@ -118,9 +117,7 @@ def search_tasks(dialect: str, indexed: bool, *board_filters: str) -> Executable
     conditions = [FILTERS["tasks", name] for name in board_filters]
     if indexed:
         conditions.append(tasks.c.number.in_(_candidates(dialect)))
-    found: Executable = _select_matches(
-        dialect, tasks, "title", ("description", "assignee"), TASK_FIELDS, *conditions
-    )
+    found: Executable = _select_matches(dialect, tasks, "title", ("description", "assignee"), TASK_FIELDS, *conditions)
     return found
 
 
@@ -184,11 +181,14 @@ def _candidates(dialect: str) -> Any:
 
 def _indexed_matches(dialect: str) -> Select[Any]:
     if dialect == "postgresql":
-        # The organization is no plain condition, or the planner would read all its texts by their primary key.
-        return select(task_texts.c.number).where(
+        # The organization is no plain condition, or the planner would read all its texts by their primary key. Nor does
+        # the limit of a count reach a materialized subquery: for it, a scan of all texts would seem to start earlier.
+        found = select(task_texts.c.number).where(
             _contains_text(dialect, task_texts.c.text),
             func.coalesce(task_texts.c.organization, task_texts.c.organization) == _organization,
         )
+        matches = found.cte("indexed_matches").prefix_with("MATERIALIZED")
+        return select(matches.c.number)
     base = parameter("base", int)
     return select((task_trigrams.c.rowid - base).label("number")).where(
         literal_column("task_trigrams").op("MATCH")(parameter("match", str)),

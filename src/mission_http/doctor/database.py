@@ -18,6 +18,7 @@ from mission_adapters.sql.database_inspection import (
     DatabaseInspection,
     DatabaseProblem,
     DatabaseProduct,
+    SearchIndexState,
     inspect_database,
 )
 from mission_adapters.sql.migrations import BASELINE, BEFORE_BASELINE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 DATABASE: Final = Check("database")
 MIGRATIONS: Final = Check("migrations")
+SEARCH: Final = Check("search")
 CLOCK: Final = Check("clock")
 SECRET: Final = Check("secret")
 URL_SETTINGS: Final = ("DATABASE_URL", "--database-url")
@@ -192,6 +194,29 @@ def check_migrations(database: DatabaseState) -> Iterator[DoctorFinding]:
         )  # fmt: skip
     else:
         yield MIGRATIONS.ok(place, "its tables will be created at the first start")
+
+
+def check_search_index(database: DatabaseState) -> Iterator[DoctorFinding]:
+    """
+    Check that text search has its index. Without it every search reads all tasks.
+    """
+    place, found = database.place, database.examined
+    sqlite = found.product is DatabaseProduct.SQLITE
+    match found.search_index:
+        case None:
+            return
+        case SearchIndexState.CREATED:
+            yield SEARCH.ok(place, "has the trigram index of text search")
+            return
+        case SearchIndexState.NOT_CREATED:
+            advice = "run mission-control migrate; serve does it too"
+        case SearchIndexState.NOT_INSTALLED:
+            advice = "run CREATE EXTENSION pg_trgm in it as a role that may, then mission-control migrate"
+        case SearchIndexState.NOT_AVAILABLE if sqlite:
+            advice = "run Mission Control on a Python whose SQLite has FTS5"
+        case SearchIndexState.NOT_AVAILABLE:
+            advice = "install PostgreSQL's additional modules on the server, then run mission-control migrate"
+    yield SEARCH.warning(place, "has no trigram index, so a text search reads every task", advice)
 
 
 def check_fingerprint(

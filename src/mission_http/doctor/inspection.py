@@ -13,7 +13,14 @@ from attrs import evolve, field, frozen
 
 from mission_http.doctor.credentials import CredentialsState, check_credentials
 from mission_http.doctor.data_directory import DataDirectoryState, check_data_directory, check_secrets
-from mission_http.doctor.database import DatabaseState, check_clock, check_database, check_fingerprint, check_migrations
+from mission_http.doctor.database import (
+    DatabaseState,
+    check_clock,
+    check_database,
+    check_fingerprint,
+    check_migrations,
+    check_search_index,
+)
 from mission_http.doctor.findings import Check, DoctorFinding, FindingLevel
 from mission_http.doctor.identity_providers import IDENTITY, IdentityProvidersState, check_identity_providers
 from mission_http.doctor.listen_address import ListenAddressState, check_port
@@ -133,6 +140,7 @@ def check_installation(picture: InstallationState) -> Iterator[DoctorFinding]:
         found = chain(
             check_database(database),
             check_migrations(database),
+            check_search_index(database),
             check_clock(database),
             check_server_key(database, picture.credentials.all.get("API_KEY")),
             check_fingerprint(

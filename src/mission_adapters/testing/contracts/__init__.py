@@ -18,6 +18,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.entity_kinds import EntityKindsContract
     from mission_adapters.testing.contracts.entity_round_trips import EntityRoundTripContract
     from mission_adapters.testing.contracts.event_log import EventLogContract
+    from mission_adapters.testing.contracts.housekeeping import HousekeepingContract
     from mission_adapters.testing.contracts.id_factory import IdFactoryContract
     from mission_adapters.testing.contracts.idempotency import IdempotencyContract
     from mission_adapters.testing.contracts.leases import LeaseContract
@@ -34,6 +35,7 @@ __all__ = [
     "EntityKindsContract",
     "EntityRoundTripContract",
     "EventLogContract",
+    "HousekeepingContract",
     "IdFactoryContract",
     "IdempotencyContract",
     "LeaseContract",
