@@ -2,24 +2,36 @@
 A text search finds exactly what a scan finds, whatever the index covers.
 """
 
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mission_adapters.sql import database_inspection, search_index
+from mission_adapters.sql.database_inspection import SearchIndexState, inspect_database
 from mission_adapters.sql.database_session import BoundStatement, Steps
+from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.organization_deletion import DELETES
+from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.text_search import candidate_parameters, like_pattern, search_tasks
+from mission_adapters.testing import ManualClock, ports_over
 from mission_adapters.testing.contracts.base import contract_settings
 from mission_adapters.testing.world import World, make_world
 from mission_core.reports.text_search import ascii_lowercased, relevance
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
+from tests.contract.schemas import asked
 
 ROUNDS = 8
 """More than the steps that PostgreSQL takes from one batch to the next."""
 WORDS = ["Ship", "sHIPPED", "ship it", "100%", "a_b", "a\\b", 'say "no"', "it's", "ÄRGER", "ärger", "Ärger",
          "e\u0301te", "\u00e9te", "ß", "STRASSE", "straße", "\ufb01x", "\u212aelvin", "日本語テスト", "日本",
          "\U0001f680\U0001f680x", "aaa", "aaaa", "İi\u0307", "a b c", "AND", "*", "NEAR(", "\u0001"]  # fmt: skip
+AVAILABLE = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')"
 OTHER_TEXTS = """
 INSERT INTO task_texts SELECT 'other', n, repeat(md5(n::text), 8) FROM generate_series(1, 3000) AS n
 """
@@ -181,3 +193,116 @@ async def index_all(world: World) -> None:
         if progress[0] == progress[1]:
             return
     raise AssertionError(progress)
+
+
+# Databases that cannot have the index.
+
+
+@pytest.fixture
+def owner(fresh_postgres: str) -> Iterator[str]:
+    """
+    An empty PostgreSQL database, as a role that may create tables in it, but no extensions.
+    """
+    split = urlsplit(fresh_postgres)
+    name = f"owner_{split.path[-8:]}"
+    asked(fresh_postgres, script=f"CREATE ROLE {name} LOGIN PASSWORD 'sesame'; GRANT ALL ON SCHEMA public TO {name}")
+    yield split._replace(netloc=f"{name}:sesame@{split.netloc.rpartition('@')[2]}").geturl()
+    asked(fresh_postgres, script=f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+async def found_titles(url: str, *, index: bool = True) -> list[str]:
+    """
+    What a store finds for a text in its only matching task, after the housekeeping.
+    """
+    async with SqlStore.open(url, clock=ManualClock()) as store:
+        world = await make_world(ports_over(store, clock=store.clock))  # type: ignore[arg-type]
+        await world.task("A needle")
+        await index_all(world) if index else await world.ports.housekeeping.index_tasks(world.me.organization, limit=1)
+        found = await world.ports.reads.reports.find_tasks(world.me, "NEEDLE", limit=9)
+        return [each.title for each in found.rows]
+
+
+def test_a_role_that_may_create_no_extension_has_no_index(owner: str, fresh_postgres: str) -> None:
+    """
+    Searches find the same. The index is created by the first migration after the extension was.
+    """
+    (((available,),),) = asked(fresh_postgres, AVAILABLE)
+    migrate(owner)
+    states = [asyncio.run(inspect_database(owner)).search_index]
+    titles = [asyncio.run(found_titles(owner, index=False))]
+    if available:
+        asked(fresh_postgres, script="CREATE EXTENSION pg_trgm")
+        states.append(asyncio.run(inspect_database(owner)).search_index)
+        migrate(owner)
+        states.append(asyncio.run(inspect_database(owner)).search_index)
+        titles.append(asyncio.run(found_titles(owner)))
+
+    installed = [SearchIndexState.NOT_INSTALLED, SearchIndexState.NOT_CREATED, SearchIndexState.CREATED]
+    assert (installed if available else [SearchIndexState.NOT_AVAILABLE]) == states
+    assert [["A needle"]] * len(titles) == titles
+
+
+def test_a_sqlite_without_fts5_reads_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Also in a database that has the index, to which it can still write. With FTS5 the index is used again.
+    """
+    url = f"sqlite:///{tmp_path / 'mission.db'}"
+    titles = [asyncio.run(found_titles(url))]
+    with monkeypatch.context() as patch:
+        for module in (search_index, database_inspection):
+            patch.setattr(module, "has_fts5", lambda: False)
+        titles.append(asyncio.run(found_titles(url, index=False)))
+        state = asyncio.run(inspect_database(url)).search_index
+    titles.append(asyncio.run(found_titles(url)))
+
+    assert [["A needle"]] * 3 == titles
+    assert SearchIndexState.NOT_AVAILABLE is state
+    assert SearchIndexState.CREATED is asyncio.run(inspect_database(url)).search_index
+
+
+def test_the_trigrams_of_a_deleted_organization_are_gone(tmp_path: Path) -> None:
+    """
+    The index is filled again with the tasks of the others, which are found all the time.
+    """
+    url = f"sqlite:///{tmp_path / 'mission.db'}"
+
+    async def story() -> tuple[list[str], list[int]]:
+        async with SqlStore.open(url, clock=ManualClock()) as store:
+            ports = ports_over(store, clock=store.clock)  # type: ignore[arg-type]
+            kept, gone = await make_world(ports), await make_world(ports)
+            for world in (kept, gone):
+                await world.task("A needle")
+                await index_all(world)
+            counts = [await count_of_needles(kept)]
+            await delete_rows_of(store, gone)
+            before = await ports.reads.reports.find_tasks(kept.me, "needle", limit=9)
+            await index_all(kept)
+            after = await ports.reads.reports.find_tasks(kept.me, "needle", limit=9)
+            counts.append(await count_of_needles(kept))
+            return [each.title for each in (*before.rows, *after.rows)], counts
+
+    titles, counts = asyncio.run(story())
+
+    assert ["A needle"] * 2 == titles
+    assert [2, 1] == counts
+
+
+async def count_of_needles(world: World) -> int:
+    """
+    The number of documents in the index of SQLite that hold the text.
+    """
+    ((count,),) = await read(world, 'SELECT count(*) FROM task_trigrams WHERE task_trigrams MATCH \'"nee" AND "dle"\'')
+    return int(count)
+
+
+async def delete_rows_of(store: SqlStore, world: World) -> None:
+    """
+    Delete the rows of an organization as its deletion does.
+    """
+
+    def steps() -> Steps[None]:
+        for removal in DELETES:
+            own = world.me.organization
+            yield removal.count("sqlite", ended=own.bytes, ended_keys=f"{own.hex}:%")
+
+    await store.session.write(steps)

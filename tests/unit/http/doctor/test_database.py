@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_adapters.sql.database_inspection import DatabaseInspection, DatabaseProblem, DatabaseProduct
+from mission_adapters.sql.database_inspection import (
+    DatabaseInspection,
+    DatabaseProblem,
+    DatabaseProduct,
+    SearchIndexState,
+)
 from mission_http.doctor.database import (
     CLOCK_PROBLEM,
     CLOCK_TOLERANCE,
@@ -16,6 +21,7 @@ from mission_http.doctor.database import (
     check_clock,
     check_database,
     check_migrations,
+    check_search_index,
 )
 from mission_http.doctor.findings import FindingLevel
 
@@ -121,6 +127,30 @@ def test_migrations_behind_and_ahead_are_told(told, level, words):
     assert level is found.level
     assert words in found.found
     assert level is OK or found.advice
+
+
+@pytest.mark.parametrize(("product", "state", "advice"), [
+    (SQLITE, SearchIndexState.NOT_AVAILABLE, "FTS5"),
+    (SQLITE, SearchIndexState.NOT_CREATED, "mission-control migrate"),
+    (POSTGRES, SearchIndexState.NOT_CREATED, "mission-control migrate"),
+    (POSTGRES, SearchIndexState.NOT_INSTALLED, "CREATE EXTENSION pg_trgm"),
+    (POSTGRES, SearchIndexState.NOT_AVAILABLE, "additional modules"),
+])  # fmt: skip
+def test_a_missing_search_index_is_a_warning_with_advice(product, state, advice):
+    """
+    What to run, or to install.
+    """
+    (found,) = check_search_index(seen(product, search_index=state))
+
+    assert WARNING is found.level
+    assert advice in found.advice
+
+
+def test_a_search_index_is_told_where_its_state_is_known():
+    (found,) = check_search_index(seen(search_index=SearchIndexState.CREATED))
+
+    assert OK is found.level
+    assert [] == list(check_search_index(seen()))
 
 
 @pytest.mark.parametrize("told", [{"problem": DatabaseProblem.DENIED}, {"version": (3, 1)}])
