@@ -71,13 +71,13 @@ NEEDED_ON_SQLITE: Final = (
 
 CREATE_ON_POSTGRES: Final = """
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE TABLE task_texts (
+CREATE TABLE IF NOT EXISTS task_texts (
     organization BYTEA NOT NULL, number BIGINT NOT NULL, text TEXT COLLATE "C" NOT NULL,
     CONSTRAINT pk_task_texts PRIMARY KEY (organization, number)
 );
-CREATE INDEX ix_task_texts_trigrams ON task_texts USING gin (lower(text) gin_trgm_ops)
+CREATE INDEX IF NOT EXISTS ix_task_texts_trigrams ON task_texts USING gin (lower(text) gin_trgm_ops)
     WITH (gin_pending_list_limit = 512);
-CREATE FUNCTION search_task_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION search_task_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed tasks := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
 BEGIN
@@ -88,17 +88,17 @@ BEGIN
     ON CONFLICT (organization, number) DO UPDATE SET number = excluded.number;
     RETURN NULL;
 END $$;
-CREATE TRIGGER search_task_inserted AFTER INSERT OR DELETE ON tasks
+CREATE OR REPLACE TRIGGER search_task_inserted AFTER INSERT OR DELETE ON tasks
     FOR EACH ROW EXECUTE FUNCTION search_task_changed();
-CREATE TRIGGER search_task_updated AFTER UPDATE OF title, description ON tasks
+CREATE OR REPLACE TRIGGER search_task_updated AFTER UPDATE OF title, description ON tasks
     FOR EACH ROW WHEN (OLD.title IS DISTINCT FROM NEW.title OR OLD.description IS DISTINCT FROM NEW.description)
     EXECUTE FUNCTION search_task_changed();
-CREATE FUNCTION search_organization_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION search_organization_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM task_texts WHERE organization = OLD.organization;
     RETURN NULL;
 END $$;
-CREATE TRIGGER search_organization_deleted AFTER DELETE ON search_progress
+CREATE OR REPLACE TRIGGER search_organization_deleted AFTER DELETE ON search_progress
     FOR EACH ROW EXECUTE FUNCTION search_organization_deleted();
 """
 CREATED_ON_POSTGRES: Final = "SELECT to_regclass('ix_task_texts_trigrams') IS NOT NULL"
@@ -290,7 +290,7 @@ def _index_on_postgres(organization: bytes, limit: int) -> Steps[bool]:
         # From the commit of this on, the triggers note every change of a task up to the new number.
         ((newest,),) = yield BoundStatement("SELECT max(number) FROM tasks WHERE organization = $1", (organization,))
         change, goes_on = {"closing": max(newest or 0, closing), "closing_at": 0}, (newest or 0) > closing
-    elif not closing_at:
+    elif not closing_at or closing_at > next_transaction:  # those of a restored dump are from another server
         # Writers that had not seen that yet have lower transaction ids than this.
         change, goes_on = {"closing_at": next_transaction}, True
     elif oldest >= closing_at:
@@ -309,7 +309,7 @@ def _index_on_postgres(organization: bytes, limit: int) -> Steps[bool]:
         "WHERE organization = $1",
         (organization,), returns_rows=False,
     )  # fmt: skip
-    return goes_on
+    return bool(goes_on)
 
 
 def _apply_changes_on_postgres(organization: bytes, limit: int) -> Steps[None]:
