@@ -1,12 +1,12 @@
 """
-What a session remembers of credentials: what the statement would answer now, whoever has committed meanwhile, and
-without asking while nothing has.
+What a session remembers of credentials and boards: what the statement would answer now, whoever has committed
+meanwhile, and without asking while nothing has.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -38,10 +38,12 @@ from mission_core.agents.use_cases import (
     revoke_key,
 )
 from mission_core.boards.board_access import BoardAccess, SetBoardAccess, set_board_access
+from mission_core.boards.model import Board, BoardNotFound
 from mission_core.errors import Refusal
 from mission_core.ids import ApiKeyNumber
 from mission_core.ports import Ports
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_http.wiring import ServerSecretCredentials
 from tests.contract.browser import PASSWORD, Person, make_person
 from tests.contract.conftest import World, make_world, ports_over
@@ -80,6 +82,7 @@ class Servers:
     server_keys: list[str] = field(factory=lambda: [GIVEN])
     people: list[Person] = field(factory=list)
     sessions: list[Any] = field(factory=list)
+    boards: list[Board] = field(factory=list)
     agents: int = 0
 
     @property
@@ -100,6 +103,10 @@ class Servers:
         for person in self.people:
             found.append(await credentials.member(person.found.user.id))
             found.append(await credentials.member(person.found.user.id, world.me.organization))
+        for board in self.boards:
+            for key in (board.id, board.number):
+                with suppress(BoardNotFound):
+                    found.append(await world.ports.reads.boards.check(world.me, key))
         return found
 
 
@@ -198,6 +205,15 @@ async def leave(servers: Servers, world: World, which: int) -> None:
     await sign_out(world.ports, servers.sessions[which % len(servers.sessions)].principal)
 
 
+async def build(servers: Servers, world: World, which: int) -> None:
+    servers.boards.append(await world.another_board(f"Board {len(servers.boards)}"))
+
+
+async def demolish(servers: Servers, world: World, which: int) -> None:
+    board = servers.boards[which % len(servers.boards)]
+    await delete_board(world.ports, world.me, DeleteBoard(board=board.id))
+
+
 async def work(servers: Servers, world: World, which: int) -> None:
     """
     A commit that has nothing to do with credentials.
@@ -220,7 +236,7 @@ async def checkpoint(servers: Servers, world: World, which: int) -> None:
 
 STEPS: list[Step] = [
     hire, give_key, revoke, lead, confine, rename, dismiss, hear, rotate, join, promote, suspend, expel, grant, leave,
-    work, wait, checkpoint,
+    build, demolish, work, wait, checkpoint,
 ]  # fmt: skip
 steps = st.tuples(st.sampled_from(STEPS), st.integers(0, STORES - 1), st.integers(0, 5))
 
@@ -280,6 +296,7 @@ def test_nobody_remembers_otherwise_than_the_statement_answers(
         servers = await opened.organization()
         await hire(servers, servers.worlds[0], 0)
         await join(servers, servers.worlds[1], 0)
+        await build(servers, servers.worlds[0], 0)
         for step, place, which in taken:
             world = servers.worlds[place]
             try:
@@ -296,7 +313,7 @@ def test_nobody_remembers_otherwise_than_the_statement_answers(
 @pytest.mark.parametrize("place", range(STORES))
 @pytest.mark.parametrize(
     "step",
-    [revoke, lead, rename, dismiss, rotate, promote, suspend, expel, grant, leave],
+    [revoke, lead, rename, dismiss, rotate, promote, suspend, expel, grant, leave, demolish],
     ids=lambda each: each.__name__,
 )
 def test_each_change_is_seen_at_once(opened: Opened, step: Step, place: int) -> None:
@@ -306,7 +323,7 @@ def test_each_change_is_seen_at_once(opened: Opened, step: Step, place: int) -> 
 
     async def run() -> None:
         servers = await opened.organization()
-        for prepare in (hire, join, work):
+        for prepare in (hire, join, build, work):
             await prepare(servers, servers.worlds[0], 0)
         before = [await servers.answers(each) for each in servers.worlds]
         await step(servers, servers.worlds[place], 0)

@@ -5,15 +5,17 @@ The read models of boards in SQL.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import ColumnElement, Executable, Table, and_, exists, func, or_, select
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, require_visible
 from mission_adapters.sql.counters import sum_where
 from mission_adapters.sql.database_session import DatabaseSession, Steps
+from mission_adapters.sql.read_cache import CachedReads, cached_reads, columns_read
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, numbers, tallies, tasks
 from mission_core.boards.model import GENERAL_HANDLE, BoardNotFound, BoardStatus
@@ -72,7 +74,10 @@ def select_board(*filters: str) -> Executable:
 
 
 @cached_statement
-def _select_id(*filters: str) -> Executable:
+def select_id(*filters: str) -> Executable:
+    """
+    Select the ids of the boards that match these filters.
+    """
     return select(boards.c.id).where(_in_organization, *map(_condition, filters))
 
 
@@ -96,6 +101,9 @@ def _select_count(*filters: str) -> Executable:
     return found.where(*(_condition(name) for name in filters if name != "after"))
 
 
+ID_COLUMNS: Final = columns_read([select_id("id"), select_id("number")])
+
+
 @frozen
 class SqlBoardReads:
     """
@@ -103,6 +111,7 @@ class SqlBoardReads:
     """
 
     session: DatabaseSession
+    _ids: CachedReads[BoardId] = field(init=False, default=cached_reads(ID_COLUMNS))
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
         """
@@ -117,9 +126,13 @@ class SqlBoardReads:
         """
         Return the id of a board that the principal may see.
         """
-        rows = await self._select_by_key(_select_id, principal, _key_parameters(board))
-        id = BoardId(UUID(bytes=rows[0][0])) if rows else None
+        key = principal.organization, board
+        id = self._ids.find(key) or await self._ids.read(key, partial(self._read_id, principal, board))
         return require_visible(principal, id, id, BoardNotFound)
+
+    async def _read_id(self, principal: Principal, board: BoardId | BoardNumber) -> BoardId | None:
+        rows = await self._select_by_key(select_id, principal, _key_parameters(board))
+        return BoardId(UUID(bytes=rows[0][0])) if rows else None
 
     async def page(self, principal: Principal, wanted: BoardFilter, page: PageRequest | None = None) -> PageOfRows:
         """

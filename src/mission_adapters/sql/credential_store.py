@@ -8,7 +8,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from attrs import Factory, evolve, field, frozen
+from attrs import evolve, field, frozen
 from sqlalchemy import and_, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -23,7 +23,7 @@ from mission_adapters.sql.member_reads import (
     read_session_principal,
     select_member,
 )
-from mission_adapters.sql.read_cache import CachedReads, columns_read
+from mission_adapters.sql.read_cache import CachedReads, cached_reads, columns_read
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import agents, api_keys, boards, organizations
 from mission_core.accounts.invites import INVITES
@@ -141,13 +141,6 @@ class Valid(NamedTuple, Generic[V]):
         return self.expires_at is None or micros(at) < self.expires_at
 
 
-def _cache_of(columns: frozenset[str]) -> Any:
-    """
-    The default of an attribute that is the session's cache of values from these columns.
-    """
-    return Factory(lambda store: store.session.cache.of(columns), takes_self=True)
-
-
 @frozen
 class SqlCredentialStore:
     """
@@ -156,10 +149,10 @@ class SqlCredentialStore:
     """
 
     session: DatabaseSession
-    _keys: CachedReads[Valid[Principal]] = field(init=False, default=_cache_of(KEY_COLUMNS))
-    _server_keys: CachedReads[Valid[None]] = field(init=False, default=_cache_of(SERVER_KEY_COLUMNS))
-    _sessions: CachedReads[Valid[MemberPrincipal]] = field(init=False, default=_cache_of(SESSION_COLUMNS))
-    _members: CachedReads[MemberPrincipal] = field(init=False, default=_cache_of(MEMBER_COLUMNS))
+    _keys: CachedReads[Valid[Principal]] = field(init=False, default=cached_reads(KEY_COLUMNS))
+    _server_keys: CachedReads[Valid[None]] = field(init=False, default=cached_reads(SERVER_KEY_COLUMNS))
+    _sessions: CachedReads[Valid[MemberPrincipal]] = field(init=False, default=cached_reads(SESSION_COLUMNS))
+    _members: CachedReads[MemberPrincipal] = field(init=False, default=cached_reads(MEMBER_COLUMNS))
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """

@@ -24,7 +24,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from attrs import define, field
+from attrs import Factory, define, field
 from sqlalchemy import Column, Table
 from sqlalchemy.sql import visitors
 
@@ -54,6 +54,13 @@ def columns_read(statements: Iterable[Statement], *, without: Collection[str] = 
             if isinstance(each, Column) and isinstance(each.table, Table):
                 found |= {each.table.name, f"{each.table.name}.{each.name}"}
     return frozenset(found.difference(without))
+
+
+def cached_reads(columns: frozenset[str]) -> Any:
+    """
+    Return the default of an attribute that is a cache of values from these columns, of the object's `session`.
+    """
+    return Factory(lambda reads: reads.session.cache.of(columns), takes_self=True)
 
 
 @define(eq=False)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.schema import CreateTable
 
+from mission_adapters.sql.board_reads import ID_COLUMNS, select_id
 from mission_adapters.sql.credential_store import (
     KEY_COLUMNS,
     MEMBER_COLUMNS,
@@ -120,9 +121,11 @@ def test_what_sqlite_compiled_unheard_may_have_written_everything(connection: sq
         (MEMBER_OF_SESSION, SESSION_COLUMNS, set()),
         (select_member(True), MEMBER_COLUMNS, set()),
         (select_member(False), MEMBER_COLUMNS, set()),
+        (select_id("id"), ID_COLUMNS, set()),
+        (select_id("number"), ID_COLUMNS, set()),
     ],
 )
-def test_what_credentials_are_read_from_is_known(
+def test_what_cached_values_are_read_from_is_known(
     statement: Statement, columns: frozenset[str], without: set[str]
 ) -> None:
     """
