@@ -6,7 +6,7 @@ the version that a caller expects.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ import attrs
 from attrs import fields, frozen
 
 from mission_core.errors import VersionMismatch
+from mission_core.row_mapping import trusted_constructor
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,27 +31,28 @@ VersionedT = TypeVar("VersionedT", bound="Versioned")
 @frozen
 class CopyPlan:
     """
-    The data needed to copy the instances of a class field by field: the names of its fields, a getter of their values,
-    and each field's position and attribute.
+    The data needed to copy the instances of a class field by field: a getter of their values, a constructor that takes
+    these, and each field's position, attribute and setter.
     """
 
-    names: tuple[str, ...]
     values: Callable[[Any], Any]
-    attributes: Mapping[str, tuple[int, attrs.Attribute[Any]]]
+    make: Callable[..., Any]
+    attributes: Mapping[str, tuple[int, attrs.Attribute[Any], Callable[[Any, Any], None]]]
 
 
 @cache
 def _copy_plan_of(kind: Any) -> CopyPlan | None:
     """
-    The plan of a class; None if its constructor does more than keep and validate its fields.
+    The plan of a class; None if its constructor does more than keep and validate its fields, or it has no slots.
     """
     every = fields(kind)
     plain = all(each.init and each.converter is None and each.alias == each.name for each in every)
+    plain = plain and all(hasattr(getattr(kind, each.name, None), "__set__") for each in every)
     hooked = hasattr(kind, "__attrs_post_init__") or hasattr(kind, "__attrs_pre_init__")
     if len(every) < 2 or not plain or hooked or issubclass(kind, BaseException):
         return None
-    names = tuple(each.name for each in every)
-    return CopyPlan(names, attrgetter(*names), {each.name: (i, each) for i, each in enumerate(every)})
+    attributes = {each.name: (i, each, getattr(kind, each.name).__set__) for i, each in enumerate(every)}
+    return CopyPlan(attrgetter(*attributes), trusted_constructor(kind), attributes)
 
 
 def evolve(entity: T, /, **given: Any) -> T:
@@ -64,23 +66,22 @@ def evolve(entity: T, /, **given: Any) -> T:
     plan = _copy_plan_of(kind)
     if plan is None or not given.keys() <= plan.attributes.keys():
         return attrs.evolve(entity, **given)  # type: ignore[misc]
-    made: T = object.__new__(kind)
-    put = partial(object.__setattr__, made)
-    any(map(put, plan.names, plan.values(entity)))  # `any` calls `put` for every field, because `put` returns None
+    made: T = plan.make(*plan.values(entity))
     changed = []
     for name, value in given.items():
         if value is not getattr(entity, name):
-            put(name, value)
-            changed.append(plan.attributes[name])
+            one = plan.attributes[name]
+            one[2](made, value)
+            changed.append(one)
     if len(changed) > 1:
         changed.sort(key=_position)  # validate in the order of the fields, as attrs does
-    for _, attribute in changed:
+    for _, attribute, _ in changed:
         if attribute.validator is not None:
             attribute.validator(made, attribute, getattr(made, attribute.name))
     return made
 
 
-def _position(one: tuple[int, object]) -> int:
+def _position(one: tuple[int, object, object]) -> int:
     return one[0]
 
 
@@ -88,8 +89,19 @@ def changed_fields(before: E, after: E) -> tuple[str, ...]:
     """
     The names of the fields in which two states of an entity differ, sorted.
     """
-    names = (each.name for each in fields(type(before)))
-    return tuple(sorted(name for name in names if getattr(before, name) != getattr(after, name)))
+    names, values = _field_values_of(type(before))
+    pairs = zip(names, values(before), values(after), strict=True)
+    # Most values of a copy are those of the original.
+    return tuple(sorted(name for name, was, now in pairs if was is not now and was != now))
+
+
+@cache
+def _field_values_of(kind: type[AttrsInstance]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """
+    The names of the fields of a class, and a getter of their values.
+    """
+    names = tuple(each.name for each in fields(kind))
+    return names, (attrgetter(*names) if len(names) > 1 else lambda entity: tuple(getattr(entity, n) for n in names))
 
 
 def with_changes(before: E, given: Mapping[str, Any], *, at: datetime) -> tuple[E, tuple[str, ...]]:

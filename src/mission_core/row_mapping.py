@@ -8,9 +8,11 @@ microseconds, booleans as 0 and 1, enumerations by value, and tuples as JSON tex
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import groupby
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -26,6 +28,7 @@ Conversion = Callable[[Any], Any]
 EMPTY_LIST: Final = canonical([])
 NOT_NULL: Final = object()
 """Stands for no value: the column is not nullable."""
+_entity: Final = re.compile(r"\bentity\b")
 
 
 @frozen
@@ -85,6 +88,9 @@ class RowMapping(Generic[T]):
         separate: The columns that `save` leaves alone, because they have updates of their own.
         entity_from: Returns the entity in a driver row of the stored columns and those looked up. It skips validation.
         row_from: Returns the values of the stored columns, by name.
+        fields: The field whose value each column holds, if it depends on no other field.
+        changes: Returns the values of the columns that differ between two states of an entity, by name, without the
+            separate ones.
         expressions: The source of each column's value, for generated code.
         scope: The names that generated code uses.
     """
@@ -95,10 +101,26 @@ class RowMapping(Generic[T]):
     entity_from: Callable[[Any], T]
     expressions: Mapping[str, str]
     scope: Mapping[str, Any]
+    fields: Mapping[str, str]
     row_from: Callable[[T], dict[str, Any]] = field(init=False)
+    changes: Callable[[T, T], dict[str, Any]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "row_from", self.columns_from(self.columns))
+        object.__setattr__(self, "changes", self._changes_between())
+
+    def _changes_between(self) -> Callable[[T, T], dict[str, Any]]:
+        lines = ["def changes(before, after):", "    found = {}"]
+        columns = [name for name in self.columns if name not in self.separate]
+        for name, group in groupby(columns, key=self.fields.get):
+            # A copy of an entity has the very values of the fields that were not changed.
+            lines += [f"    if before.{name} is not after.{name}:"] if name else []
+            for column in group:
+                expression = self.expressions[column]
+                was, now = (_entity.sub(state, expression) for state in ("before", "after"))
+                lines += [f"{' ' * 8 if name else ' ' * 4}if (now := {now}) != {was}: found[{column!r}] = now"]
+        made: Callable[[T, T], dict[str, Any]] = _run("\n".join([*lines, "    return found"]), self.scope)
+        return made
 
     def columns_from(self, names: Iterable[str]) -> Callable[[T], dict[str, Any]]:
         """
@@ -149,8 +171,10 @@ def row_mapping(
             values[name] = source.add_nested(name, nested[name])
         else:
             values[name] = source.add_column(name, f"entity.{name}", hints[name])
+        source.fields |= dict.fromkeys(source.columns.keys() - source.fields.keys(), name)
         for column, property_name in derived.get(name, {}).items():
             source.add_column(column, f"entity.{property_name}", _type_of_property(entity, property_name))
+            source.fields[column] = ""
     stored = {column: codec for column, codec in source.columns.items() if column not in looked_up}
     others = {column: source.columns[column] for column in looked_up}
     setters = {f"set_{name}": getattr(entity, name).__set__ for name in values}
@@ -168,6 +192,7 @@ def row_mapping(
         _run("\n".join(lines), source.scope, new=object.__new__, cls=entity, **setters),
         source.expressions,
         source.scope,
+        source.fields,
     )
 
 
@@ -182,6 +207,7 @@ class _MappingSource:
     columns: dict[str, ColumnCodec] = field(factory=dict)
     expressions: dict[str, str] = field(factory=dict)
     scope: dict[str, Any] = field(factory=dict)
+    fields: dict[str, str] = field(factory=dict)
 
     def add_column(self, column: str, path: str, hint: Any) -> str:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
@@ -30,6 +30,14 @@ Encrypted = NewType("Encrypted", bytes)
 
 EMPTY_OBJECT: Final = JsonText("{}")
 CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_make_encoder: Final[Callable[..., Callable[[object, int], Iterable[str]]] | None] = getattr(
+    json.encoder, "c_make_encoder", None
+)
+_json_chunks: Final = _make_encoder and _make_encoder(
+    None, CANONICAL.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
+)
+"""The encoder that `CANONICAL` makes anew for each value, but without its check for circular references. It is None on
+a Python without the accelerator."""
 MAX_INTEGER: Final = 2**63 - 1
 MAX_JSON_NESTING: Final = 64
 """The greatest nesting depth of JSON. Deeper values are refused before any recursive code reads them."""
@@ -261,12 +269,12 @@ def canonical(value: object) -> JsonText:
         InvalidField: If it holds a value that JSON or a store cannot represent.
     """
     try:
-        encoded = CANONICAL.encode(value)
+        encoded = "".join(_json_chunks(value, 0)) if _json_chunks else CANONICAL.encode(value)
     except RecursionError:
         raise InvalidField("value", TOO_DEEP) from None
     except (TypeError, ValueError) as e:
         raise InvalidField("value", f"is not JSON: {e}") from e
-    if UNSTORABLE.search(encoded) or ESCAPED_NUL.search(encoded):
+    if UNSTORABLE.search(encoded) or ("\\u0000" in encoded and ESCAPED_NUL.search(encoded)):
         raise InvalidField("value", UNSTORABLE_TEXT)
     return JsonText(encoded)
 

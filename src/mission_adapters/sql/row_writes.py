@@ -208,12 +208,11 @@ def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDepen
         StaleWrite: If the version of the row has changed since *before* was read, or that of a row relied on.
     """
     kind = ENTITY_MAPPINGS[type(after)]
-    was, now = kind.rows.row_from(before), kind.rows.row_from(after)
-    changed = {name: each for name, each in now.items() if was[name] != each and name not in kind.rows.separate}
+    changed = kind.rows.changes(before, after)
     changed["version"] = after.version
     kinds = tuple(each.kind for each in relied)
     statement = update_statement(kind.table, tuple(changed), kinds, kind.table in RETURNED_COLUMNS)
-    given = {"key": was["id"], "was": before.version, **changed, **_relied_parameters(relied)}
+    given = {"key": before.id.bytes, "was": before.version, **changed, **_relied_parameters(relied)}
     written = yield from _written(dialect, statement, given)
     if not written:
         yield from require_unchanged(dialect, relied)

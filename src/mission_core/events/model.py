@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from hashlib import sha256
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 from uuid import UUID
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 GENESIS: Final = bytes(32)
 """The digest before the first entry."""
+PLAIN_JSON_CLASSES: Final = frozenset({NoneType, str, int, float, bool})
+"""The classes whose values are JSON as they are."""
 
 
 @frozen
@@ -53,8 +57,7 @@ class Event:
         """
         Return the name of the first field.
         """
-        name: str = fields(cls)[1].name  # the time, which all events have, is before it
-        return name
+        return _payload_fields_of(cast(Any, cls))[0]
 
     @classmethod
     def of(cls, entity: Any, *, at: datetime, **given: Any) -> Self:
@@ -80,13 +83,26 @@ class Event:
         """
         Return the event's own fields in canonical JSON. The time is part of the envelope.
         """
-        return canonical({a.name: json_value(getattr(self, a.name)) for a in fields(type(self)) if a.name != "at"})
+        return canonical({name: json_value(getattr(self, name)) for name in _payload_fields_of(cast(Any, type(self)))})
+
+
+@cache
+def _payload_fields_of(kind: Any) -> tuple[str, ...]:
+    """
+    Return the names of the fields, without the time, which all events have.
+    """
+    return tuple(each.name for each in fields(kind) if each.name != "at")
 
 
 def json_value(value: object) -> Any:
     """
     Return the JSON value of a field: ids as text, times as microseconds, enumerations as their values.
     """
+    kind = value.__class__
+    if kind in PLAIN_JSON_CLASSES:
+        return value
+    if kind is UUID:
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, UUID):
