@@ -79,7 +79,7 @@ def _select_one(*filters: str) -> Executable:
 
 
 @cached_statement
-def _select_page(
+def select_page(
     dialect: str, selected: SelectAgents, as_made: bool, shown: Projection, after: bool, *filters: str
 ) -> Executable:
     """
@@ -171,7 +171,7 @@ class SqlAgentReads:
 
         def steps() -> Steps[PageOfRows]:
             selected = select_agent_json if makes_json(dialect, shown) else select_agent_rows
-            statement = _select_page(dialect, selected, wanted.as_made, shown, after, *shape)
+            statement = select_page(dialect, selected, wanted.as_made, shown, after, *shape)
             found = yield statement(dialect, **given, **limits)
             if not found:
                 ((total,),) = yield _select_count(*shape)(dialect, **given)

@@ -157,6 +157,7 @@ agents = table(
     UniqueConstraint("organization", "number"),
     UniqueConstraint("organization", "session_key"),
     Index(None, "board"),
+    Index(None, "organization", "hidden"),
 )
 
 api_keys = table(

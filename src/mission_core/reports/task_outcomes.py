@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = "unknown"
 RESULTS: Final = (*(result.value for result in TaskResult), UNKNOWN)
+NO_RESULTS: Final = dict.fromkeys(RESULTS, 0)
 TIMEFRAMES: Final = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 """The length of each named time frame. Any other name means all time."""
 UNASSIGNED: Final = "unassigned"
@@ -85,14 +86,15 @@ def outcomes_of(groups: Iterable[DoneTaskGroup]) -> TaskOutcomes:
     The outcomes of these groups of completed tasks.
     """
     groups = list(groups)
-    names = {name_key(each.assignee): each.assignee for each in groups if each.assignee is not None}
+    keys = {name: name_key(name) for name in {each.assignee for each in groups} if name is not None}
+    names = {keys[each.assignee]: each.assignee for each in groups if each.assignee is not None}
     return TaskOutcomes(
         timeframe="all",
-        by_result=_result_counts(groups).by_result,
+        by_result=_amounts_by(groups, lambda _: "all").get("all", NO_RESULTS),
         average_retries=_average(sum(each.retries for each in groups), sum(each.amount for each in groups)),
         average_seconds=_average(sum(each.seconds for each in groups), sum(each.timed for each in groups)),
         by_agent=_counts_by(
-            groups, lambda each: UNASSIGNED if each.assignee is None else names[name_key(each.assignee)]
+            groups, lambda each: UNASSIGNED if each.assignee is None else names[keys[each.assignee]]
         ),
         by_priority=_counts_by(groups, lambda each: each.priority),
         errors=[],
@@ -100,17 +102,19 @@ def outcomes_of(groups: Iterable[DoneTaskGroup]) -> TaskOutcomes:
 
 
 def _counts_by(groups: Iterable[DoneTaskGroup], key: Callable[[DoneTaskGroup], str]) -> dict[str, ResultCounts]:
-    found: dict[str, list[DoneTaskGroup]] = {}
-    for each in groups:
-        found.setdefault(key(each), []).append(each)
-    return {name: _result_counts(found[name]) for name in sorted(found)}
+    found = _amounts_by(groups, key)
+    return {name: ResultCounts(by_result=found[name]) for name in sorted(found)}
 
 
-def _result_counts(groups: Iterable[DoneTaskGroup]) -> ResultCounts:
-    amounts = dict.fromkeys(RESULTS, 0)
+def _amounts_by(groups: Iterable[DoneTaskGroup], key: Callable[[DoneTaskGroup], str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
     for each in groups:
+        name = key(each)
+        amounts = found.get(name)
+        if amounts is None:
+            amounts = found[name] = NO_RESULTS.copy()
         amounts[each.result or UNKNOWN] += each.amount
-    return ResultCounts(by_result=amounts)
+    return found
 
 
 def _average(total: int, amount: int) -> float:

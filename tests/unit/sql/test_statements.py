@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from mission_adapters.sql.agent_reads import select_page as select_page_of_agents
+from mission_adapters.sql.agent_row_query import select_agent_rows
 from mission_adapters.sql.board_deletion import PENDING_TASK
 from mission_adapters.sql.entity_loader import DEPENDENTS, TASKS_BY_NUMBER
 from mission_adapters.sql.row_writes import select_versions
@@ -18,6 +20,7 @@ from mission_adapters.sql.task_reads import select_page
 from mission_adapters.sql.task_row_query import DEPENDENCIES, select_task_json, select_task_rows
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
 from mission_adapters.testing import strategies as some
+from mission_core.agents.queries import STORED_AGENTS
 from mission_core.projections import WHOLE_ROWS
 from mission_core.tasks.model import Task
 from mission_http.boards.payloads import TaskRead
@@ -140,6 +143,20 @@ def test_a_page_of_tasks_goes_by_the_index_that_says_most(filters: tuple[str, ..
             plan = planned(select_page("sqlite", selected, shown, first, *filters), some | limits)
 
             assert any(index in step for step in plan if step.startswith("SEARCH tasks")), plan
+
+
+@pytest.mark.parametrize("filters", [(), ("hidden",)])
+def test_a_page_of_agents_goes_by_number_and_is_counted_in_an_index(filters: tuple[str, ...]) -> None:
+    """
+    Without reading the rows of other pages.
+    """
+    given = {"organization": bytes(16), "limit": 50, "offset": 0, "hidden": 0, "silent_since": 0}
+    plan = planned(select_page_of_agents("sqlite", select_agent_rows, True, STORED_AGENTS, False, *filters), given)
+    found, counted = (step for step in plan if step.startswith("SEARCH agents"))
+
+    assert "COVERING INDEX" in counted
+    assert not any("ORDER BY" in step for step in plan), plan
+    assert "COVERING" not in found
 
 
 def test_a_pending_task_of_a_board_is_found_without_reading_the_links_of_others() -> None:
