@@ -210,10 +210,21 @@ async def fill(database: GrowingDatabase, tasks: int) -> dict[str, float]:
         sizes[what] = (await database.size() - before) / max(len(new) / share, 1)
     await count_again(database)
     before = await database.size()
-    while await database.ports.housekeeping.index_tasks(database.organization, limit=256):
-        pass
+    while await unindexed(database) > 256:
+        if not await database.ports.housekeeping.index_tasks(database.organization, limit=256):
+            await asyncio.sleep(0.1)  # PostgreSQL waits for transactions that had begun before, or the sweeper is at it
     sizes["task in the search index"] = (await database.size() - before) / len(new)
     return sizes
+
+
+async def unindexed(database: GrowingDatabase) -> int:
+    """
+    How many tasks the search index lacks.
+    """
+    ((lacking,),) = await database.rows(
+        "SELECT count(*) FROM tasks WHERE number > coalesce((SELECT max(indexed) FROM search_progress), 0)"
+    )
+    return int(lacking)
 
 
 async def count_again(database: GrowingDatabase) -> None:

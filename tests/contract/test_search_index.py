@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_adapters.sql import database_inspection, search_index
+from mission_adapters.sql import database_inspection, search_index, text_search
 from mission_adapters.sql.database_inspection import SearchIndexState, inspect_database
 from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.migrations import migrate
@@ -38,6 +38,14 @@ INSERT INTO task_texts SELECT 'other', n, repeat(md5(n::text), 8) FROM generate_
 texts = st.lists(st.sampled_from(WORDS) | st.text(st.sampled_from("aAbB%_\\\"' é\u0301ß"), max_size=4), max_size=3).map(
     " ".join
 )
+
+
+@pytest.fixture(autouse=True)
+def few_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The index is used from one task on.
+    """
+    monkeypatch.setattr(text_search, "FEW_TASKS", 1)
 
 
 @st.composite
@@ -178,11 +186,12 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
 
 async def index_all(world: World) -> None:
     """
-    Index all tasks of the world. On PostgreSQL that waits for the end of transactions that had begun before.
+    Index all tasks of the world. On PostgreSQL that waits for the end of transactions that had begun before, in
+    any database of the server.
     """
     session: Any = world.ports.numbers
     mark = "$1" if session.session.dialect == "postgresql" else "?"
-    for _ in range(500):
+    for _ in range(5000):
         await world.ports.housekeeping.index_tasks(world.me.organization, limit=1)
         (progress,) = await read(
             world,

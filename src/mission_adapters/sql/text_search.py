@@ -44,6 +44,8 @@ Parameters = dict[str, Any]
 TASK_FIELDS: Final = FoundTask._fields
 AGENT_FIELDS: Final = FoundAgent._fields
 ESCAPE: Final = "!"
+FEW_TASKS = 2000
+"""With fewer tasks in the index, a scan of all is as fast."""
 FILTERS: Final = {
     **{
         (table.name, name): condition(table.c.board)
@@ -144,7 +146,7 @@ def candidate_parameters(dialect: str, organization: OrganizationId, text: str) 
     if not is_searchable(dialect, text) or (name_key(text).isascii() and not text.isascii()):
         return None
     found = yield INDEXED(dialect, organization=organization.bytes)
-    if not found or not found[0][1]:
+    if not found or found[0][1] < FEW_TASKS:
         return None
     place, indexed = found[0]
     given: Parameters = {"indexed": indexed}
