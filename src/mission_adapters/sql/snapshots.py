@@ -35,6 +35,7 @@ from mission_core.boards.model import BoardNotFound
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
 from mission_core.tasks.snapshots import (
+    NO_APPROVALS,
     ApprovalCounts,
     BoardView,
     IsCached,
@@ -151,21 +152,24 @@ def _find_unknown_tasks(
     if names:
         agents_named = yield AGENTS_BY_NAME(dialect, organization=principal.organization.bytes, names=sorted(names))
     waits_for = yield from read_dependencies(dialect, [row[0] for row in found if row[3]])
-    tags = yield from read_tags(dialect, principal.organization, (row[4] for row in found))
+    lists_of_tags = {row[4] for row in found if row[4]}  # few, because many tasks have the same tags
+    tags = yield from read_tags(dialect, principal.organization, lists_of_tags)
+    tagged = {ids: versions_of(in_order(ids, tags)) for ids in lists_of_tags}
     by_board = yield from read_custom_fields(dialect, principal.organization)
     fields = versions_of(by_board.get(board.bytes, ()))
     alone = TaskSurroundings(None, (), (), fields)
-    by_name = {None: alone} | {name: alone._replace(assignee_agent=id) for name, id in agents_named}
+    by_name = {name: TaskSurroundings(id, (), (), fields) for name, id in agents_named}
     order, unknown = [], []
     for id, version, name, depends_on, tag_ids in found:
         context = by_name.get(name, alone)
-        if depends_on or tag_ids:
-            context = context._replace(
-                dependencies=in_order(depends_on, waits_for[id]) if depends_on else (),
-                tags=versions_of(in_order(tag_ids, tags)) if tag_ids else (),
+        if depends_on or tag_ids or id in approvals:
+            context = TaskSurroundings(
+                context.assignee_agent,
+                in_order(depends_on, waits_for[id]) if depends_on else (),
+                tagged.get(tag_ids, ()),
+                fields,
+                approvals.get(id, NO_APPROVALS),
             )
-        if id in approvals:
-            context = context._replace(approvals=approvals[id])
         order.append(id)
         if not known(id, version, context):
             unknown.append(id)
