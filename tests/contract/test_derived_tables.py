@@ -5,7 +5,7 @@ whatever was done to them at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -18,7 +18,8 @@ from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata, queue
-from mission_adapters.testing import ManualClock, ports_over
+from mission_adapters.testing import CountingIds, ManualClock, ports_over
+from mission_adapters.write_buffer import WriteBuffer
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.update import UpdateAgent, update_agent
@@ -33,6 +34,7 @@ from mission_core.ids import BoardId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.leases import (
     ClaimNext,
     ClaimTask,
@@ -46,6 +48,7 @@ from mission_core.tasks.leases import (
 )
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
+from tests.postgres_server import empty_database
 
 STATUSES = {status.value for status in Status}
 WORKERS, ROUNDS = 12, 25
@@ -87,7 +90,7 @@ class Crowd:
         mind = Random(number)
         ideas = [
             self.claim, self.claim, self.edit, self.depend, self.move, self.add, self.drop, self.join, self.rename,
-            self.leave,
+            self.leave, self.comment, self.mark,
         ]  # fmt: skip
         if on_many_boards:
             ideas += [self.found, self.carry, self.carry, self.close]
@@ -115,6 +118,13 @@ class Crowd:
     async def edit(self, mind: Random) -> None:
         changes: dict[str, Any] = {"priority": mind.choice(["low", "high"]), "assignee": mind.choice([None, "a", "B"])}
         await self.do(update_task, UpdateTask(task=mind.choice(self.tasks), **changes))
+
+    async def comment(self, mind: Random) -> None:
+        await self.do(add_comment, AddComment(task=mind.choice(self.tasks), content="@a look"))
+
+    async def mark(self, mind: Random) -> None:
+        tags = tuple(mind.sample(["red", "blue", "green"], mind.randint(0, 2)))
+        await self.do(update_task, UpdateTask(task=mind.choice(self.tasks), tags=tags))
 
     async def depend(self, mind: Random) -> None:
         upon = tuple(mind.sample(self.tasks, mind.randint(0, 3)))
@@ -160,11 +170,11 @@ class Crowd:
         return await use_case(self.ports, self.me, command)
 
 
-async def gathered(store: SqlStore) -> Crowd:
+async def gathered(store: SqlStore, **overrides: Any) -> Crowd:
     """
     A crowd around an empty board.
     """
-    ports = ports_over(store, clock=store.clock)
+    ports = ports_over(store, clock=store.clock, **overrides)
     me = SystemPrincipal(organization=(await ensure_organization(ports, slug="default")).id)
     return Crowd(ports, me, (await create_board(ports, me, CreateBoard(name="Crowded", gates=OPEN))).id)
 
@@ -237,6 +247,56 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, on_many_bo
     assert {*await rows(store, "SELECT board FROM tasks UNION SELECT board FROM runs WHERE ended_at IS NULL")} <= boards
     assert {*await rows(store, "SELECT board FROM agents WHERE board IS NOT NULL")} <= boards
     assert isinstance(await verify_log(store.log, crowd.me.organization), ChainHead)
+
+
+class TransactionStore(SqlStore):
+    """
+    A store that flushes each unit in a transaction.
+    """
+
+    async def flush(self, buffer: WriteBuffer) -> Any:
+        return await self.flush_in_transaction(buffer)
+
+
+async def content_after(store: SqlStore, seed: int) -> dict[str, list[tuple[Any, ...]]]:
+    """
+    All rows of a database after one worker with this seed.
+    """
+    crowd = await gathered(store, ids=CountingIds())
+    for name in ("red", "blue"):
+        await crowd.do(create_tag, CreateTag(name=name))
+    for _ in range(6):
+        await crowd.add(Random(seed))
+    for _ in range(3):
+        await crowd.work(seed, on_many_boards=True)
+    return {
+        table.name: sorted(await rows(store, f"SELECT * FROM {table.name}"), key=repr)
+        for table in metadata.sorted_tables
+    }
+
+
+@pytest.fixture
+def another_postgres(postgres_url: str) -> Iterator[str]:
+    """
+    Another empty database.
+    """
+    with empty_database(postgres_url) as url:
+        yield url
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_unit_in_one_statement_writes_what_it_writes_in_a_transaction(
+    fresh_postgres: str, another_postgres: str, seed: int
+) -> None:
+    """
+    The same units leave the same rows in PostgreSQL, whether each is one statement or a transaction.
+    """
+    found = []
+    for kind, url in ((SqlStore, fresh_postgres), (TransactionStore, another_postgres)):
+        async with kind.open(url, clock=ManualClock()) as store:
+            found.append(await content_after(store, seed))
+
+    assert found[0] == found[1]
 
 
 async def test_as_many_claims_at_once_as_there_is_work_all_get_some(store: SqlStore) -> None:

@@ -33,13 +33,20 @@ COUNTER_TABLES: Final[Mapping[Counters, Table]] = {
 }
 
 
+def counter_rows(changes: CountedChanges) -> Iterable[tuple[Counters, list[tuple[Any, ...]]]]:
+    """
+    Return the rows that these changes add to each of the counters.
+    """
+    own = changes.organization.bytes
+    for counters in COUNTERS:
+        yield counters, sorted([(own, *key, amount) for key, amount in counters.sums(changes).items()])
+
+
 def counter_statements(dialect: str, changes: CountedChanges) -> Iterable[BatchedStatement]:
     """
     Return the statements that add these changes to all counters.
     """
-    own = changes.organization.bytes
-    for counters in COUNTERS:
-        rows = sorted([(own, *key, amount) for key, amount in counters.sums(changes).items()])
+    for counters, rows in counter_rows(changes):
         for start in range(0, len(rows), COUNTERS_PER_STATEMENT):
             some = rows[start : start + COUNTERS_PER_STATEMENT]
             given = dict(zip(_parameter_names(counters, start, len(some)), chain.from_iterable(some), strict=True))

@@ -146,18 +146,18 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
         yield from take_key(dialect, buffer, at=at)
         for operation in buffer.operations:
             yield from run_operation(dialect, buffer.principal, operation, results)
-        touched = sorted(_existing_rows(buffer), key=lambda each: each[:2])
+        touched = sorted(existing_rows(buffer), key=lambda each: each[:2])
         folded = _folded_checks(buffer, touched) if dialect == "sqlite" else FoldedChecks()
         yield from _change_existing_rows(dialect, buffer, touched, folded, results)
         yield from _delete_and_insert_rows(dialect, buffer, folded, results)
         yield from store_result(dialect, buffer, buffer.result or results.result)
         yield from _write_under_head(dialect, buffer, results, heads, at=at)
     except ConstraintViolated as violated:
-        raise _refusal_of_constraint(violated.constraint, buffer) from violated
+        raise refusal_of_constraint(violated.constraint, buffer) from violated
     return results
 
 
-def _refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
+def refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
     """
     Return the refusal for a violated constraint. A duplicate id is a stale write: another unit inserted the row first,
     and the next attempt will read it.
@@ -174,15 +174,15 @@ def _folded_checks(buffer: WriteBuffer, touched: Sequence[tuple[int, UUID, Any]]
     Fold the checks of a unit into its first update, or else its first insert, if it has one that can hold them. This is
     for SQLite, where a row needs no lock, since no other flush runs at the same time.
     """
-    relied = [what for _, _, what in touched if _only_relied_on(what)]
-    writes = sorted(buffer.writes.values(), key=_lock_position)
+    relied = [what for _, _, what in touched if only_relied_on(what)]
+    writes = sorted(buffer.writes.values(), key=lock_position)
     # A delete has refusals of its own, which come after those of the checks.
     writes = [] if any(each.after is None for each in writes) else writes
     first = next((each for each in writes if each.before is not None), next(iter(writes), None))
     return FoldedChecks(first, relied) if first and 0 < len(relied) <= FOLDED_CHECKS else FoldedChecks()
 
 
-def _only_relied_on(what: Any) -> bool:
+def only_relied_on(what: Any) -> bool:
     return isinstance(what, ReadDependency) and not what.bump
 
 
@@ -196,7 +196,7 @@ def _change_existing_rows(
     """
     Lock, check and change existing rows in lock order.
     """
-    for relied, group in groupby(touched, key=lambda each: _only_relied_on(each[2])):
+    for relied, group in groupby(touched, key=lambda each: only_relied_on(each[2])):
         if relied:
             if not folded.relied:
                 yield from require_unchanged(dialect, (what for _, _, what in group))
@@ -238,7 +238,7 @@ def _update_with_edits(
     results.keep_context(write.after, written)
 
 
-def _existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
+def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
     """
     Return the changes to existing rows, each with the row's place in the lock order and its id.
 
@@ -280,9 +280,9 @@ def _writes_only_presence(buffer: WriteBuffer) -> bool:
 def _delete_and_insert_rows(
     dialect: str, buffer: WriteBuffer, folded: FoldedChecks, results: FlushResults
 ) -> Steps[None]:
-    writes = sorted(buffer.writes.values(), key=_lock_position)
-    gone, come = _link_changes(writes, "depends_on", lambda task: task.depends_on)
-    dropped, taken = _link_changes(writes, "mark", lambda task: task.tag_and_field_ids)
+    writes = sorted(buffer.writes.values(), key=lock_position)
+    gone, come = link_changes(writes, "depends_on", lambda task: task.depends_on)
+    dropped, taken = link_changes(writes, "mark", lambda task: task.tag_and_field_ids)
     if gone:
         yield DELETE_DEPENDENCY.many(dialect, gone)
     if dropped:
@@ -301,7 +301,7 @@ def _delete_and_insert_rows(
         yield INSERT_MARK.many(dialect, taken)
 
 
-def _lock_position(write: RowWrite) -> tuple[int, UUID]:
+def lock_position(write: RowWrite) -> tuple[int, UUID]:
     shape = write.after or write.before
     return LOCK_POSITION[type(shape)], shape.id
 
@@ -338,7 +338,7 @@ def delete_unused(table: Table) -> Executable:
     return delete(table).where(table.c.id == parameter("key"), ~exists().where(marks.c.mark == parameter("key")))
 
 
-def _link_changes(
+def link_changes(
     writes: Iterable[RowWrite], name: str, ids_of: Callable[[Task], Collection[UUID]]
 ) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
     """

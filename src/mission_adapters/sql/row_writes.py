@@ -14,7 +14,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Table, delete, exists, insert, literal_column, select, update
 
 from mission_adapters.sql import tables
-from mission_adapters.sql.conversions import optional_bytes
+from mission_adapters.sql.conversions import ColumnValues, optional_bytes
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS
@@ -90,7 +90,7 @@ RETURNED_COLUMNS: Final[Mapping[Table, tuple[ColumnElement[Any], ...]]] = {table
 """The columns that the insert or update of an entity returns, by the table of the entity."""
 
 
-def _has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
+def has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
     """
     Return the conditions that a row has the version in the parameters of this place.
     """
@@ -102,7 +102,7 @@ def _has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
     return tuple(conditions)
 
 
-def _version_parameters(kind: type, id: UUID, version: object, place: int = 0) -> dict[str, Any]:
+def version_parameters(kind: type, id: UUID, version: object, place: int = 0) -> dict[str, Any]:
     values = ENTITY_MAPPINGS[kind].version_values(version)
     return {f"relied{place}": id.bytes, **{f"relied{place}_{nth}": each for nth, each in enumerate(values)}}
 
@@ -113,7 +113,7 @@ def _all_unchanged(relied: tuple[type, ...]) -> list[ColumnElement[bool]]:
     """
     # Not correlated: the row may be another one of the table that the statement changes.
     return [
-        exists(select(literal_column("1")).where(*_has_version(kind, place)).correlate(None))
+        exists(select(literal_column("1")).where(*has_version(kind, place)).correlate(None))
         for place, kind in enumerate(relied)
     ]
 
@@ -150,7 +150,7 @@ def select_version(kind: type, exclusive: bool) -> Executable:
     """
     Select one row if it has this version, and lock it, exclusively or shared.
     """
-    found = select(ENTITY_MAPPINGS[kind].table.c.id).where(*_has_version(kind, 0))
+    found = select(ENTITY_MAPPINGS[kind].table.c.id).where(*has_version(kind, 0))
     return found.with_for_update(read=not exclusive)
 
 
@@ -207,9 +207,7 @@ def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDepen
     Raises:
         StaleWrite: If the version of the row has changed since *before* was read, or that of a row relied on.
     """
-    kind = ENTITY_MAPPINGS[type(after)]
-    changed = kind.rows.changes(before, after)
-    changed["version"] = after.version
+    kind, changed = ENTITY_MAPPINGS[type(after)], changed_columns(before, after)
     kinds = tuple(each.kind for each in relied)
     statement = update_statement(kind.table, tuple(changed), kinds, kind.table in RETURNED_COLUMNS)
     given = {"key": before.id.bytes, "was": before.version, **changed, **_relied_parameters(relied)}
@@ -220,10 +218,19 @@ def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDepen
     return written
 
 
+def changed_columns(before: Any, after: Any) -> ColumnValues:
+    """
+    Return the values of the columns that differ between the rows of an entity, and its version.
+    """
+    changed = ENTITY_MAPPINGS[type(after)].rows.changes(before, after)
+    changed["version"] = after.version
+    return changed
+
+
 def _relied_parameters(relied: Sequence[ReadDependency]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for place, each in enumerate(relied):
-        given |= _version_parameters(each.kind, each.id, each.version, place)
+        given |= version_parameters(each.kind, each.id, each.version, place)
     return given
 
 
@@ -247,7 +254,7 @@ def lock_row(dialect: str, kind: type, id: UUID, version: object, *, exclusive: 
     Raises:
         StaleWrite: If the version of the row has changed.
     """
-    if not (yield select_version(kind, exclusive)(dialect, **_version_parameters(kind, id, version))):
+    if not (yield select_version(kind, exclusive)(dialect, **version_parameters(kind, id, version))):
         raise StaleWrite(ENTITY_MAPPINGS[kind].name, id)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
+from mission_adapters.sql.combined_flush import NotCombined, combined_flush
 from mission_adapters.sql.credential_store import SqlCredentialStore
 from mission_adapters.sql.database_lock import shared_lock
 from mission_adapters.sql.database_session import DatabaseSession
@@ -118,6 +119,17 @@ class SqlStore:
     async def flush(self, buffer: WriteBuffer) -> Any:
         """
         Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
+        """
+        if self.session.dialect == "postgresql":
+            combined = combined_flush(buffer, at=self.clock.now())
+            if combined is not None:
+                with suppress(NotCombined):
+                    return await self.session.write(combined, wakes=buffer.principal.organization)
+        return await self.flush_in_transaction(buffer)
+
+    async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:
+        """
+        Write the buffered changes of a unit with a statement for each.
         """
         wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()

@@ -65,11 +65,11 @@ def queue_statements(writes: Iterable[RowWrite]) -> list[BatchedStatement]:
         before, after = write.before, write.after
         was, now = queue_row(before), queue_row(after)
         if was and not now:
-            left.append(BatchedStatement(_delete_from_queue, (), {"task": was["task"]}))
+            left.append(BatchedStatement(delete_from_queue, (), {"task": was["task"]}))
         finished = _became_done(before, after)
         if finished is not None:
             shifted.append(
-                BatchedStatement(_change_open_dependencies, (-1 if finished else 1,), {"task": after.id.bytes})
+                BatchedStatement(change_open_dependencies, (-1 if finished else 1,), {"task": after.id.bytes})
             )
         if now:
             placed += _idle_task_statements(
@@ -96,31 +96,31 @@ def _idle_task_statements(
     """
     if was is None:
         yield BatchedStatement(
-            _insert_into_queue, (bool(task.depends_on),), now if task.depends_on else now | {"open_dependencies": 0}
+            insert_into_queue, (bool(task.depends_on),), now if task.depends_on else now | {"open_dependencies": 0}
         )
         return
     changed = {name: each for name, each in now.items() if was[name] != each}
     if changed or counted:
-        yield BatchedStatement(_update_queue_row, (tuple(changed), counted), changed | {"task": now["task"]})
+        yield BatchedStatement(update_queue_row, (tuple(changed), counted), changed | {"task": now["task"]})
 
 
-def _delete_from_queue() -> ChangeStatement:
+def delete_from_queue() -> ChangeStatement:
     return delete(queue).where(queue.c.task == parameter("task")).returning(queue.c.open_dependencies)
 
 
-def _change_open_dependencies(by: int) -> ChangeStatement:
+def change_open_dependencies(by: int) -> ChangeStatement:
     waiting = select(dependencies.c.task).where(dependencies.c.depends_on == parameter("task"))
     return update(queue).where(queue.c.task.in_(waiting)).values(open_dependencies=queue.c.open_dependencies + by)
 
 
-def _insert_into_queue(counted: bool) -> ChangeStatement:
+def insert_into_queue(counted: bool) -> ChangeStatement:
     values = {column.name: parameter(column.name, column.type.python_type) for column in queue.c}
     return insert(queue).values(
         values | ({"open_dependencies": _open_dependencies.scalar_subquery()} if counted else {})
     )
 
 
-def _update_queue_row(columns: tuple[str, ...], counted: bool) -> ChangeStatement:
+def update_queue_row(columns: tuple[str, ...], counted: bool) -> ChangeStatement:
     values = {name: parameter(name, queue.c[name].type.python_type) for name in columns}
     recounted = {"open_dependencies": _open_dependencies.scalar_subquery()} if counted else {}
     return update(queue).where(queue.c.task == parameter("task")).values(values | recounted)

@@ -141,7 +141,7 @@ class Entry:
         Return the entry that stores *fact* at *position*, after the entry whose digest is *previous*.
         """
         payload = fact.payload()
-        payload_digest = sha256(payload.encode()).digest()
+        payload_digest = digest_of_payload(payload)
         return cls(
             organization=organization,
             position=position,
@@ -155,16 +155,29 @@ class Entry:
         )
 
 
+def digest_of_payload(payload: JsonText) -> bytes:
+    """
+    Return the SHA-256 digest of a payload.
+    """
+    return sha256(payload.encode()).digest()
+
+
 def chain_digest(
     previous: bytes, position: int, kind: str, at: datetime, actor: Actor, subject: UUID, payload_digest: bytes
 ) -> bytes:
     """
     Return the digest of an entry: SHA-256 over the previous digest, the envelope and the payload's digest.
     """
-    envelope = canonical(
-        [position, kind, micros(at), actor.kind, str(actor.id) if actor.id else None, actor.name, str(subject)]
-    )
+    envelope = f"[{position},{envelope_after_position(kind, at, actor, subject)}"
     return sha256(previous + envelope.encode() + payload_digest).digest()
+
+
+def envelope_after_position(kind: str, at: datetime, actor: Actor, subject: UUID) -> str:
+    """
+    Return the envelope of an entry, which is a canonical JSON list, from behind its first item, the position.
+    """
+    rest = canonical([kind, micros(at), actor.kind, str(actor.id) if actor.id else None, actor.name, str(subject)])
+    return rest[1:]
 
 
 @frozen
@@ -195,7 +208,7 @@ def verify_chain(entries: Iterable[Entry], since: ChainHead = ChainHead(0, GENES
     for entry in entries:
         if entry.position != position + 1:
             return ChainBreak(position + 1, f"is missing; the next entry found is {entry.position}")
-        if entry.payload is not None and sha256(entry.payload.encode()).digest() != entry.payload_digest:
+        if entry.payload is not None and digest_of_payload(entry.payload) != entry.payload_digest:
             return ChainBreak(entry.position, "its payload does not match its digest")
         expected = chain_digest(
             digest, entry.position, entry.kind, entry.at, entry.actor, entry.subject, entry.payload_digest

@@ -1,0 +1,331 @@
+"""
+The flush of a unit of work as one PostgreSQL statement, a WITH of data-changing terms, which needs no transaction
+around it and so a third of the round trips or less.
+
+First it locks, checks and writes the rows of entities, in the lock order of every flush. Then it locks the head row and
+writes the queue, the counters and the log. The order follows from the references between the terms: the head row is
+locked if each term before has found its row, and what comes after reads the locked head. If a row has another version,
+or there is no head row yet, the entries get no position, which their table refuses, and all is undone. The unit is then
+flushed in a transaction, which finds out why.
+
+The statement sees a snapshot from before it waited for locks. A row that it names by its key it sees as it is after the
+wait. So a unit is combined only if all that it changes is named by keys.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import (
+    CTE,
+    Delete,
+    Executable,
+    Table,
+    TableValuedAlias,
+    Update,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from mission_adapters.sql.columns import TYPES
+from mission_adapters.sql.counters import counter_rows, insert_or_add
+from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
+from mission_adapters.sql.flush import existing_rows, link_changes, lock_position, refusal_of_constraint
+from mission_adapters.sql.row_writes import ENTITY_MAPPINGS, changed_columns, has_version, version_parameters
+from mission_adapters.sql.statement_batch import ChangeStatement
+from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
+from mission_adapters.sql.tables import marks, queue
+from mission_adapters.sql.task_queue import (
+    change_open_dependencies,
+    insert_into_queue,
+    queue_statements,
+)
+from mission_adapters.write_buffer import ReadDependency, RowWrite, WriteBuffer
+from mission_core.agents.model import Agent
+from mission_core.events.counters import CountedChanges
+from mission_core.events.model import digest_of_payload, envelope_after_position
+from mission_core.tasks.counters import boards_of_tasks
+from mission_core.tasks.model import Task
+from mission_core.values import micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mission_core.events.counters import Counters
+
+SHAPES: Final = 512
+"""The number of compiled statements that are kept."""
+LARGEST_ENTITIES: Final = 8
+"""The largest number of entity rows that one statement locks or writes."""
+ARRAY_TYPES: Final[dict[type, str]] = {str: "text[]", int: "bigint[]", bytes: "bytea[]"}
+NOT_APPENDED: Final = "events.position"
+"""The constraint that a combined flush violates if a row has another version, or there is no head row yet."""
+ONE: Final = literal_column("1")
+HEAD_IS_LOCKED: Final = literal_column("(SELECT count(*) FROM locked) = 1")
+ENTRY_COLUMNS: Final = {
+    "kind": str, "at": int, "actor_kind": str, "actor_id": bytes, "actor_name": str, "subject": bytes, "payload": str,
+    "payload_digest": bytes, "envelope": str,
+}  # fmt: skip
+"""The values of a new entry: those of its columns, and its envelope after the position."""
+
+STORED_COLUMNS: Final = tuple(name for name in ENTRY_COLUMNS if name != "envelope")
+TermShape = tuple["Callable[..., Any]", tuple[Any, ...]]
+
+
+class NotCombined(Exception):
+    """
+    A combined flush did not find the rows as it expects them, and has changed nothing.
+    """
+
+
+class Term(NamedTuple):
+    """
+    A term of a combined flush.
+
+    Args:
+        factory: The function that builds the term's statement.
+        arguments: The arguments of that function.
+        parameters: The parameters of the statement.
+    """
+
+    factory: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    parameters: dict[str, Any]
+
+
+def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[None]] | None:
+    """
+    Return the steps of a unit's flush in one statement, or None if the unit needs a transaction. They raise
+    `NotCombined` if they changed nothing, and the unit needs a transaction after all.
+    """
+    if buffer.operations or buffer.idempotency_key or buffer.presence or buffer.used_keys or not buffer.events:
+        return None
+    writes = sorted(buffer.writes.values(), key=lock_position)
+    tasks = [each for each in writes if isinstance(each.after, Task)]
+    if len(tasks) > 1 or any(map(_needs_transaction, writes)):
+        return None
+    entities = _entity_terms(buffer, writes)
+    rest = _terms_under_head(buffer, tasks, at)
+    if rest is None or len(entities) > LARGEST_ENTITIES:
+        return None
+    given = _entry_parameters(buffer)
+    for term in (*entities, *rest):
+        given |= term.parameters
+    shape = (tuple((each.factory, each.arguments) for each in some) for some in (entities, rest))
+    return partial(_steps, _combined_statement(*shape)("postgresql", **given)._replace(single=True), buffer)
+
+
+def _needs_transaction(write: RowWrite) -> bool:
+    before, after = write.before, write.after
+    if after is None:
+        return True
+    if isinstance(after, Agent):
+        return before is not None and before.name != after.name
+    # The snapshot does not have the dependencies that the statement itself inserts, and so cannot count them.
+    return isinstance(after, Task) and after.depends_on != (before.depends_on if before else ())
+
+
+def _steps(statement: BoundStatement, buffer: WriteBuffer) -> Steps[None]:
+    try:
+        yield statement
+    except ConstraintViolated as violated:
+        if violated.constraint == NOT_APPENDED:
+            raise NotCombined from violated
+        raise refusal_of_constraint(violated.constraint, buffer) from violated
+
+
+def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]:
+    """
+    Return the terms that lock, check, change and insert the rows of entities, in this order. Each changes or locks one
+    row.
+    """
+    terms: list[Term] = []
+    for _, id, what in sorted(existing_rows(buffer), key=lambda each: each[:2]):
+        place = len(terms)
+        match what:
+            case ReadDependency(kind=kind, version=version, bump=False):
+                terms.append(Term(_lock_shared, (kind, place), version_parameters(kind, id, version, place)))
+            case ReadDependency(kind=kind, version=version):
+                values = {"version": version + 1}
+                terms.append(_update_term(ENTITY_MAPPINGS[kind].table, place, id.bytes, version, values))
+            case RowWrite(before=before, after=after):
+                table = ENTITY_MAPPINGS[type(after)].table
+                values = changed_columns(before, after)
+                terms.append(_update_term(table, place, id.bytes, before.version, values))
+    for write in writes:
+        if write.before is None:
+            mapping, place = ENTITY_MAPPINGS[type(write.after)], len(terms)
+            given = {f"{name}_{place}": each for name, each in mapping.rows.row_from(write.after).items()}
+            terms.append(Term(_insert_row, (mapping.table, place), given))
+    return terms
+
+
+def _update_term(table: Table, place: int, id: bytes, version: int, values: dict[str, Any]) -> Term:
+    given = {f"{name}_{place}": each for name, each in values.items()}
+    return Term(_update_row, (table, place, tuple(values)), {f"key_{place}": id, f"was_{place}": version, **given})
+
+
+def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) -> list[Term] | None:
+    """
+    Return the terms that run while the head row is locked, or None if some change rows that are not named by a key.
+    """
+    terms: list[Term] = []
+    gone, come = link_changes(tasks, "mark", lambda task: task.tag_and_field_ids)
+    for factory, links in ((_delete_marks, gone), (_insert_marks, come)):
+        if links:
+            given = {"marked": links[0]["task"], f"{factory.__name__}_ids": [each["mark"] for each in links]}
+            terms.append(Term(factory, (), given))
+    for family, arguments, given in queue_statements(tasks):
+        counted = bool(arguments) and arguments[-1] is True
+        if family is change_open_dependencies or counted:
+            return None
+        if family is insert_into_queue:
+            terms.append(Term(_insert_into_queue, (), {f"queue_{name}": each for name, each in given.items()}))
+        else:
+            terms.append(Term(_change_queue, (family, *arguments), given))
+    states = [(write.before, write.after) for write in tasks]
+    places = buffer.boards_of_tasks | boards_of_tasks(write.after for write in tasks)
+    changes = CountedChanges(buffer.principal.organization, buffer.events, states, places, micros(at))
+    for counters, rows in counter_rows(changes):
+        if rows:
+            names = [f"{counters.name}_{name}" for name in counters.columns]
+            terms.append(Term(_add_amounts, (counters,), _arrays(names, rows)))
+    return terms
+
+
+def _entry_parameters(buffer: WriteBuffer) -> dict[str, Any]:
+    """
+    Return the parameters of the entries: one array for each column.
+    """
+    actor = buffer.principal.actor
+    rows = []
+    for fact in buffer.events:
+        payload = fact.payload()
+        envelope = envelope_after_position(fact.kind, fact.at, actor, fact.subject)
+        rows.append(
+            (
+                fact.kind, micros(fact.at), actor.kind, actor.id.bytes if actor.id else None, actor.name,
+                fact.subject.bytes, payload, digest_of_payload(payload), envelope,
+            )
+        )  # fmt: skip
+    return {
+        "log": buffer.principal.organization.bytes, **_arrays([f"entry_{name}" for name in ENTRY_COLUMNS], rows)
+    }  # fmt: skip
+
+
+def _arrays(names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+# The terms of entities. Each has names of its own for its parameters.
+
+
+def _lock_shared(kind: type, place: int) -> Executable:
+    return select(ONE).where(*has_version(kind, place)).with_for_update(read=True)
+
+
+def _update_row(table: Table, place: int, columns: tuple[str, ...]) -> ChangeStatement:
+    values = {name: parameter(f"{name}_{place}", table.c[name].type.python_type) for name in columns}
+    unchanged = table.c.id == parameter(f"key_{place}"), table.c.version == parameter(f"was_{place}", int)
+    return update(table).where(*unchanged).values(values).returning(ONE)
+
+
+def _insert_row(table: Table, place: int) -> ChangeStatement:
+    values = {each.name: parameter(f"{each.name}_{place}", each.type.python_type) for each in table.c}
+    return insert(table).values(values).returning(ONE)
+
+
+# The terms under the head row.
+
+
+def _delete_marks() -> ChangeStatement:
+    of_task = marks.c.task == parameter("marked"), in_array(marks.c.mark, "_delete_marks_ids", IdArray())
+    return delete(marks).where(*of_task, HEAD_IS_LOCKED)
+
+
+def _insert_marks() -> ChangeStatement:
+    rows = _rows({"mark": ("_insert_marks_ids", bytes)})
+    given = select(parameter("marked"), rows.c.mark).where(HEAD_IS_LOCKED)
+    return insert(marks).from_select(["task", "mark"], given)
+
+
+def _insert_into_queue() -> ChangeStatement:
+    values = {each.name: parameter(f"queue_{each.name}", each.type.python_type) for each in queue.c}
+    return insert(queue).from_select(list(values), select(*values.values()).where(HEAD_IS_LOCKED))
+
+
+def _change_queue(family: Callable[..., Update | Delete], *arguments: Any) -> ChangeStatement:
+    return family(*arguments).where(HEAD_IS_LOCKED)
+
+
+def _add_amounts(counters: Counters) -> ChangeStatement:
+    rows = _rows({name: (f"{counters.name}_{name}", type) for name, type in counters.columns.items()})
+    return insert_or_add("postgresql", counters, select(*rows.c).where(HEAD_IS_LOCKED))
+
+
+def _rows(columns: dict[str, tuple[str, type]]) -> TableValuedAlias:
+    """
+    Return rows that are given by a parameter for each column, which is an array.
+    """
+    arrays = (bindparam(name, type_=ARRAY(TYPES[type]), required=False) for name, type in columns.values())
+    return func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+
+
+# The log.
+
+
+def _array(name: str, type: type) -> str:
+    return f"CAST(:entry_{name} AS {ARRAY_TYPES[type]})"
+
+
+LOCK_HEAD: Final = "SELECT position, digest FROM heads WHERE organization = :log AND {condition} FOR UPDATE"
+CHAIN: Final = f"""
+    SELECT CAST(0 AS bigint), position, digest FROM locked
+    UNION ALL
+    SELECT nth + 1, position + 1, sha256(
+        digest || convert_to('[' || (position + 1) || ',' || ({_array("envelope", str)})[nth + 1], 'UTF8')
+        || ({_array("payload_digest", bytes)})[nth + 1]
+    ) FROM chain WHERE nth < cardinality({_array("kind", str)})
+"""
+"""The head and, for each new entry, its place, position and digest, as `chain_digest` of the core has it."""
+MOVE_HEAD: Final = f"""
+    UPDATE heads SET position = chain.position, digest = chain.digest FROM chain
+    WHERE heads.organization = :log AND chain.nth = cardinality({_array("kind", str)})
+"""
+INSERT_ENTRIES: Final = f"""
+    INSERT INTO events (organization, position, digest, {", ".join(STORED_COLUMNS)})
+    SELECT :log, chain.position, chain.digest, {", ".join(f"entry.{name}" for name in STORED_COLUMNS)}
+    FROM unnest({", ".join(_array(name, ENTRY_COLUMNS[name]) for name in STORED_COLUMNS)})
+    WITH ORDINALITY AS entry({", ".join(STORED_COLUMNS)}, nth) LEFT JOIN chain ON chain.nth = entry.nth
+"""
+"""Without a locked head row the chain is empty, and the entries have no position."""
+
+
+@lru_cache(SHAPES)
+def _combined_statement(entities: tuple[TermShape, ...], rest: tuple[TermShape, ...]) -> Statement:
+    """
+    Combine terms into one statement.
+    """
+    terms = [factory(*arguments).cte(f"entity_{place}") for place, (factory, arguments) in enumerate(entities)]
+    # CASE evaluates its conditions in their order, and so locks the rows in theirs.
+    checks = "".join(f" WHEN (SELECT count(*) FROM {term.name}) <> 1 THEN false" for term in terms)
+    condition = f"CASE{checks} ELSE true END" if checks else "true"
+    locked = _text_term("locked", LOCK_HEAD.format(condition=condition), "position", "digest")
+    chain = _text_term("chain", CHAIN, "nth", "position", "digest", recursive=True)
+    terms += [locked, chain, _text_term("moved", MOVE_HEAD), _text_term("appended", INSERT_ENTRIES)]
+    terms += [factory(*arguments).cte(f"changed_{place}") for place, (factory, arguments) in enumerate(rest)]
+    return Statement(select(locked.c.position).add_cte(*terms))
+
+
+def _text_term(name: str, sql: str, *columns: str, recursive: bool = False) -> CTE:
+    return text(sql).columns(*map(column, columns)).cte(name, recursive=recursive)
