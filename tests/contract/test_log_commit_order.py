@@ -11,6 +11,7 @@ import pytest
 
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock, World, make_world, ports_over
+from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import micros
 
@@ -93,6 +94,26 @@ async def test_a_cursor_of_the_log_misses_nothing_and_repeats_nothing(world, bes
     head = await world.ports.log.head(world.me.organization)
 
     assert list(range(1, head.position + 1)) == seen
+
+
+async def test_a_completion_frees_a_task_that_came_to_depend_on_it_while_it_waited(world, beside):
+    """
+    A flush that waits for the head row counts the dependencies that were committed meanwhile.
+    """
+    done, waiting = await world.task("done"), await world.task("waiting")
+    lock = beside.transaction()
+    await lock.start()
+    await beside.execute("SELECT 1 FROM heads FOR UPDATE")
+    await beside.execute("INSERT INTO dependencies VALUES ($1, $2)", waiting.id.bytes, done.id.bytes)
+    await beside.execute("UPDATE queue SET open_dependencies = 1 WHERE task = $1", waiting.id.bytes)
+    change = UpdateTask(task=done.id, status=Status.DONE)
+    completed = asyncio.create_task(update_task(world.ports, world.me, change))
+    await somebody_waits(beside)
+    await lock.commit()
+    await completed
+    counts = await beside.fetch("SELECT task, open_dependencies FROM queue")
+
+    assert {waiting.id.bytes: 0} == dict(counts)
 
 
 async def test_a_naive_cursor_loses_what_commits_late(world, beside):

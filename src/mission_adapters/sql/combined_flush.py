@@ -9,7 +9,8 @@ or there is no head row yet, the entries get no position, which their table refu
 flushed in a transaction, which finds out why.
 
 The statement sees a snapshot from before it waited for locks. A row that it names by its key it sees as it is after the
-wait. So a unit is combined only if all that it changes is named by keys.
+wait, but not the rows that another flush has inserted meanwhile. So the tasks that depend on a finished one are changed
+by a function, whose statement has a snapshot of its own, and a unit that counts dependencies needs a transaction.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Delete,
     Executable,
+    Select,
     Table,
     TableValuedAlias,
     Update,
@@ -70,8 +73,8 @@ LARGEST_ENTITIES: Final = 8
 ARRAY_TYPES: Final[dict[type, str]] = {str: "text[]", int: "bigint[]", bytes: "bytea[]"}
 NOT_APPENDED: Final = "events.position"
 """The constraint that a combined flush violates if a row has another version, or there is no head row yet."""
-ONE: Final = literal_column("1")
-HEAD_IS_LOCKED: Final = literal_column("(SELECT count(*) FROM locked) = 1")
+ONE: Final[ColumnElement[int]] = literal_column("1")
+HEAD_IS_LOCKED: Final[ColumnElement[bool]] = literal_column("(SELECT count(*) FROM locked) = 1")
 ENTRY_COLUMNS: Final = {
     "kind": str, "at": int, "actor_kind": str, "actor_id": bytes, "actor_name": str, "subject": bytes, "payload": str,
     "payload_digest": bytes, "envelope": str,
@@ -186,10 +189,11 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
             given = {"marked": links[0]["task"], f"{factory.__name__}_ids": [each["mark"] for each in links]}
             terms.append(Term(factory, (), given))
     for family, arguments, given in queue_statements(tasks):
-        counted = bool(arguments) and arguments[-1] is True
-        if family is change_open_dependencies or counted:
-            return None
-        if family is insert_into_queue:
+        if family is change_open_dependencies:
+            terms.append(Term(_change_dependents, arguments, {"dependency": given["task"]}))
+        elif arguments and arguments[-1] is True:
+            return None  # the open dependencies are counted
+        elif family is insert_into_queue:
             terms.append(Term(_insert_into_queue, (), {f"queue_{name}": each for name, each in given.items()}))
         else:
             terms.append(Term(_change_queue, (family, *arguments), given))
@@ -264,6 +268,11 @@ def _insert_into_queue() -> ChangeStatement:
     return insert(queue).from_select(list(values), select(*values.values()).where(HEAD_IS_LOCKED))
 
 
+def _change_dependents(by: int) -> Select[Any]:
+    changed = func.change_open_dependencies(parameter("dependency"), literal_column(f"{by}"))
+    return select(changed.label("changed")).where(HEAD_IS_LOCKED)
+
+
 def _change_queue(family: Callable[..., Update | Delete], *arguments: Any) -> ChangeStatement:
     return family(*arguments).where(HEAD_IS_LOCKED)
 
@@ -324,7 +333,9 @@ def _combined_statement(entities: tuple[TermShape, ...], rest: tuple[TermShape, 
     chain = _text_term("chain", CHAIN, "nth", "position", "digest", recursive=True)
     terms += [locked, chain, _text_term("moved", MOVE_HEAD), _text_term("appended", INSERT_ENTRIES)]
     terms += [factory(*arguments).cte(f"changed_{place}") for place, (factory, arguments) in enumerate(rest)]
-    return Statement(select(locked.c.position).add_cte(*terms))
+    # A term that is a SELECT runs only if it is read.
+    read = [select(func.count(term.c.changed)).scalar_subquery() for term in terms if "changed" in term.c]
+    return Statement(select(locked.c.position, *read).add_cte(*terms))
 
 
 def _text_term(name: str, sql: str, *columns: str, recursive: bool = False) -> CTE:
