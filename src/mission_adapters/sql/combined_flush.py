@@ -44,10 +44,18 @@ from mission_adapters.sql.columns import TYPES
 from mission_adapters.sql.counters import counter_rows, insert_or_add
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
 from mission_adapters.sql.flush import existing_rows, link_changes, lock_position, refusal_of_constraint
-from mission_adapters.sql.row_writes import ENTITY_MAPPINGS, changed_columns, has_version, version_parameters
+from mission_adapters.sql.row_writes import (
+    ENTITY_MAPPINGS,
+    RETURNED_COLUMNS,
+    changed_columns,
+    has_version,
+    version_parameters,
+)
 from mission_adapters.sql.statement_batch import ChangeStatement
 from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
 from mission_adapters.sql.tables import marks, queue
+from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS
+from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.task_queue import (
     change_open_dependencies,
     insert_into_queue,
@@ -106,7 +114,7 @@ class Term(NamedTuple):
     parameters: dict[str, Any]
 
 
-def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[None]] | None:
+def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[FlushResults]] | None:
     """
     Return the steps of a unit's flush in one statement, or None if the unit needs a transaction. They raise
     `NotCombined` if they changed nothing, and the unit needs a transaction after all.
@@ -125,7 +133,8 @@ def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[N
     for term in (*entities, *rest):
         given |= term.parameters
     shape = (tuple((each.factory, each.arguments) for each in some) for some in (entities, rest))
-    return partial(_steps, _combined_statement(*shape)("postgresql", **given)._replace(single=True), buffer)
+    statement = _combined_statement(*shape)("postgresql", **given)._replace(single=True)
+    return partial(_steps, statement, buffer, [each.after for each in tasks])
 
 
 def _needs_transaction(write: RowWrite) -> bool:
@@ -138,13 +147,17 @@ def _needs_transaction(write: RowWrite) -> bool:
     return isinstance(after, Task) and after.depends_on != (before.depends_on if before else ())
 
 
-def _steps(statement: BoundStatement, buffer: WriteBuffer) -> Steps[None]:
+def _steps(statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task]) -> Steps[FlushResults]:
     try:
-        yield statement
+        (row,) = yield statement
     except ConstraintViolated as violated:
         if violated.constraint == NOT_APPENDED:
             raise NotCombined from violated
         raise refusal_of_constraint(violated.constraint, buffer) from violated
+    results = FlushResults()
+    for task in tasks:
+        results.keep_context(task, row[: len(CONTEXT_COLUMNS)])
+    return results
 
 
 def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]:
@@ -160,11 +173,13 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
                 terms.append(Term(_lock_shared, (kind, place), version_parameters(kind, id, version, place)))
             case ReadDependency(kind=kind, version=version):
                 values = {"version": version + 1}
-                terms.append(_update_term(ENTITY_MAPPINGS[kind].table, place, id.bytes, version, values))
+                table = ENTITY_MAPPINGS[kind].table
+                terms.append(_update_term(table, place, id.bytes, version, values, returned=False))
             case RowWrite(before=before, after=after):
                 table = ENTITY_MAPPINGS[type(after)].table
                 values = changed_columns(before, after)
-                terms.append(_update_term(table, place, id.bytes, before.version, values))
+                returned = table in RETURNED_COLUMNS
+                terms.append(_update_term(table, place, id.bytes, before.version, values, returned=returned))
     for write in writes:
         if write.before is None:
             mapping, place = ENTITY_MAPPINGS[type(write.after)], len(terms)
@@ -173,9 +188,11 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
     return terms
 
 
-def _update_term(table: Table, place: int, id: bytes, version: int, values: dict[str, Any]) -> Term:
+def _update_term(table: Table, place: int, id: bytes, version: int, values: dict[str, Any], *, returned: bool) -> Term:
     given = {f"{name}_{place}": each for name, each in values.items()}
-    return Term(_update_row, (table, place, tuple(values)), {f"key_{place}": id, f"was_{place}": version, **given})
+    return Term(
+        _update_row, (table, place, tuple(values), returned), {f"key_{place}": id, f"was_{place}": version, **given}
+    )
 
 
 def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) -> list[Term] | None:
@@ -238,15 +255,15 @@ def _lock_shared(kind: type, place: int) -> Executable:
     return select(ONE).where(*has_version(kind, place)).with_for_update(read=True)
 
 
-def _update_row(table: Table, place: int, columns: tuple[str, ...]) -> ChangeStatement:
+def _update_row(table: Table, place: int, columns: tuple[str, ...], returned: bool) -> ChangeStatement:
     values = {name: parameter(f"{name}_{place}", table.c[name].type.python_type) for name in columns}
     unchanged = table.c.id == parameter(f"key_{place}"), table.c.version == parameter(f"was_{place}", int)
-    return update(table).where(*unchanged).values(values).returning(ONE)
+    return update(table).where(*unchanged).values(values).returning(*(RETURNED_COLUMNS[table] if returned else (ONE,)))
 
 
 def _insert_row(table: Table, place: int) -> ChangeStatement:
     values = {each.name: parameter(f"{each.name}_{place}", each.type.python_type) for each in table.c}
-    return insert(table).values(values).returning(ONE)
+    return insert(table).values(values).returning(*RETURNED_COLUMNS.get(table, (ONE,)))
 
 
 # The terms under the head row.
@@ -325,7 +342,7 @@ def _combined_statement(entities: tuple[TermShape, ...], rest: tuple[TermShape, 
     """
     Combine terms into one statement.
     """
-    terms = [factory(*arguments).cte(f"entity_{place}") for place, (factory, arguments) in enumerate(entities)]
+    terms = [_entity_term(factory(*arguments), place) for place, (factory, arguments) in enumerate(entities)]
     # CASE evaluates its conditions in their order, and so locks the rows in theirs.
     checks = "".join(f" WHEN (SELECT count(*) FROM {term.name}) <> 1 THEN false" for term in terms)
     condition = f"CASE{checks} ELSE true END" if checks else "true"
@@ -333,9 +350,17 @@ def _combined_statement(entities: tuple[TermShape, ...], rest: tuple[TermShape, 
     chain = _text_term("chain", CHAIN, "nth", "position", "digest", recursive=True)
     terms += [locked, chain, _text_term("moved", MOVE_HEAD), _text_term("appended", INSERT_ENTRIES)]
     terms += [factory(*arguments).cte(f"changed_{place}") for place, (factory, arguments) in enumerate(rest)]
+    # Subqueries in the list of columns run after the head row is locked; a join would not keep the order of the locks.
+    read = [select(each).scalar_subquery() for term in terms if term.name.startswith("written") for each in term.c]
     # A term that is a SELECT runs only if it is read.
-    read = [select(func.count(term.c.changed)).scalar_subquery() for term in terms if "changed" in term.c]
-    return Statement(select(locked.c.position, *read).add_cte(*terms))
+    read += [select(func.count(term.c.changed)).scalar_subquery() for term in terms if "changed" in term.c]
+    return Statement(select(*read, locked.c.position).add_cte(*terms))
+
+
+def _entity_term(statement: Any, place: int) -> CTE:
+    returned = getattr(statement, "_returning", ())
+    term: CTE = statement.cte(f"{'written' if len(returned) > 1 else 'entity'}_{place}")
+    return term
 
 
 def _text_term(name: str, sql: str, *columns: str, recursive: bool = False) -> CTE:

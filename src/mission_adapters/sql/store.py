@@ -26,6 +26,7 @@ from mission_adapters.sql.number_sequences import SqlNumberSequences
 from mission_adapters.sql.readiness_check import write_unchanged_row
 from mission_adapters.sql.reads import SqlReads
 from mission_adapters.sql.tables import metadata
+from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import WriteBuffer
 from mission_core.errors import StoreFailed
@@ -124,7 +125,7 @@ class SqlStore:
             combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
                 with suppress(NotCombined):
-                    return await self.session.write(combined, wakes=buffer.principal.organization)
+                    return self._answer(await self.session.write(combined, wakes=buffer.principal.organization))
         return await self.flush_in_transaction(buffer)
 
     async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:
@@ -133,7 +134,9 @@ class SqlStore:
         """
         wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()
-        results = await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
+        return self._answer(await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes))
+
+    def _answer(self, results: FlushResults) -> Any:
         self.reads.tasks.contexts.keep(results.contexts)
         return results.answer
 
