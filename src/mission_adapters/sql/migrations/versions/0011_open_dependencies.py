@@ -4,8 +4,8 @@ A function of PostgreSQL that changes the counts of open dependencies of the tas
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 # A statement inside a volatile function sees what was committed before it began, and not only what was committed before
 # the statement that calls the function. So it finds all dependents if the caller has locked the head row.
