@@ -43,6 +43,13 @@ def sqlite_paths(url: str) -> tuple[str, str] | None:
     raise ValueError(NO_DATABASE)
 
 
+def is_sqlite(url: str) -> bool:
+    """
+    Whether a URL names a SQLite database, well-formed or not.
+    """
+    return url.partition("://")[0].partition("+")[0] == "sqlite"
+
+
 def is_readable(url: str) -> bool:
     """
     Whether a server URL has the parts that its author meant. An unescaped reserved character in a password would make
@@ -66,7 +73,7 @@ def without_credentials(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return HIDDEN
-    if scheme.partition("+")[0] == "sqlite":
+    if is_sqlite(url):
         paths = sqlite_paths(url) if len(rest) > 1 else None
         return url if paths is None else f"{scheme}:///{paths[0]}"
     before, at, last = rest.rpartition("@")

@@ -48,6 +48,8 @@ class HttpConnection(HttpToolsProtocol):
         self.header_bytes = 0
         self.body_bytes = 0
         self.refused = self.overloaded = False
+        self.is_last_request = False
+        """Whether the connection is closed after the next response."""
         self.malformed: Refusal | None = None
         self.url = b""
         self.answered: RequestResponseCycle | None = None
@@ -67,6 +69,7 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.supervisor.admit(self)
+        self.supervisor.count_changed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pipeline.clear()
@@ -74,10 +77,22 @@ class HttpConnection(HttpToolsProtocol):
             self.answered.disconnected = True
             self.answered.message_event.set()
         super().connection_lost(exc)
+        self.supervisor.count_changed()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         self.answered = cycle
         super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+
+    def shutdown(self) -> None:
+        seconds = self.supervisor.linger
+        if not seconds:
+            super().shutdown()
+            return
+        # A request may be on its way, so the client is told first: with the next response.
+        self.is_last_request = True
+        if self.is_busy and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+        self.loop.call_later(seconds, super().shutdown)
 
     def data_received(self, data: bytes) -> None:
         if self.refused:
@@ -113,7 +128,7 @@ class HttpConnection(HttpToolsProtocol):
         self.cycle = self._cycle(
             scope,
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive() and not self.overloaded,
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not (self.overloaded or self.is_last_request),
             on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:
@@ -263,12 +278,16 @@ class ConnectionSupervisor:
         error_app: Builds an ASGI application that answers every request with an error.
         files: The limit of open file descriptors of the process, if known.
         constant_headers: Response headers that do not change.
+        count_changed: Called after a connection was made or lost.
+        linger: Seconds in which an idle connection may send one more request when the server stops.
     """
 
     limits: ConnectionLimits
     error_app: Callable[[Refusal], ASGIApp]
     files: int | None = None
     constant_headers: ConstantHeaders = field(factory=ConstantHeaders)
+    count_changed: Callable[[], None] = lambda: None
+    linger: float = 0.0
     maximum: int = field(init=False)
     _swept_at: float = field(default=0.0, init=False)
     _told_at: float = field(default=-LOG_INTERVAL_SECONDS, init=False)

@@ -12,10 +12,12 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from attrs import evolve
 from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 
@@ -23,12 +25,18 @@ from mission_core.errors import StoreFailed
 from mission_core.extras import install_command
 from mission_http.distribution import distribution_version
 from mission_http.settings import SECRETS_FILE, Settings, SettingsError, settings_from
+from mission_http.worker_settings import MAX_WORKERS, check_workers
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from mission_adapters.data_import.import_report import ImportReport
     from mission_core.ports import Ports
     from mission_http.app import MissionApp, OpenLimiter, OpenPorts
+    from mission_http.connection_counts import ConnectionCounts
     from mission_http.platform.request_logs import RequestLog
+    from mission_http.server import Banner
+    from mission_http.workers import WorkerContext
 
 app = App(name="mission-control", help="A control plane for fleets of AI agents.", version=distribution_version)
 audit = App(name="audit", help="Verify the event log.")
@@ -60,6 +68,14 @@ def _flag_value(tokens: Sequence[Token], expected: str) -> str:
 
 
 Host = Annotated[str, Parameter(help="The host name or address to listen on; 0.0.0.0 for all addresses.")]
+Workers = Annotated[
+    int | None,
+    Parameter(
+        help="The number of server processes; more than 1 needs PostgreSQL. Default: MC_WORKERS, or else 1.",
+        env_var=[],
+        validator=Number(gte=1, lte=MAX_WORKERS),
+    ),
+]
 Port = Annotated[int, Parameter(help="The port to listen on; 0 for any free one.", validator=Number(gte=0, lte=65_535))]
 DataDir = Annotated[
     Path | None,
@@ -167,13 +183,24 @@ def application(
 
 @app.command
 def serve(
-    *, host: Host = "127.0.0.1", port: Port = 8000, database_url: DatabaseUrl = None, data_dir: DataDir = None
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Workers = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
 ) -> None:
     """
     Serve the Fleet API and the Boards API.
     """
     gc.disable()  # objects made at the start stay; collecting in between takes a tenth of the start
     settings = _settings(data_dir, database_url)
+    if workers is not None:
+        settings = evolve(settings, workers=workers)
+    check_workers(settings)
+    if settings.workers > 1:
+        _serve_with_workers(settings, host, port)
+        return
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(_serve(settings, host, port))
 
@@ -187,31 +214,112 @@ def event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
-    from mission_core.accounts.first_admin import needs_setup
-    from mission_http.doctor.identity_providers import proxy_auth_warnings as identity_warnings
-    from mission_http.doctor.listen_address import ListenAddressState
-    from mission_http.doctor.network_settings import startup_warnings
-    from mission_http.doctor.server_key import replacement_notice_from_ports
     from mission_http.logs.configuration import configure_logging
-    from mission_http.server import Server, bind_sockets
+    from mission_http.server import Server
     from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
 
     log = configure_logging(settings.logs, secrets=settings.redacted_values)
+    sockets = _listening_sockets(settings, host, port)
+    # Opened before the server is made, so that settings errors reach the terminal unchanged.
+    async with rate_limiter_from_settings(settings) as limiter, ports_from_settings(settings) as ports:
+        app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
+        server = Server(app, settings, announce=(await _banner(settings, ports)).print)
+        gc.freeze()
+        gc.enable()
+        await server.serve(sockets)
+
+
+def _listening_sockets(settings: Settings, host: str, port: int) -> list[socket]:
+    """
+    Bind the sockets, and log what is dangerous about the settings of a server that listens on them.
+    """
+    from mission_http.doctor.identity_providers import proxy_auth_warnings as identity_warnings
+    from mission_http.doctor.listen_address import ListenAddressState
+    from mission_http.doctor.network_settings import startup_warnings
+    from mission_http.server import bind_sockets
+
     sockets = bind_sockets(host, port)
     for warning in (
         *startup_warnings(settings.network, ListenAddressState.from_sockets(sockets)),
         *identity_warnings(settings.identity_providers),
     ):
         logger.warning("%s", warning)
-    # Opened before the server is made, so that settings errors reach the terminal unchanged.
-    async with rate_limiter_from_settings(settings) as limiter, ports_from_settings(settings) as ports:
+    return sockets
+
+
+async def _banner(settings: Settings, ports: Ports) -> Banner:
+    from mission_core.accounts.first_admin import needs_setup
+    from mission_http.doctor.server_key import replacement_notice_from_ports
+    from mission_http.server import Banner
+
+    return Banner(
+        settings,
+        needs_setup=await needs_setup(ports),
+        replaced_key_notice=await replacement_notice_from_ports(ports, settings.api_key),
+    )
+
+
+def _serve_with_workers(settings: Settings, host: str, port: int) -> None:
+    """
+    Prepare the database in this process, then serve in worker processes that share the sockets.
+    """
+    from mission_http.logs.configuration import configure_logging
+    from mission_http.logs.line_locks import LineLock
+    from mission_http.server import KILL_SECONDS
+    from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
+    from mission_http.workers import WorkersFailed, WorkerSupervisor
+
+    lock = LineLock.open()
+    configure_logging(settings.logs, secrets=settings.redacted_values, lock=lock)
+    sockets = _listening_sockets(settings, host, port)
+
+    async def prepare() -> Banner:
+        async with rate_limiter_from_settings(settings), ports_from_settings(settings, sweeps=False) as ports:
+            application(settings, lambda: nullcontext(ports))  # imports what the workers need, once for all of them
+            return await _banner(settings, ports)
+
+    def run(context: WorkerContext) -> int:
+        log = configure_logging(settings.logs, secrets=settings.redacted_values, lock=lock, worker=context.number)
+        with asyncio.Runner(loop_factory=event_loop()) as runner:
+            try:
+                runner.run(_serve_as_worker(settings, sockets, context, supervisor.counts, log))
+            except SettingsError as e:
+                context.tell_failure(str(e))
+                return 2
+        return 0
+
+    banner = asyncio.run(prepare())  # asyncio's own loop leaves no thread behind, which a fork would lose
+    gc.freeze()
+    supervisor = WorkerSupervisor(
+        count=settings.workers,
+        run=run,
+        sockets=sockets,
+        announce=partial(banner.print, sockets[0]),
+        stop_seconds=settings.connections.stop + KILL_SECONDS,
+    )
+    try:
+        supervisor.supervise()
+    except WorkersFailed as e:
+        print(f"mission-control: no worker can start: {e}", file=sys.stderr)
+        sys.exit(1)
+
+
+async def _serve_as_worker(
+    settings: Settings, sockets: list[socket], context: WorkerContext, counts: ConnectionCounts, log: RequestLog
+) -> None:
+    from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
+    from mission_http.worker_server import WorkerServer
+    from mission_http.workers import stop_with_supervisor
+
+    async with (
+        rate_limiter_from_settings(settings) as limiter,
+        ports_from_settings(settings, sweeps=context.number == 1) as ports,
+    ):
         app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
-        server = Server(
-            app,
-            settings,
-            needs_setup=await needs_setup(ports),
-            replaced_key_notice=await replacement_notice_from_ports(ports, settings.api_key),
+        server = WorkerServer(
+            app, settings, announce=lambda _: context.tell_ready(), counts=counts, place=context.place
         )
+        stop_with_supervisor(context, server.stop)
         gc.freeze()
         gc.enable()
         await server.serve(sockets)

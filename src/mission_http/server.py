@@ -10,13 +10,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from attrs import field, frozen
 
 from mission_http.connection_limits import raise_file_limit
 from mission_http.connections import ConnectionSupervisor, HttpConnection
@@ -26,28 +27,28 @@ from mission_http.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from mission_http.app import MissionApp
 
+Announce = Callable[[socket.socket], None]
 LOOPBACK_OF_WILDCARD: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """The loopback address for each wildcard address, for URLs that work on this machine."""
 BACKLOG: Final = 2048
 """The number of connections that the system queues until they are accepted."""
 ACCEPT_BATCH: Final = 8
 """The number of connections that asyncio accepts in one step, which it takes from its `backlog` argument."""
+KILL_SECONDS: Final = 5.0
+"""Seconds after the deadline of requests in progress at which a worker that has not ended is killed."""
 TICKS_PER_SECOND: Final = 10
 """The number of uvicorn's ticks in a second."""
 
 
 class Server(uvicorn.Server):
     """
-    A uvicorn server that enforces connection limits, prints a banner, and exits with 0 after SIGINT or SIGTERM.
+    A uvicorn server that enforces connection limits, tells that it listens, and exits with 0 after SIGINT or SIGTERM.
 
     Args:
-        needs_setup: Whether there is no user yet, so that the banner explains the setup of the first admin.
-        replaced_key_notice: The notice about the API_KEY of the settings, if a key made in the API replaced it.
+        announce: Called when the server listens; by default prints the banner.
     """
 
-    def __init__(
-        self, app: MissionApp, settings: Settings, *, needs_setup: bool = False, replaced_key_notice: str | None = None
-    ) -> None:
+    def __init__(self, app: MissionApp, settings: Settings, *, announce: Announce | None = None) -> None:
         limits = settings.connections
         self.supervisor = ConnectionSupervisor(
             limits, app.error_app, raise_file_limit(), ConstantHeaders(app.constant_headers)
@@ -60,15 +61,14 @@ class Server(uvicorn.Server):
             )
         )  # fmt: skip
         self.settings = settings
-        self.needs_setup = needs_setup
-        self.replaced_key_notice = replaced_key_notice
+        self.announce = announce or Banner(settings).print
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for each in sockets or ():
             each.listen(BACKLOG)
         if self.started and sockets:
-            _print_banner(sockets[0], self.settings, needs_setup=self.needs_setup, replaced=self.replaced_key_notice)
+            self.announce(sockets[0])
 
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS_PER_SECOND == 0:
@@ -79,6 +79,12 @@ class Server(uvicorn.Server):
         loop, connections = asyncio.get_running_loop(), self.server_state.connections
         loop.call_later(self.settings.connections.stop, self.supervisor.abort, connections)
         await super().shutdown(sockets)
+
+    def stop(self) -> None:
+        """
+        Stop as after SIGTERM.
+        """
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -131,22 +137,40 @@ def _bind(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _print_banner(listening: socket.socket, settings: Settings, *, needs_setup: bool, replaced: str | None) -> None:
-    host, port = listening.getsockname()[:2]
-    base = settings.network.base_url or _url(LOOPBACK_OF_WILDCARD.get(host, host), port)
-    told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
-    told |= {name: _displayed_secret(name, value, settings) for name, value in settings.credentials.items()}
-    if needs_setup:
-        free = settings.setup_needs_no_code_locally
-        needed = "username and password; from another machine, with the code" if free else "username, password and code"
-        told["first admin"] = f"POST /api/setup with {needed}"
-        told["setup code"] = settings.setup_code
-    if replaced is None:
-        told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
-    else:
-        told["API_KEY"] = replaced
-    lines = (f"  {name:<16} {value}" for name, value in told.items())
-    print("\n".join([f"Mission Control listens on {_url(host, port)}", *lines]), flush=True)
+@frozen(kw_only=True)
+class Banner:
+    """
+    The lines that a server prints when it listens: its address, its credentials and the first steps.
+
+    Args:
+        needs_setup: Whether there is no user yet, so that the banner explains the setup of the first admin.
+        replaced_key_notice: The notice about the API_KEY of the settings, if a key made in the API replaced it.
+    """
+
+    settings: Settings = field(kw_only=False)
+    needs_setup: bool = False
+    replaced_key_notice: str | None = None
+
+    def print(self, listening: socket.socket) -> None:
+        """
+        Print the banner for this listening socket.
+        """
+        settings = self.settings
+        host, port = listening.getsockname()[:2]
+        base = settings.network.base_url or _url(LOOPBACK_OF_WILDCARD.get(host, host), port)
+        told = {"documentation": f"{base}/docs", "data": str(settings.data_dir)}
+        told |= {name: _displayed_secret(name, value, settings) for name, value in settings.credentials.items()}
+        if self.needs_setup:
+            free = settings.setup_needs_no_code_locally
+            needed = "username and password; from another machine, with the code"
+            told["first admin"] = f"POST /api/setup with {needed if free else 'username, password and code'}"
+            told["setup code"] = settings.setup_code
+        if self.replaced_key_notice is None:
+            told["try"] = f'curl -H "x-api-key: $API_KEY" {base}/api/tasks'
+        else:
+            told["API_KEY"] = self.replaced_key_notice
+        lines = (f"  {name:<16} {value}" for name, value in told.items())
+        print("\n".join([f"Mission Control listens on {_url(host, port)}", *lines]), flush=True)
 
 
 def _displayed_secret(name: str, secret: str, settings: Settings) -> str:

@@ -31,6 +31,7 @@ from mission_http.logs.settings import LogSettings
 from mission_http.network_settings import NetworkSettings
 from mission_http.platform.response_headers import SecurityHeaders
 from mission_http.rate_limit_settings import RateLimitSettings
+from mission_http.worker_settings import worker_count
 
 PLACEHOLDERS: Final = frozenset(
     {
@@ -91,6 +92,8 @@ class Settings:
     identity_providers: IdentityProviderSettings = IdentityProviderSettings()
     rate_limits: RateLimitSettings = RateLimitSettings()
     connections: ConnectionLimits = ConnectionLimits()
+    workers: int = 1
+    """The number of server processes that share the port."""
     security: SecurityHeaders = SecurityHeaders()
     logs: LogSettings = LogSettings()
     workload: WorkloadThresholds = WorkloadThresholds()
@@ -186,6 +189,7 @@ def settings_from(
         identity_providers=IdentityProviderSettings.of(env),
         rate_limits=RateLimitSettings.of(env),
         connections=ConnectionLimits.of(env),
+        workers=worker_count(env),
         security=_security(env, fronting),
         logs=LogSettings.of(env),
         first_admin=FirstAdminSettings.of(env),

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
@@ -142,9 +142,12 @@ class ServerSecretCredentials:
 
 
 @asynccontextmanager
-async def ports_from_settings(settings: Settings) -> AsyncIterator[Ports]:
+async def ports_from_settings(settings: Settings, *, sweeps: bool = True) -> AsyncIterator[Ports]:
     """
-    Open the ports over the configured database: migrated, with the default organization, and with the lease sweeper.
+    Open the ports over the configured database: migrated, and with the default organization.
+
+    Args:
+        sweeps: Whether to run the lease sweeper. One process of several that share a port is enough.
     """
 
     async def founded(stack: AsyncExitStack) -> Ports:
@@ -165,7 +168,7 @@ async def ports_from_settings(settings: Settings) -> AsyncIterator[Ports]:
     async with (
         _open_with_retries(settings, founded) as ports,
         with_identity_providers(settings.identity_providers, ports) as ports,
-        lease_sweeper(ports),
+        lease_sweeper(ports) if sweeps else nullcontext(),
     ):
         yield ports
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from attrs import evolve, field, frozen
 
@@ -42,10 +42,12 @@ from mission_http.doctor.variable_names import misspelled_variables
 from mission_http.identity_provider_settings import IdentityProviderSettings
 from mission_http.network_settings import NetworkSettings, parse_base_url
 from mission_http.rate_limit_settings import DISABLE, PREFIX, REDIS_URL_VARIABLES
-from mission_http.settings import SettingsError, read_collecting_errors, settings_from
+from mission_http.settings import Settings, SettingsError, read_collecting_errors, settings_from
 from mission_http.wiring import inspect_issuers
+from mission_http.worker_settings import WORKERS_VARIABLE, check_workers
 
 SETTINGS: Final = Check("settings")
+WORKERS: Final = Check("workers")
 VARIABLES_OF_CHECKS: Final = {
     HOST_NAMES.name: ("MC_ALLOWED_HOSTS", "MC_ALLOW_ANY_HOST"),
     PROXIES.name: ("MC_TRUSTED_PROXIES", "TRUSTED_PROXIES"),
@@ -53,9 +55,31 @@ VARIABLES_OF_CHECKS: Final = {
     HSTS.name: ("MC_ENABLE_HSTS", "MC_DISABLE_HSTS", "MC_HSTS_"),
     IDENTITY.name: ("AUTH_MODE", "OIDC_", "CLERK_", "GOOGLE_", "MC_PROXY_AUTH_"),
     CORS.name: ("CORS_ORIGINS",),
+    WORKERS.name: (WORKERS_VARIABLE,),
     LIMITS.name: (PREFIX, *REDIS_URL_VARIABLES, DISABLE),
 }
 """The beginnings of the names of the variables that a check judges."""
+
+
+@frozen(kw_only=True)
+class WorkersState:
+    """
+    The number of worker processes, and the error with which a server refuses it.
+    """
+
+    count: int
+    error: SettingsError | None = None
+
+    @classmethod
+    def inspect(cls, settings: Settings) -> Self:
+        """
+        Check what the server's start checks.
+        """
+        try:
+            check_workers(settings)
+        except SettingsError as e:
+            return cls(count=settings.workers, error=e)
+        return cls(count=settings.workers)
 
 
 @frozen(kw_only=True)
@@ -76,6 +100,7 @@ class InstallationState:
     listen_address: ListenAddressState
     fronting: NetworkSettings
     rate_limiter: RateLimiterState
+    workers: WorkersState
     misspelled: Mapping[str, str] = field(factory=dict)
     identity_providers: IdentityProvidersState = IdentityProvidersState(identities=IdentityProviderSettings(), keys={})
 
@@ -114,6 +139,7 @@ async def inspect_installation(
         listen_address=ListenAddressState.inspect(host, port),
         fronting=evolve(settings.network, base_url=base_url or settings.network.base_url),
         rate_limiter=await RateLimiterState.inspect(settings),
+        workers=WorkersState.inspect(settings),
         identity_providers=IdentityProvidersState(
             identities=settings.identity_providers,
             keys=issuers.keys,
@@ -159,6 +185,7 @@ def check_installation(picture: InstallationState) -> Iterator[DoctorFinding]:
         check_identity_providers(picture.identity_providers, picture.fronting),
         check_cors_origins(picture.fronting),
         check_rate_limits(picture.rate_limiter, picture.listen_address),
+        check_worker_count(picture.workers),
     )
     yield from (each for each in found if not _follows_from_malformed(each, picture.malformed))
 
@@ -171,6 +198,18 @@ def _follows_from_malformed(finding: DoctorFinding, malformed: Mapping[str, str]
     if finding.level is FindingLevel.OK:
         return any(name.startswith(VARIABLES_OF_CHECKS[finding.check]) for name in malformed)
     return not malformed.keys().isdisjoint(finding.settings)
+
+
+def check_worker_count(workers: WorkersState) -> Iterator[DoctorFinding]:
+    """
+    Check that several workers can serve, if there are several.
+    """
+    place = f"{WORKERS_VARIABLE}={workers.count}"
+    if workers.error is not None:
+        told = workers.error.told.partition(": ")[2]
+        yield WORKERS.problem(place, told, workers.error.advice, WORKERS_VARIABLE)
+    elif workers.count > 1:
+        yield WORKERS.ok(place, "the processes share one port")
 
 
 def check_settings(malformed: Mapping[str, str], misspelled: Mapping[str, str]) -> Iterator[DoctorFinding]:

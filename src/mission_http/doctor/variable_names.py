@@ -21,6 +21,7 @@ from mission_http.settings import (
     WEBHOOK_LIMIT_VARIABLE,
     WORKLOAD_PREFIX,
 )
+from mission_http.worker_settings import WORKERS_VARIABLE
 
 OWN_PREFIXES: Final = ("MC_", "MISSION_CONTROL_", "SECURITY_HEADER_", "REQUEST_LOG_")
 """Prefixes that only Mission Control's variables have."""
@@ -46,7 +47,7 @@ KNOWN_VARIABLES: Final = frozenset(
     {
         *FIXED_VARIABLES.split(), *SECRET_NAMES, NEXT_AUTH_SECRET, *CLASS_BY_VARIABLE, *REDIS_URL_VARIABLES, BACKEND,
         DISABLE, SUBSCRIBED_PROVIDERS_VARIABLE, WEBHOOK_LIMIT_VARIABLE,
-        MAX_CONNECTIONS,
+        MAX_CONNECTIONS, WORKERS_VARIABLE,
         *(f"{WORKLOAD_PREFIX}{each.name.upper()}" for each in fields(WorkloadThresholds)),
         *(
             f"{issuer}_{what}"

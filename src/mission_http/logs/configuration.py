@@ -13,8 +13,15 @@ import structlog
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 from structlog.typing import Processor
 
+from mission_http.logs.line_locks import LineLock
 from mission_http.logs.log_stream import LogStream
-from mission_http.logs.processors import TimestampProcessor, add_request_id, drop_color_message, render_text
+from mission_http.logs.processors import (
+    TimestampProcessor,
+    WorkerProcessor,
+    add_request_id,
+    drop_color_message,
+    render_text,
+)
 from mission_http.logs.redaction import SecretRedactor
 from mission_http.logs.request_lines import BatchingHandler, RequestLineRenderer
 from mission_http.logs.settings import LogSettings
@@ -23,26 +30,38 @@ from mission_http.platform.request_logs import RequestLog
 OWN_LOGGERS: Final = ("mission_core", "mission_adapters", "mission_http")
 
 
-def configure_logging(logs: LogSettings, *, secrets: Iterable[str] = (), file: TextIO | None = None) -> RequestLog:
+def configure_logging(
+    logs: LogSettings,
+    *,
+    secrets: Iterable[str] = (),
+    file: TextIO | None = None,
+    lock: LineLock | None = None,
+    worker: int | None = None,
+) -> RequestLog:
     """
     Configure structlog and the root logger to write to this file, by default standard error.
 
     Other libraries are logged from `WARNING`, or from `INFO` if the configured level is lower: database drivers log
     statements with their values at `DEBUG`.
 
+    Args:
+        lock: The lock of processes that write to the same file.
+        worker: The number of this worker process, which each line tells.
+
     Returns:
         The log of requests, which bypasses the standard library's records for speed.
     """
-    stream = cast(TextIO, LogStream.over(file or sys.stderr))
+    stream = cast(TextIO, LogStream.over(file or sys.stderr, lock))
     scrubber = SecretRedactor.of(secrets)
     moment = TimestampProcessor(logs.utc)
+    process: tuple[Processor, ...] = () if worker is None else (WorkerProcessor(worker),)
     show: Processor = structlog.processors.JSONRenderer() if logs.as_json else render_text
-    handler = BatchingHandler(stream, RequestLineRenderer(moment.text_of, scrubber, logs.as_json))
+    handler = BatchingHandler(stream, RequestLineRenderer(moment.text_of, scrubber, logs.as_json, worker))
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=(ExtraAdder(), add_log_level, add_logger_name),
             processors=(
-                ProcessorFormatter.remove_processors_meta, drop_color_message, add_request_id, moment,
+                ProcessorFormatter.remove_processors_meta, drop_color_message, add_request_id, *process, moment,
                 structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info,
                 scrubber.redact_event, show,
             ),

@@ -12,6 +12,8 @@ from typing import Final, Self, TextIO
 
 from attrs import define, field
 
+from mission_http.logs.line_locks import LineLock
+
 WRITE_TIMEOUT_MS: Final = 250
 """Milliseconds that one write may wait for a full stream."""
 CHUNK_BYTES: Final = getattr(select, "PIPE_BUF", 512)
@@ -28,6 +30,8 @@ class LogStream:
 
     file: TextIO
     descriptor: int
+    lock: LineLock | None = None
+    """Held while lines are written, if several processes write to the stream."""
     dropped_lines: int = field(default=0, init=False)
     _line_is_partial: bool = field(default=False, init=False)
     _room: select.poll = field(factory=lambda: select.poll(), init=False)
@@ -36,12 +40,12 @@ class LogStream:
         self._room.register(self.descriptor, select.POLLOUT)
 
     @classmethod
-    def over(cls, file: TextIO) -> Self | TextIO:
+    def over(cls, file: TextIO, lock: LineLock | None = None) -> Self | TextIO:
         """
         Wrap a file; return the file itself if it cannot be polled for room.
         """
         try:
-            return cls(file, file.fileno()) if hasattr(select, "poll") else file
+            return cls(file, file.fileno(), lock) if hasattr(select, "poll") else file
         except OSError:
             return file
 
@@ -53,13 +57,26 @@ class LogStream:
             lost, self.dropped_lines = self.dropped_lines, 0
             logger.warning("log_lines_dropped lines=%d", lost)
         data = text.encode(self.file.encoding or "utf-8", "backslashreplace")
-        written = 0 if self.dropped_lines else self._write_chunks(data)
+        written = 0 if self.dropped_lines else self._write_locked(data)
         self.dropped_lines += data.count(b"\n", written)
 
     def flush(self) -> None:
         """
         Do nothing, as nothing is buffered.
         """
+
+    def _write_locked(self, data: bytes) -> int:
+        """
+        Write what `_write_chunks` writes, and no line into one of another process.
+        """
+        if self.lock is None:
+            return self._write_chunks(data)
+        if not self.lock.acquire(WRITE_TIMEOUT_MS / 1000):
+            return 0
+        try:
+            return self._write_chunks(data)
+        finally:
+            self.lock.release()
 
     def _write_chunks(self, data: bytes) -> int:
         """

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from time import time
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from mission_http.platform.exchange import REQUEST_ID
 
@@ -29,6 +29,19 @@ def add_request_id(_: object, __: str, told: EventDict) -> EventDict:
     if request_id is not None:
         told.setdefault("request_id", request_id)
     return told
+
+
+@frozen
+class WorkerProcessor:
+    """
+    Adds the number of the worker process.
+    """
+
+    number: int
+
+    def __call__(self, _: object, __: str, told: EventDict) -> EventDict:
+        told["worker"] = self.number
+        return told
 
 
 @define(eq=False)

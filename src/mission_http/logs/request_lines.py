@@ -76,6 +76,8 @@ class RequestLineRenderer:
     timestamp: Callable[[float], str]
     redactor: SecretRedactor
     as_json: bool
+    worker: int | None = None
+    """The number of this worker process, if there are several."""
 
     def __call__(self, lines: Sequence[RequestLine]) -> str:
         render = self._json if self.as_json else self._text
@@ -101,6 +103,7 @@ class RequestLineRenderer:
             f"{self.timestamp(at)} {level:<8} {REQUEST_LOGGER}: {event} method={text_value(method)}"
             f" path={text_value(path)} status={'-' if status is None else status} duration_ms={duration}"
             f" client={text_value(client)} request_id={text_value(request_id)}"
+            f"{'' if self.worker is None else f' worker={self.worker}'}"
         )
 
     def _json(self, line: RequestLine) -> str:
@@ -119,6 +122,7 @@ class RequestLineRenderer:
                 "level": level,
                 "timestamp": self.timestamp(at),
             }
+            | ({} if self.worker is None else {"worker": self.worker})
         )
 
 

@@ -1,0 +1,56 @@
+"""
+The number of open connections of each worker process, by which workers share new connections evenly.
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from typing import Final, Self
+
+from attrs import frozen
+
+ABSENT: Final = -1
+STALE_SECONDS: Final = 1.0
+"""Seconds after which a worker that has not told its count is taken for one that hangs."""
+
+
+@frozen(eq=False)
+class ConnectionCounts:
+    """
+    The number of open connections of each worker, in memory that processes share after a fork, and when it was told.
+    """
+
+    _counts: memoryview
+    _told_at: memoryview
+
+    @classmethod
+    def of(cls, size: int) -> Self:
+        """
+        Counts of up to *size* workers, all absent.
+        """
+        counts = cls(memoryview(mmap.mmap(-1, 8 * size)).cast("q"), memoryview(mmap.mmap(-1, 8 * size)).cast("d"))
+        for place in range(size):
+            counts.clear(place)
+        return counts
+
+    def store(self, place: int, count: int) -> None:
+        """
+        Store the count of the worker at this place.
+        """
+        self._counts[place] = count
+        self._told_at[place] = time.monotonic()
+
+    def clear(self, place: int) -> None:
+        """
+        Note that no worker accepts connections at this place.
+        """
+        self._counts[place] = ABSENT
+
+    def excess(self, count: int) -> int:
+        """
+        How many connections a worker with this count has more than the one with the fewest.
+        """
+        since = time.monotonic() - STALE_SECONDS
+        told = zip(self._counts, self._told_at, strict=True)
+        return count - min((other for other, at in told if other != ABSENT and at > since), default=count)

@@ -1,0 +1,51 @@
+"""
+A lock by which forked processes that share one log write whole lines.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from typing import IO, Final, Self
+
+from attrs import frozen
+
+RETRY_SECONDS: Final = 0.001
+
+
+@frozen(eq=False)
+class LineLock:
+    """
+    A lock between this process and those forked from it. A process that ends releases it.
+    """
+
+    file: IO[bytes]
+
+    @classmethod
+    def open(cls) -> Self:
+        return cls(tempfile.TemporaryFile())
+
+    def acquire(self, seconds: float) -> bool:
+        """
+        Take the lock, unless another process holds it for longer than this.
+        """
+        from fcntl import LOCK_EX, LOCK_NB, lockf  # not available on Windows
+
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                lockf(self.file, LOCK_EX | LOCK_NB)
+            except OSError:
+                if time.monotonic() > until:
+                    return False
+                time.sleep(RETRY_SECONDS)
+            else:
+                return True
+
+    def release(self) -> None:
+        """
+        Give the lock back.
+        """
+        from fcntl import LOCK_UN, lockf
+
+        lockf(self.file, LOCK_UN)

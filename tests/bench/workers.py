@@ -1,0 +1,136 @@
+"""
+What it costs to serve with two worker processes instead of one, on PostgreSQL: CPU per request of the server and of
+the database, and the share of the requests that each worker answers.
+
+    python -m tests.bench.workers [rounds] [requests]
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+from attrs import frozen
+
+from tests.bench.load import Step, cpu_of, measure, request_bytes
+from tests.postgres_server import empty_database, postgres_server
+
+TASKS = 50
+
+
+@frozen
+class WorkersResult:
+    """
+    CPU milliseconds per request, requests per second, and the share of the busiest worker.
+    """
+
+    server_ms: float
+    database_ms: float
+    rate: float
+    largest_share: float
+
+
+def main() -> None:
+    rounds, count = (int(each) for each in (*sys.argv[1:], *("3", "4000")[len(sys.argv) - 1 :]))
+    found: dict[tuple[str, int], list[WorkersResult]] = {}
+    with postgres_server() as server:
+        for _ in range(rounds):
+            for workers in (1, 2):
+                with empty_database(server) as url, TemporaryDirectory() as folder:
+                    for name, result in _measured(url, Path(folder), workers, count):
+                        found.setdefault((name, workers), []).append(result)
+                        print(f"{name:<8}{workers} workers: {result}", flush=True)
+    for (name, workers), results in found.items():
+        cpu = statistics.median(each.server_ms + each.database_ms for each in results)
+        rate = statistics.median(each.rate for each in results)
+        share = max(each.largest_share for each in results)
+        print(f"{name:<8}{workers} workers: {cpu:.3f} CPU ms, {rate:.0f} requests/s, largest share {share:.0%}")
+
+
+def _measured(url: str, folder: Path, workers: int, count: int) -> Iterator[tuple[str, WorkersResult]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "MC_DISABLE_RATE_LIMIT": "1", "LOG_FORMAT": "json", "API_KEY": "bench"}
+    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", str(port), "--workers", str(workers)]
+    command += ["--database-url", url, "--data-dir", str(folder)]
+    log = folder / "server.log"
+    with log.open("w") as file:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment)
+    try:
+        assert server.stdout is not None
+        assert "listens" in server.stdout.readline()
+        for n in range(TASKS):
+            _create(port, n)
+        for name, steps in (("get", _get), ("update", _update)):
+            scenarios = (steps(n) for n in itertools.count())
+            asyncio.run(measure(port, server.pid, scenarios, 200))
+            processes = [server.pid, *_children(server.pid)]
+            backends = asyncio.run(_backends(url))
+            began, own, database = log.stat().st_size, _cpu(processes), _cpu(backends)
+            load = asyncio.run(measure(port, server.pid, scenarios, count))
+            own, database = _cpu(processes) - own, _cpu(backends) - database
+            yield (
+                name,
+                WorkersResult(own / count * 1000, database / count * 1000, load.rate, _largest_share(log, began)),
+            )
+    finally:
+        server.terminate()
+        server.wait()
+        assert server.stdout is not None
+        server.stdout.close()
+
+
+def _create(port: int, n: int) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/tasks", json.dumps({"title": f"Task {n}"}).encode())
+    request.add_header("x-api-key", "bench")
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=60).close()
+
+
+def _get(n: int) -> list[Step]:
+    return [request_bytes("GET", f"/api/tasks/{n % TASKS + 1}", {"x-api-key": "bench"})]
+
+
+def _update(n: int) -> list[Step]:
+    body = json.dumps({"title": f"Changed {n}"}).encode()
+    return [request_bytes("PUT", f"/api/tasks/{n % TASKS + 1}", {"x-api-key": "bench"}, body)]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def _backends(url: str) -> list[int]:
+    connection = await asyncpg.connect(url)
+    try:
+        own = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return [row[0] for row in await connection.fetch(own)]
+    finally:
+        await connection.close()
+
+
+def _cpu(processes: list[int]) -> float:
+    return sum(cpu_of(each) for each in processes if Path(f"/proc/{each}").exists())
+
+
+def _largest_share(log: Path, began: int) -> float:
+    with log.open("rb") as file:
+        file.seek(began)
+        lines = [json.loads(line) for line in file]
+    counted = Counter(each.get("worker") for each in lines if each["event"] == "request")
+    return max(counted.values()) / counted.total()
+
+
+if __name__ == "__main__":
+    main()
