@@ -21,3 +21,7 @@ def main() -> None:
         print(f"mission-control: serving needs the extra: {install_command('server')}", file=sys.stderr)
         sys.exit(2)
     run()
+
+
+if __name__ == "__main__":
+    main()

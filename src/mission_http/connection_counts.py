@@ -21,8 +21,8 @@ class ConnectionCounts:
     The number of open connections of each worker, in memory that processes share after a fork, and when it was told.
     """
 
-    _counts: memoryview
-    _told_at: memoryview
+    _counts: memoryview[int]
+    _told_at: memoryview[float]
 
     @classmethod
     def of(cls, size: int) -> Self:

@@ -233,7 +233,7 @@ def test_workers_count_rate_limits_together_in_a_redis(fresh_postgres: str, tmp_
             "MC_DISABLE_RATE_LIMIT": "0", "RATE_LIMIT_BACKEND": "redis", "RATE_LIMIT_REDIS_URL": redis.url,
             "RATE_LIMIT_READ": "1000/60", "RATE_LIMIT_GENERAL": "30/60", "REQUEST_LOG_INCLUDE_HEALTH": "1",
         }  # fmt: skip
-        with served_by_workers(fresh_postgres, tmp_path, **limits) as server:
+        with served_by_workers(fresh_postgres, tmp_path, workers=2, **limits) as server:
             opened = [server.connection() for _ in range(4)]
             counted = Counter(each.call("GET", "/api/health")[0] for _ in range(10) for each in opened)
             workers = {each["worker"] for each in server.log.of("request")}
