@@ -128,7 +128,9 @@ class HttpConnection(HttpToolsProtocol):
         self.cycle = self._cycle(
             scope,
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive() and not (self.overloaded or self.is_last_request),
+            keep_alive=version != "1.0"
+            and parser.should_keep_alive()
+            and not (self.overloaded or self.is_last_request),
             on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:

@@ -121,7 +121,9 @@ class Connection:
 
 
 @contextmanager
-def served_by_workers(database_url: str, folder: Path, *, workers: int = 2, **environment: str) -> Iterator[WorkerServer]:
+def served_by_workers(
+    database_url: str, folder: Path, *, workers: int = 2, **environment: str
+) -> Iterator[WorkerServer]:
     """
     A server with so many workers, all of which are ready.
     """
