@@ -19,7 +19,7 @@ logger = logging.getLogger("mission_http")
 
 YIELD_SECONDS: Final = 0.005
 """Seconds for which a worker leaves a new connection to another that has fewer."""
-MAX_YIELDS: Final = 20
+MAX_YIELDS: Final = 100
 """How often it does so in a row if the other has at least two fewer, as while that one is busy."""
 LINGER_SECONDS: Final = 1.0
 """Seconds in which clients with an open connection learn that the worker stops, so that none loses a request."""
