@@ -19,7 +19,6 @@ from attrs import evolve, frozen
 from mission_adapters.clocks import SystemClock
 from mission_adapters.database import database_ports, secret_keys
 from mission_adapters.lease_sweeper import lease_sweeper
-from mission_adapters.outbound_http import OutboundClient, OutboundRequestFailed
 from mission_adapters.rate_limits import MemoryRateLimiter, RedisRateLimiter
 from mission_adapters.sql.database_inspection import inspect_database
 from mission_adapters.sql.database_lock import RESTORE_SUFFIX
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.clerk import ClerkDirectory
     from mission_adapters.oidc_tokens import OidcTokenVerifier
+    from mission_adapters.outbound_http import OutboundClient
     from mission_core.accounts.invites import Invite
     from mission_core.accounts.members import BoardPermission, Member
     from mission_core.accounts.model import MemberPrincipal, Principal
@@ -243,6 +243,8 @@ async def inspect_issuers(identities: IdentityProviderSettings) -> IssuerInspect
 
 
 async def _inspect_keys(verifier: OidcTokenVerifier, seen: IssuerInspection) -> None:
+    from mission_adapters.outbound_http import OutboundRequestFailed
+
     name = verifier.keys.issuer
     try:
         seen.keys[name] = await verifier.keys.fetch()
@@ -256,6 +258,8 @@ async def _inspect_keys(verifier: OidcTokenVerifier, seen: IssuerInspection) -> 
 
 
 async def _inspect_name(verifier: OidcTokenVerifier, seen: IssuerInspection) -> None:
+    from mission_adapters.outbound_http import OutboundRequestFailed
+
     if verifier.issuers:
         try:
             itself = (await verifier.keys.configuration())["issuer"]
@@ -295,6 +299,8 @@ def outbound_client_for(identities: IdentityProviderSettings) -> AbstractAsyncCo
     """
     Open the client for outbound requests to the configured URLs and to public addresses.
     """
+    from mission_adapters.outbound_http import OutboundClient  # most servers send no requests
+
     return OutboundClient.open(identities.urls, anywhere=identities.allow_private_outbound)
 
 

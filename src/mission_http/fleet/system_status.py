@@ -93,7 +93,6 @@ class StatusHandlers:
     """
 
     data_dir: Path
-    version: str
     subscriptions: Mapping[str, ProviderSubscription] = field(factory=dict)
     started: float = field(factory=time.monotonic)
 
@@ -128,7 +127,7 @@ class StatusHandlers:
         ]
         return {
             "status": _overall_status({check["status"] for check in checks}, slow=slow),
-            "version": self.version,
+            "version": distribution_version(),
             "uptime": time.monotonic() - self.started,
             "checks": checks,
             "timestamp": _milliseconds(ports),
@@ -260,7 +259,7 @@ def status_endpoints(settings: Settings) -> list[Endpoint]:
     """
     Return the operations for health, status and the document.
     """
-    desk = StatusHandlers(settings.data_dir, distribution_version(), settings.subscriptions)
+    desk = StatusHandlers(settings.data_dir, settings.subscriptions)
     return [
         Endpoint(
             "GET", "/status", desk.status, query=StatusQuery, gives=dict[str, Any], who=STATUS_VIEWER,

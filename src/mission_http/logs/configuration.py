@@ -9,19 +9,10 @@ import sys
 from collections.abc import Iterable
 from typing import Final, TextIO, cast
 
-import structlog
-from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
-from structlog.typing import Processor
-
+from mission_http.logs.line_formatter import LineFormatter
 from mission_http.logs.line_locks import LineLock
+from mission_http.logs.line_text import Timestamps
 from mission_http.logs.log_stream import LogStream
-from mission_http.logs.processors import (
-    TimestampProcessor,
-    WorkerProcessor,
-    add_request_id,
-    drop_color_message,
-    render_text,
-)
 from mission_http.logs.redaction import SecretRedactor
 from mission_http.logs.request_lines import BatchingHandler, RequestLineRenderer
 from mission_http.logs.settings import LogSettings
@@ -39,7 +30,7 @@ def configure_logging(
     worker: int | None = None,
 ) -> RequestLog:
     """
-    Configure structlog and the root logger to write to this file, by default standard error.
+    Configure the root logger to write to this file, by default standard error.
 
     Other libraries are logged from `WARNING`, or from `INFO` if the configured level is lower: database drivers log
     statements with their values at `DEBUG`.
@@ -53,20 +44,9 @@ def configure_logging(
     """
     stream = cast(TextIO, LogStream.over(file or sys.stderr, lock))
     scrubber = SecretRedactor.of(secrets)
-    moment = TimestampProcessor(logs.utc)
-    process: tuple[Processor, ...] = () if worker is None else (WorkerProcessor(worker),)
-    show: Processor = structlog.processors.JSONRenderer() if logs.as_json else render_text
-    handler = BatchingHandler(stream, RequestLineRenderer(moment.text_of, scrubber, logs.as_json, worker))
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=(ExtraAdder(), add_log_level, add_logger_name),
-            processors=(
-                ProcessorFormatter.remove_processors_meta, drop_color_message, add_request_id, *process, moment,
-                structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info,
-                scrubber.redact_event, show,
-            ),
-        )
-    )  # fmt: skip
+    timestamp = Timestamps(logs.utc).text_of
+    handler = BatchingHandler(stream, RequestLineRenderer(timestamp, scrubber, logs.as_json, worker))
+    handler.setFormatter(LineFormatter(timestamp, scrubber, as_json=logs.as_json, worker=worker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logs.level, logging.WARNING if logs.level >= logging.INFO else logging.INFO))

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from mission_http.logs.processors import EventDict
+from mission_http.logs.line_text import EventDict
 
 REPLACEMENT: Final = "[secret]"
 MIN_SECRET_LENGTH: Final = 8
@@ -67,9 +67,9 @@ class SecretRedactor:
             text = text.replace(secret, REPLACEMENT)
         return _token_pattern.sub(REPLACEMENT, text)
 
-    def redact_event(self, _: object, __: str, told: EventDict) -> EventDict:
+    def redact_event(self, told: EventDict) -> EventDict:
         """
-        Replace secrets in all values of an event; a structlog processor.
+        Replace secrets in all values of an event.
         """
         for name, value in told.items():
             if isinstance(value, str):

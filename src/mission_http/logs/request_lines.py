@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from attrs import frozen
 
-from mission_http.logs.processors import text_value
+from mission_http.logs.line_text import text_value
 from mission_http.logs.redaction import SecretRedactor
 from mission_http.platform.request_logs import RequestLine
 

@@ -89,4 +89,4 @@ def test_all_that_is_told_is_looked_at():
     assert {
         "event": f"got {REPLACEMENT}", "status": 200, "slow": True, "by": None,
         "headers": f"[(b'x-api-key', b'{REPLACEMENT}')]",
-    } == scrubber.redact_event(None, "", told)  # fmt: skip
+    } == scrubber.redact_event(told)  # fmt: skip

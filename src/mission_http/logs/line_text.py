@@ -1,19 +1,16 @@
 """
-structlog processors that format a log line from the event's dictionary.
+The parts of a log line: its timestamp, and its text from the values of the event.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from time import time
 from typing import Any, Final
 
-from attrs import define, field, frozen
-
-from mission_http.platform.exchange import REQUEST_ID
+from attrs import define, field
 
 EventDict = MutableMapping[str, Any]
 
@@ -21,43 +18,15 @@ _unquoted_value: Final = re.compile(r"[\w./:@,+-]+", re.ASCII)
 _needs_quotes: Final = re.compile(r"[\s=\"'\\]|^$")
 
 
-def add_request_id(_: object, __: str, told: EventDict) -> EventDict:
-    """
-    Add the id of the request that is being handled, if there is one.
-    """
-    request_id = REQUEST_ID.get()
-    if request_id is not None:
-        told.setdefault("request_id", request_id)
-    return told
-
-
-@frozen
-class WorkerProcessor:
-    """
-    Adds the number of the worker process.
-    """
-
-    number: int
-
-    def __call__(self, _: object, __: str, told: EventDict) -> EventDict:
-        told["worker"] = self.number
-        return told
-
-
 @define(eq=False)
-class TimestampProcessor:
+class Timestamps:
     """
-    Adds the timestamp, in UTC or local time. Its text, except for the milliseconds, is cached for one second.
+    Timestamps in UTC or local time. Their text, except for the milliseconds, is cached for one second.
     """
 
     utc: bool
-    now: Callable[[], float] = time
     _second: int = field(default=-1, init=False)
     _parts: tuple[str, str] = field(default=("", ""), init=False)
-
-    def __call__(self, _: object, __: str, told: EventDict) -> EventDict:
-        told["timestamp"] = self.text_of(self.now())
-        return told
 
     def text_of(self, at: float) -> str:
         """
@@ -72,15 +41,7 @@ class TimestampProcessor:
         return f"{before}.{milliseconds:03}{after}"
 
 
-def drop_color_message(_: object, __: str, told: EventDict) -> EventDict:
-    """
-    Drop the colored copy of the message that uvicorn adds.
-    """
-    told.pop("color_message", None)
-    return told
-
-
-def render_text(_: object, __: str, told: EventDict) -> str:
+def render_text(told: EventDict) -> str:
     """
     Format an event as one line of text: timestamp, level, logger, event and `name=value` pairs, then the traceback.
 
