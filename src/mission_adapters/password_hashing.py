@@ -9,6 +9,7 @@ import hmac
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from attrs import define, field, frozen
@@ -77,16 +78,21 @@ def _scrypt_digest(password: str, salt: str, cost: int) -> str:
     ).hex()
 
 
+def _strong_hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher()
+
+
 @define(eq=False)
 class Argon2PasswordHasher:
     """
     Argon2id (RFC 9106) for new hashes. scrypt hashes are verified, too, and count as outdated.
     """
 
-    hasher: PasswordHasher
+    make_hasher: Callable[[], PasswordHasher]
+    """Makes the hasher when the first password is hashed or verified: the library takes time to load."""
     scrypt: ScryptPasswordHasher = field(factory=ScryptPasswordHasher)
-    dummy_hash: str = field(init=False, repr=False)
-    """A hash that no password matches, for users without one: verifying it takes as long as verifying a real one."""
     _slots: Semaphore = field(init=False)
 
     @_slots.default
@@ -95,9 +101,16 @@ class Argon2PasswordHasher:
 
         return Semaphore(MAX_CONCURRENT_HASHES)
 
-    @dummy_hash.default
-    def _make_dummy_hash(self) -> str:
-        # The digest is random: computing a real one would slow every start by a tenth of a second.
+    @cached_property
+    def hasher(self) -> PasswordHasher:
+        return self.make_hasher()
+
+    @cached_property
+    def dummy_hash(self) -> str:
+        """
+        A hash that no password matches, for users without one: verifying it takes as long as verifying a real one.
+        """
+        # The digest is random: computing a real one would take a tenth of a second.
         by = self.hasher
         salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (by.salt_len, by.hash_len))
         return f"$argon2id$v=19$m={by.memory_cost},t={by.time_cost},p={by.parallelism}${salt}${digest}"
@@ -107,9 +120,7 @@ class Argon2PasswordHasher:
         """
         A hasher with the library's default parameters, which follow RFC 9106.
         """
-        from argon2 import PasswordHasher
-
-        return cls(PasswordHasher())
+        return cls(_strong_hasher)
 
     async def hash(self, password: str) -> str:
         """

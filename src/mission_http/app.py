@@ -63,8 +63,6 @@ def create_app(
     first, *others = dialects
     first = evolve(first, endpoints=(*first.endpoints, *DOCUMENT_ENDPOINTS))
     spoken = (first, *others)
-    for dialect in spoken:
-        dialect.compile_shapes()
     check_rate_limit_classes(spoken)
     network = network or NetworkSettings()
     dispatcher = Dispatcher.of(spoken, network.base_path)

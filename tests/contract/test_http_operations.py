@@ -5,7 +5,7 @@ What every operation of both dialects has in common, read off the endpoint table
 import pytest
 
 from mission_http.platform.endpoints import Dialect, Endpoint
-from mission_http.platform.field_annotations import fields_of, wire_name
+from mission_http.platform.field_annotations import fields_of, union_members, wire_name
 from tests.contract.populated_app import OPERATIONS, operation_id
 
 Operation = tuple[Dialect, Endpoint]
@@ -49,6 +49,18 @@ OTHERWISE = {
 """Lists that have no place after a number, and why."""
 
 of_operations = pytest.mark.parametrize("operation", OPERATIONS, ids=operation_id)
+
+
+@of_operations
+def test_bodies_and_queries_have_readers(operation: Operation) -> None:
+    """
+    A server builds a reader when the first request needs it, so a mistake in a class is found here.
+    """
+    dialect, endpoint = operation
+    for shape in union_members(endpoint.takes) if endpoint.takes is not None else ():
+        assert callable(dialect.converter.get_structure_hook(shape))
+    if endpoint.query is not None:
+        assert callable(dialect.query_converter.get_structure_hook(endpoint.query))
 
 
 def headers_of(operation: Operation) -> set[str]:

@@ -34,4 +34,5 @@ def weak_argon2_hasher() -> Argon2PasswordHasher:
     """
     from argon2 import PasswordHasher
 
-    return Argon2PasswordHasher(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1), weak_scrypt_hasher())
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return Argon2PasswordHasher(lambda: weak, weak_scrypt_hasher())

@@ -8,12 +8,12 @@ import hashlib
 import logging
 from base64 import urlsafe_b64encode
 from datetime import timedelta
+from functools import cached_property
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
 
 from attrs import frozen
-from itsdangerous import BadData, URLSafeSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -46,6 +46,8 @@ from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 
 if TYPE_CHECKING:
+    from itsdangerous import URLSafeSerializer
+
     from mission_core.accounts.identity_claims import Claims
     from mission_core.accounts.sign_in import StartedSession
     from mission_http.identity_provider_settings import GoogleSettings
@@ -85,18 +87,22 @@ class GoogleSignInHandlers:
 
     settings: Settings
     sign_in: SignInHandlers
-    flow_serializer: URLSafeSerializer
 
     @classmethod
     def from_settings(cls, settings: Settings, cookies: SessionCookies) -> GoogleSignInHandlers:
         """
         Create the handlers from the settings.
         """
-        serializer = URLSafeSerializer(
-            settings.key_for("google"), salt="journey",
+        return cls(settings, SignInHandlers(cookies))
+
+    @cached_property
+    def flow_serializer(self) -> URLSafeSerializer:
+        from itsdangerous import URLSafeSerializer  # few servers have Google sign-in
+
+        return URLSafeSerializer(
+            self.settings.key_for("google"), salt="journey",
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )  # fmt: skip
-        return cls(settings, SignInHandlers(cookies), serializer)
 
     async def sign_in_with_token(self, request: Request) -> Response:
         """
@@ -181,6 +187,8 @@ class GoogleSignInHandlers:
         """
         Read the state of the flow from the browser's cookie; None if it is missing, forged or expired.
         """
+        from itsdangerous import BadData
+
         try:
             found: Any = self.flow_serializer.loads(request.cookies.get(_flow_cookie_name(request), ""))
         except BadData:

@@ -30,7 +30,6 @@ from mission_http.platform.errors import (
     bearer_challenge,
 )
 from mission_http.platform.exchange import request_id_of
-from mission_http.platform.field_annotations import union_members
 
 logger = logging.getLogger("mission_http")
 
@@ -251,17 +250,6 @@ class Dialect:
         The full path of an endpoint of this dialect.
         """
         return endpoint.path if endpoint.rooted else self.prefix + endpoint.path
-
-    def compile_shapes(self) -> None:
-        """
-        Build the readers of all bodies and queries, so that a mistake in a class stops the start.
-        """
-        for endpoint in self.endpoints:
-            if endpoint.takes is not None:
-                for shape in union_members(endpoint.takes):
-                    self.converter.get_structure_hook(shape)
-            if endpoint.query is not None:
-                self.query_converter.get_structure_hook(endpoint.query)
 
     def status_of(self, kind: type[Exception]) -> int:
         """

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import frozen
-from itsdangerous import BadSignature, Signer
+from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +20,8 @@ from mission_http.platform.cross_site_requests import SESSION_COOKIES
 from mission_http.platform.exchange import exchange_of, ports_of
 
 if TYPE_CHECKING:
+    from itsdangerous import Signer
+
     from mission_core.accounts.model import MemberPrincipal
     from mission_http.network_settings import NetworkSettings
 
@@ -34,7 +36,7 @@ class SessionCookies:
     Sets, reads and deletes the cookies of sessions.
     """
 
-    signer: Signer
+    key: bytes = field(repr=False)
     network: NetworkSettings
 
     @classmethod
@@ -42,7 +44,13 @@ class SessionCookies:
         """
         Build session cookies that are signed with this key.
         """
-        return cls(Signer(key, salt=b"session", key_derivation="hmac", digest_method=hashlib.sha256), fronting)
+        return cls(key, fronting)
+
+    @cached_property
+    def signer(self) -> Signer:
+        from itsdangerous import Signer  # many servers have no sessions
+
+        return Signer(self.key, salt=b"session", key_derivation="hmac", digest_method=hashlib.sha256)
 
     def tokens_in(self, request: Request) -> list[str]:
         """
@@ -53,6 +61,8 @@ class SessionCookies:
         for name in SESSION_COOKIES if cookies else ():
             value = cookies.get(name, "")
             if 0 < len(value) <= MAX_COOKIE_LENGTH:
+                from itsdangerous import BadSignature
+
                 try:
                     found.append(self.signer.unsign(value).decode())
                 except (BadSignature, UnicodeError):
@@ -127,6 +137,4 @@ class SessionCookies:
     def _set(self, response: Response, request: Request, name: str, value: str, seconds: int) -> None:
         # Browsers delete a __Host- cookie only if the deleting cookie is secure, too.
         secure = self._secure_for(request) or name == HOST_COOKIE
-        response.set_cookie(
-            name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict"
-        )
+        response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict")
