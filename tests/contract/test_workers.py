@@ -172,7 +172,7 @@ def test_a_stop_answers_requests_under_way(ending_server: WorkerServer, how: sig
     assert [201, 201] == statuses
     assert 0 == status
     assert [0, 0] == [each["status"] for each in stopped]
-    assert [] == [each for each in server.log.lines if each["level"] in ("warning", "error")]
+    assert [] == [each for each in server.log.lines if each["level"] == "error"]
     with pytest.raises(ConnectionRefusedError):
         server.connection().http.connect()
 
