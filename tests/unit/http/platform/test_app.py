@@ -2,7 +2,6 @@ import re
 from contextlib import asynccontextmanager
 
 import pytest
-from attrs import evolve, frozen
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
@@ -10,8 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from mission_http.app import create_app
 from mission_http.network_settings import NetworkSettings
-from mission_http.platform.endpoints import Endpoint
-from tests.unit.http.platform.sample_app import KIND, PLAIN, ask, health, sample_app, wire
+from tests.unit.http.platform.sample_app import PLAIN, ask, sample_app
 
 
 def test_ports_are_open_exactly_while_the_application_is_up():
@@ -91,12 +89,3 @@ def _check_below(prefix, server, client):
     for link in re.findall(r'(?:src|href)="([^"]*)"', page):
         assert 200 == client.get(f"{prefix}/{link}").status_code
     assert 404 == client.get("/missionary/healthz").status_code
-
-
-def test_a_body_class_that_cannot_be_read_stops_the_start():
-    @frozen
-    class Odd:
-        value: complex
-
-    with pytest.raises(Exception, match="complex"):
-        create_app(wire, [evolve(KIND, endpoints=[Endpoint("POST", "/odd", health, takes=Odd)])])
