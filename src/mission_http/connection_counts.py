@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Callable
 from typing import Final, Self
 
 from attrs import frozen
@@ -23,13 +24,14 @@ class ConnectionCounts:
 
     _counts: memoryview[int]
     _told_at: memoryview[float]
+    _now: Callable[[], float] = time.monotonic
 
     @classmethod
-    def of(cls, size: int) -> Self:
+    def of(cls, size: int, now: Callable[[], float] = time.monotonic) -> Self:
         """
         Counts of up to *size* workers, all absent.
         """
-        counts = cls(memoryview(mmap.mmap(-1, 8 * size)).cast("q"), memoryview(mmap.mmap(-1, 8 * size)).cast("d"))
+        counts = cls(memoryview(mmap.mmap(-1, 8 * size)).cast("q"), memoryview(mmap.mmap(-1, 8 * size)).cast("d"), now)
         for place in range(size):
             counts.clear(place)
         return counts
@@ -39,7 +41,7 @@ class ConnectionCounts:
         Store the count of the worker at this place.
         """
         self._counts[place] = count
-        self._told_at[place] = time.monotonic()
+        self._told_at[place] = self._now()
 
     def clear(self, place: int) -> None:
         """
@@ -51,6 +53,6 @@ class ConnectionCounts:
         """
         How many connections a worker with this count has more than the one with the fewest.
         """
-        since = time.monotonic() - STALE_SECONDS
+        since = self._now() - STALE_SECONDS
         told = zip(self._counts, self._told_at, strict=True)
         return count - min((other for other, at in told if other != ABSENT and at > since), default=count)

@@ -449,3 +449,15 @@ def test_a_server_that_others_can_reach_by_any_name_warns(
 
     assert warns is ("MC_ALLOWED_HOSTS" in told and " warning " in told)
     assert warns == len(told.splitlines())
+
+
+def test_workers_that_a_start_refuses_are_a_problem(tmp_path: Path) -> None:
+    """
+    With the reason and the variable of the start. One process has no finding.
+    """
+    refused = doctor(tmp_path, MC_WORKERS="2")["workers", "MC_WORKERS=2"]
+
+    assert FindingLevel.PROBLEM is refused.level
+    assert "need PostgreSQL" in refused.found
+    assert ("MC_WORKERS",) == refused.settings
+    assert "workers" not in {check for check, _ in doctor(tmp_path)}
