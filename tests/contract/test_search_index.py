@@ -126,6 +126,21 @@ async def test_the_index_finds_what_a_scan_finds(ports: Any, plan: list[Any], wa
         )  # fmt: skip
 
 
+async def test_a_change_after_the_indexing_is_found(world: World) -> None:
+    """
+    Before it is indexed, too.
+    """
+    task = await world.task("first words")
+    if await has_index(world):
+        await index_all(world)
+    await update_task(world.ports, world.me, UpdateTask(task=task.id, title="second thoughts"))
+    totals = [
+        (await world.ports.reads.reports.find_tasks(world.me, text, limit=9)).total for text in ("first", "thoughts")
+    ]
+
+    assert [0, 1] == totals
+
+
 async def read(world: World, text: str, *values: Any) -> list[tuple[Any, ...]]:
     """
     The rows of a query on the store's database.
