@@ -78,7 +78,18 @@ class BufferedRepository(Generic[E]):
 
     def _remember_loaded(self, row: E) -> E:
         self.buffer.loaded.setdefault(row.id, row)
+        if self.buffer.memory is not None:
+            self.buffer.memory.remember(row)
         return row
+
+    def _known(self, key: UUID | int | str) -> E | None:
+        """
+        The row as this unit wrote it, or as the store remembers it; None if it must be read.
+
+        Raises:
+            NotFound: If this unit removed it.
+        """
+        return self._buffered(key) or self.buffer.remembered_row(self.kind, self.principal, key)
 
     def _require_writable(self, *rows: Any) -> None:
         """
@@ -94,7 +105,7 @@ class BufferedRepository(Generic[E]):
                 if is_limited_by_grants(type(row)):
                     require_grant(self.principal, *boards_of_row(row, self.buffer))
 
-    def _buffered(self, key: UUID | int) -> E | None:
+    def _buffered(self, key: UUID | int | str) -> E | None:
         """
         The row as this unit wrote it, or None.
 
@@ -103,7 +114,8 @@ class BufferedRepository(Generic[E]):
         """
         for id, write in self.buffer.writes.items():
             shape = write.after or write.before
-            if isinstance(shape, self.kind) and (id == key or getattr(shape, "number", None) == key):
+            names = (id, getattr(shape, "number", None), getattr(shape, "name_key", None))
+            if isinstance(shape, self.kind) and key in names:
                 if write.after is None:
                     raise self.missing
                 return shape
@@ -151,7 +163,7 @@ class BufferedBoardRepository(BufferedRepository[Board]):
     """
 
     async def get(self, board: BoardId | BoardNumber) -> Board:
-        return self._buffered(board) or self._remember_loaded(await self.loader.board(self.principal, board))
+        return self._known(board) or self._remember_loaded(await self.loader.board(self.principal, board))
 
     async def find_handle(self, handle: str) -> Board | None:
         found = await self.loader.board_by_handle(self.principal, handle)
@@ -193,8 +205,9 @@ class BufferedAgentRepository(BufferedRepository[Agent]):
     The agent repository of a unit of work, which buffers writes until the commit.
     """
 
-    async def get(self, agent: AgentId | AgentNumber) -> Agent:
-        return self._buffered(agent) or self._remember_loaded(await self.loader.agent(self.principal, agent))
+    async def get(self, agent: AgentId | AgentNumber | str) -> Agent:
+        key = name_key(agent) if isinstance(agent, str) else agent
+        return self._known(key) or self._remember_loaded(await self.loader.agent(self.principal, key))
 
     async def get_unscoped(self, agent: AgentId) -> Agent:
         anybody = SystemPrincipal(organization=self.principal.organization)
@@ -251,7 +264,7 @@ class BufferedTaskRepository(BufferedRepository[Task]):
     """
 
     async def get(self, task: TaskId | TaskNumber) -> Task:
-        return self._buffered(task) or self._remember_loaded(await self.loader.task(self.principal, task))
+        return self._known(task) or self._remember_loaded(await self.loader.task(self.principal, task))
 
     async def dependency_closure(self, tasks: tuple[TaskId, ...]) -> list[DependencyNode]:
         return await self.loader.dependency_closure(self.principal, tasks)
@@ -312,7 +325,7 @@ class BufferedRunRepository(BufferedRepository[Run]):
     """
 
     async def get(self, run: RunId) -> Run:
-        return self._buffered(run) or self._remember_loaded(await self.loader.run(self.principal, run))
+        return self._known(run) or self._remember_loaded(await self.loader.run(self.principal, run))
 
     async def last_of(self, task: TaskId, holder: ImplicitHolder) -> Run | None:
         found = await self.loader.last_run(self.principal, task, holder)

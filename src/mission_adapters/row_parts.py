@@ -1,23 +1,103 @@
 """
-The parts of rows whose versions a unit of work can rely on (`rely_on`) instead of the version of the whole row.
+The parts of rows whose versions a unit of work can rely on (`rely_on`) instead of the version of the whole row, and
+whole rows with what their versions do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
+from uuid import UUID
+
+from attrs import frozen
 
 from mission_core.agents.model import Agent, AgentPlacement
+from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import Board, GatesVersion
 from mission_core.tasks.model import Task, TaskWorkVersion
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
+from mission_core.tasks.runs import Run
 
 if TYPE_CHECKING:
-    from mission_core.ports import RowPart
+    from mission_core.ports import RowPart, Versioned
+
+UNVERSIONED_TASK_COLUMNS: Final = ("late_results", "assignee_agent")
+UNVERSIONED_AGENT_COLUMNS: Final = AGENT_ROWS.separate
+UNVERSIONED_RUN_COLUMNS: Final = ("expires_at", "heartbeat_at", "progress")
+_agent_values: Final = AGENT_ROWS.columns_from(("version", *UNVERSIONED_AGENT_COLUMNS))
+_task_values: Final = TASK_ROWS.columns_from(("version", *UNVERSIONED_TASK_COLUMNS))
+_run_values: Final = RUN_ROWS.columns_from(("version", *UNVERSIONED_RUN_COLUMNS))
+
+
+@frozen
+class WholeAgent:
+    """
+    An agent with what its version does not count: its presence.
+    """
+
+    id: UUID
+    version: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, agent: Agent) -> Self:
+        """
+        Return the whole of this agent.
+        """
+        return cls(agent.id, tuple(_agent_values(agent).values()))
+
+
+@frozen
+class WholeTask:
+    """
+    A task with what its version does not count: its late results, and the agent with the assignee's name.
+    """
+
+    id: UUID
+    version: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """
+        Return the whole of this task.
+        """
+        return cls(task.id, tuple(_task_values(task).values()))
+
+
+@frozen
+class WholeRun:
+    """
+    A run with what its version does not count: its lease and progress.
+    """
+
+    id: UUID
+    version: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """
+        Return the whole of this run.
+        """
+        return cls(run.id, tuple(_run_values(run).values()))
+
+
+def whole_row(row: Any) -> Versioned | RowPart:
+    """
+    Return what is unchanged only if no column of the row has changed.
+    """
+    if isinstance(row, Task):
+        return WholeTask.of(row)
+    if isinstance(row, Agent):
+        return WholeAgent.of(row)
+    return WholeRun.of(row) if isinstance(row, Run) else row
+
 
 ROW_PARTS: Final[dict[type, tuple[type, Callable[[Any], RowPart]]]] = {
     GatesVersion: (Board, attrgetter("gates_to_rely_on")),
     AgentPlacement: (Agent, attrgetter("placement")),
     TaskWorkVersion: (Task, attrgetter("work_version")),
+    WholeAgent: (Agent, WholeAgent.of),
+    WholeTask: (Task, WholeTask.of),
+    WholeRun: (Run, WholeRun.of),
 }
 """The entity of each part, and the part of it."""

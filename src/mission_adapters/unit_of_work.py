@@ -21,15 +21,17 @@ from mission_core.accounts.model import ApiKey, ApiKeyNotFound, Principal, Syste
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.approvals.gates import ApprovalGates
 from mission_core.boards.model import Board, BoardNotFound
+from mission_core.errors import StaleWrite, StoreFailed
 from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task, TaskNotFound
-from mission_core.tasks.ports import DependencyNode
+from mission_core.tasks.ports import DependencyNode, TaskChange
 from mission_core.tasks.runs import Run, RunNotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_adapters.entity_loader import EntityLoader
+    from mission_adapters.row_memory import RowMemory
     from mission_core.events.model import Event
     from mission_core.kinds import EntityT, Kind
     from mission_core.ports import IdempotencyKey, RowPart, Versioned
@@ -46,6 +48,12 @@ class UnitStore(Protocol):
         Loads committed rows.
         """
 
+    @property
+    def memory(self) -> RowMemory | None:
+        """
+        The rows that the store remembers, or None if it reads every row.
+        """
+
     async def flush(self, buffer: WriteBuffer) -> Any:
         """
         Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
@@ -55,15 +63,20 @@ class UnitStore(Protocol):
 class BufferedUnitOfWork:
     """
     An atomic change on behalf of one principal.
+
+    In the first try of a use case, `get` of boards, agents, tasks and runs may answer with rows that the store
+    remembers. The commit of such a unit fails unless all of these rows are unchanged. If the unit ends in another way,
+    with an error or without a commit, the rows are compared with the stored ones. If one has changed, the rows are
+    forgotten and the use case is repeated with rows that are read.
     """
 
     __slots__ = (
-        "_done", "_kept", "_plain", "agents", "boards", "buffer", "gates", "keys", "organization_deletion",
-        "runs", "store", "tasks",
+        "_committed", "_done", "_kept", "_plain", "agents", "boards", "buffer", "gates", "keys",
+        "organization_deletion", "runs", "store", "tasks",
     )  # fmt: skip
 
     def __init__(self, store: UnitStore, principal: Principal, once: IdempotencyKey | None = None) -> None:
-        self._begin(store, WriteBuffer(principal, once), principal)
+        self._begin(store, WriteBuffer(principal, once, memory=store.memory), principal)
 
     def _begin(self, store: UnitStore, buffer: WriteBuffer, principal: Principal) -> None:
         self.store, self.buffer = store, buffer
@@ -76,7 +89,7 @@ class BufferedUnitOfWork:
         self.runs = BufferedRunRepository(*self._kept, Run, RunNotFound)
         self.gates = ApprovalGates(self)
         self._plain: dict[Kind[Any], BufferedEntityRepository[Any]] = {}
-        self._done = False
+        self._done = self._committed = False
 
     @property
     def without_grants(self) -> BufferedUnitOfWork:
@@ -107,10 +120,30 @@ class BufferedUnitOfWork:
         self._done = True
         if self.buffer.events:
             self.buffer.boards_of_tasks = boards_of_tasks(self.buffer.loaded.values())
-        return await self.store.flush(self.buffer)
+        if self.buffer.remembered:
+            self.buffer.rely_on_remembered()
+        answer = await self.store.flush(self.buffer)
+        self._committed = True
+        if self.buffer.memory is not None:
+            self.buffer.remember_written()
+            if isinstance(answer, TaskChange):
+                for row in (answer.task, answer.run, answer.heartbeat, answer.new_run):
+                    if row is not None:
+                        self.buffer.memory.remember(row)
+        return answer
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._done = True
+        error, remembered, memory = exc[1], self.buffer.remembered, self.buffer.memory
+        if not remembered or self._committed or memory is None:
+            return
+        if isinstance(error, StoreFailed) or (isinstance(error, BaseException) and not isinstance(error, Exception)):
+            return
+        if not isinstance(error, StaleWrite) and await memory.are_unchanged(remembered.values()):
+            return
+        memory.forget(*remembered.values())
+        row = next(iter(remembered.values()))
+        raise StaleWrite(type(row).__name__.lower(), row.id, remembered=True)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
-from mission_adapters.row_parts import ROW_PARTS
+from mission_adapters.row_parts import ROW_PARTS, whole_row
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
+from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
+from mission_core.use_case import may_use_remembered_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from mission_adapters.decision_operations import Operation
+    from mission_adapters.row_memory import RowMemory
     from mission_core.accounts.model import Principal
     from mission_core.events.model import Event
     from mission_core.ports import IdempotencyKey, RowPart, Versioned
@@ -82,6 +85,9 @@ class WriteBuffer:
     result: UUID | None = None
     loaded: dict[UUID, Any] = field(factory=dict)
     """The loaded rows by id, each as it was first loaded."""
+    memory: RowMemory | None = None
+    remembered: dict[UUID, Any] = field(factory=dict)
+    """The rows that were not read, but remembered by the store. The flush must find that none of them has changed."""
 
     def entity(self, entity: type, id: UUID) -> Any | None:
         """
@@ -89,6 +95,67 @@ class WriteBuffer:
         """
         write = self.writes.get(id)
         return (write.after or write.before) if write else self.loaded.get(id)
+
+    def remembered_row(self, kind: type, principal: Principal, key: UUID | int | str) -> Any | None:
+        """
+        The row with this id, number or name key as the store remembers it, if the principal may see it. None means that
+        the row must be read.
+        """
+        if self.memory is None or not may_use_remembered_rows.get():
+            return None
+        row = self.memory.find(kind, principal, key)
+        if row is None:
+            return None
+        if row.id in self.loaded:
+            return self.remembered.get(row.id)
+        self.remembered[row.id] = self.loaded[row.id] = row
+        return row
+
+    def rely_on_remembered(self) -> None:
+        """
+        Rely on all remembered rows that no update checks. With operations they are checked before these instead
+        (`remembered_unchecked`), because an operation may change or lock them.
+
+        Raises:
+            StaleWrite: If the unit relies on another version of a remembered row.
+        """
+        for id, row in self.remembered.items():
+            kind = type(row)
+            known = self.read_dependencies.get((kind, id))
+            if known is not None and known.version != row.version:
+                raise StaleWrite(kind.__name__.lower(), id)
+            if self.operations or id in self.writes or id in self.presence or (known is not None and known.bump):
+                continue
+            if kind is Board:
+                self.add_read_dependency(kind, row, bump=False)
+                continue
+            self.read_dependencies.pop((kind, id), None)
+            whole = whole_row(row)
+            self.read_dependencies[type(whole), id] = ReadDependency(type(whole), id, whole.version, bump=False)
+
+    def remembered_unchecked(self) -> Iterable[Any]:
+        """
+        The remembered rows that the flush must check before its operations, because nothing later checks all of them.
+        """
+        for id, row in self.remembered.items():
+            write, relied = self.writes.get(id), self.read_dependencies.get((type(row), id))
+            unwritten = bool(self.operations) or (relied is not None and relied.bump)
+            if unwritten if write is None else write.after is None:
+                yield row
+
+    def remember_written(self) -> None:
+        """
+        Let the store remember the rows as they were committed.
+        """
+        if self.memory is not None:
+            for write in self.writes.values():
+                if write.after is None:
+                    self.memory.forget(write.before)
+                else:
+                    self.memory.remember(write.after)
+            for id, agent in self.presence.items():
+                if id not in self.writes:
+                    self.memory.remember(agent)
 
     def boards(self) -> Iterable[Board]:
         """

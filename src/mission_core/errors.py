@@ -96,10 +96,14 @@ class InvalidField(Invalid):
 class StaleWrite(Conflict):
     """
     Another request changed the row after it was read.
+
+    Args:
+        remembered: Whether the store remembered the row instead of reading it. Then a repetition need not wait.
     """
 
     kind: str
     id: UUID
+    remembered: bool = False
 
     says = "this {self.kind} was changed by another request in the meantime; read it again and repeat the change"
 

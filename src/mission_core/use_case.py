@@ -19,6 +19,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 TRIES: Final = 5
 _inside_use_case: Final[ContextVar[bool]] = ContextVar("repeated", default=False)
+may_use_remembered_rows: Final[ContextVar[bool]] = ContextVar("may_use_remembered_rows", default=False)
+"""
+Whether a unit of work may answer reads with rows that its store remembers: in the first try of a use case, because that
+is repeated if such a row was outdated. It is not set in a use case that another one calls, which might catch the error.
+"""
 
 
 class Backoff(Protocol):
@@ -41,6 +46,9 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
     Decorate every function that opens a unit of work and commits it. When one use case calls another, only the outer
     one repeats, so that tries do not multiply. It must then commit one unit only, or be safe to repeat.
 
+    A try that failed because a remembered row was outdated is repeated at once, with rows that are read, and is not
+    counted.
+
     The fields of a command are checked first.
 
     Raises (from the function):
@@ -51,19 +59,36 @@ def use_case(function: Callable[Concatenate[Ports, P], Coroutine[Any, Any, R]]) 
     @wraps(function)
     async def repeating(ports: Ports, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if _inside_use_case.get():
-            return await function(ports, *args, **kwargs)
+            return await _without_remembered_rows(function, ports, *args, **kwargs)
         for each in (*args, *kwargs.values()):
             check_fields(each)
-        token = _inside_use_case.set(True)
+        token, remembering = _inside_use_case.set(True), may_use_remembered_rows.set(True)
+        attempt = 1
         try:
-            for attempt in range(1, TRIES):
+            while True:
                 try:
                     return await function(ports, *args, **kwargs)
-                except StaleWrite:
+                except StaleWrite as stale:
+                    may_use_remembered_rows.set(False)
+                    if stale.remembered:
+                        continue
+                    if attempt == TRIES:
+                        raise
                     if ports.backoff is not None:
                         await ports.backoff(attempt)
-            return await function(ports, *args, **kwargs)
+                    attempt += 1
         finally:
+            may_use_remembered_rows.reset(remembering)
             _inside_use_case.reset(token)
 
     return repeating
+
+
+async def _without_remembered_rows(
+    function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+) -> R:
+    token = may_use_remembered_rows.set(False)
+    try:
+        return await function(*args, **kwargs)
+    finally:
+        may_use_remembered_rows.reset(token)

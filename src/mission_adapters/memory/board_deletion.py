@@ -83,9 +83,9 @@ def _orphaned_tasks(
 
 def _move_to_board(store: MemoryStore, operation: DeleteBoardOperation, reassign_to: Board, rows: list[Any]) -> None:
     for row in rows:
-        changed: dict[str, Any] = {"board": reassign_to.id}
+        changed: dict[str, Any] = {"board": reassign_to.id, "version": row.version + 1}
         if not isinstance(row, Run):
-            changed |= {"version": row.version + 1, "updated_at": operation.at}
+            changed["updated_at"] = operation.at
         if isinstance(row, Agent):
             changed["lead"] = False
         store.tables[type(row)].put(evolve(row, **changed))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from mission_core.accounts.model import readable_boards
+from mission_core.agents.model import AgentNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,12 @@ class MemoryEntityLoader:
     async def names_taken(self, principal: Principal, *, handle: str, ticket_prefix: str) -> tuple[bool, bool]:
         return self.boards.names_taken(principal, handle=handle, ticket_prefix=ticket_prefix)
 
-    async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
+    async def agent(self, principal: Principal, agent: AgentId | AgentNumber | str) -> Agent:
+        if isinstance(agent, str):
+            named = self.agents.named(principal.organization, agent)
+            if named is None:
+                raise AgentNotFound
+            agent = named.id
         return self.agents.find(principal, agent)
 
     async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:

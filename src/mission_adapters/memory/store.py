@@ -60,6 +60,7 @@ class MemoryStore:
 
     def __init__(self, clock: Clock | None = None, *, interleave: int | None = None) -> None:
         self.clock = clock or SystemClock()
+        self.memory = None  # a read costs nothing here
         self.interleaving = None if interleave is None else _new_interleaving(interleave)
         self.journal = journal = UndoLog()
         self.log = MemoryEventLog(journal)

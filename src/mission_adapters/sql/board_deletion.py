@@ -134,7 +134,7 @@ _reassigned_columns: Final[dict[str, Any]] = {"board": _reassign_to, "updated_at
 REASSIGNMENTS: Final = tuple(
     Statement(each)
     for each in (
-        update(runs).where(runs.c.task.in_(_tasks)).values(board=_reassign_to),
+        update(runs).where(runs.c.task.in_(_tasks)).values(board=_reassign_to, version=runs.c.version + 1),
         update(agents)
         .where(agents.c.board == _board)
         .values(**_reassigned_columns, lead=0, version=agents.c.version + 1),

@@ -40,6 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from mission_adapters.row_parts import whole_row
 from mission_adapters.sql.columns import TYPES
 from mission_adapters.sql.counters import counter_rows, insert_or_add
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
@@ -123,7 +124,7 @@ def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[F
         return None
     writes = sorted(buffer.writes.values(), key=lock_position)
     tasks = [each for each in writes if isinstance(each.after, Task)]
-    if len(tasks) > 1 or any(map(_needs_transaction, writes)):
+    if len(tasks) > 1 or any(map(_needs_transaction, writes)) or any(buffer.remembered_unchecked()):
         return None
     entities = _entity_terms(buffer, writes)
     rest = _terms_under_head(buffer, tasks, at)
@@ -179,7 +180,12 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
                 table = ENTITY_MAPPINGS[type(after)].table
                 values = changed_columns(before, after)
                 returned = table in RETURNED_COLUMNS
-                terms.append(_update_term(table, place, id.bytes, before.version, values, returned=returned))
+                whole = whole_row(before) if id in buffer.remembered else before
+                part = None if whole is before else type(whole)
+                term = _update_term(table, place, id.bytes, before.version, values, returned=returned, whole=part)
+                if part is not None:
+                    term.parameters.update(version_parameters(part, id, whole.version, place))
+                terms.append(term)
     for write in writes:
         if write.before is None:
             mapping, place = ENTITY_MAPPINGS[type(write.after)], len(terms)
@@ -188,10 +194,21 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
     return terms
 
 
-def _update_term(table: Table, place: int, id: bytes, version: int, values: dict[str, Any], *, returned: bool) -> Term:
+def _update_term(
+    table: Table,
+    place: int,
+    id: bytes,
+    version: int,
+    values: dict[str, Any],
+    *,
+    returned: bool,
+    whole: type | None = None,
+) -> Term:
     given = {f"{name}_{place}": each for name, each in values.items()}
     return Term(
-        _update_row, (table, place, tuple(values), returned), {f"key_{place}": id, f"was_{place}": version, **given}
+        _update_row,
+        (table, place, tuple(values), returned, whole),
+        {f"key_{place}": id, f"was_{place}": version, **given},
     )
 
 
@@ -255,9 +272,12 @@ def _lock_shared(kind: type, place: int) -> Executable:
     return select(ONE).where(*has_version(kind, place)).with_for_update(read=True)
 
 
-def _update_row(table: Table, place: int, columns: tuple[str, ...], returned: bool) -> ChangeStatement:
+def _update_row(
+    table: Table, place: int, columns: tuple[str, ...], returned: bool, whole: type | None
+) -> ChangeStatement:
     values = {name: parameter(f"{name}_{place}", table.c[name].type.python_type) for name in columns}
     unchanged = table.c.id == parameter(f"key_{place}"), table.c.version == parameter(f"was_{place}", int)
+    unchanged = (*unchanged, *(has_version(whole, place) if whole else ()))
     return update(table).where(*unchanged).values(values).returning(*(RETURNED_COLUMNS[table] if returned else (ONE,)))
 
 

@@ -30,8 +30,8 @@ class BoundStatement(NamedTuple):
     Args:
         returns_rows: Whether the result is the list of rows. Otherwise it is the number of changed rows.
         many: Whether *values* is a sequence of value tuples, and the statement runs once for each. It has no result.
-        single: Whether it is the only statement of its write, and the steps raise nothing after it. PostgreSQL then
-            runs it without a transaction around it, which saves two thirds of its cost.
+        single: Whether it is the only statement of its write, and the steps raise nothing after it if it changed a row.
+            PostgreSQL then runs it without a transaction around it, which saves two thirds of its cost.
     """
 
     text: str

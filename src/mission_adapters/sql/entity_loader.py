@@ -186,8 +186,10 @@ class SqlEntityLoader:
         )
         return bool(rows[0][0]), bool(rows[0][1])
 
-    async def agent(self, principal: Principal, agent: AgentId | AgentNumber) -> Agent:
-        found = await self._first(self._one(Agent, principal, agent), AGENT_ROWS.entity_from)
+    async def agent(self, principal: Principal, agent: AgentId | AgentNumber | str) -> Agent:
+        by = "name_key" if isinstance(agent, str) else ""
+        ask = select_entity(Agent, self.session.dialect, principal.organization, agent, by=by)
+        found = await self._first(ask, AGENT_ROWS.entity_from)
         return require_visible(principal, found, found.board if found else None, AgentNotFound)
 
     async def agent_by_name(self, principal: Principal, name_key: str) -> Agent | None:

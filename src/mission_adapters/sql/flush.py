@@ -18,10 +18,10 @@ from attrs import evolve, frozen
 from sqlalchemy import Executable, Table, delete, exists, insert, update
 
 from mission_adapters.kind_registry import LOCK_ORDER, kinds_cascading_from, nullable_references_to
-from mission_adapters.row_parts import ROW_PARTS
+from mission_adapters.row_parts import ROW_PARTS, WholeAgent
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
 from mission_adapters.sql.counters import counter_statements
-from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
+from mission_adapters.sql.database_session import ConstraintViolated, Steps
 from mission_adapters.sql.decision_operations import run_operation
 from mission_adapters.sql.entity_queries import select_entity
 from mission_adapters.sql.event_log import (
@@ -38,11 +38,14 @@ from mission_adapters.sql.kind_tables import clear_reference, delete_removed_wit
 from mission_adapters.sql.row_writes import (
     ENTITY_MAPPINGS,
     bump_row,
+    check_remembered,
     delete_statement,
+    has_version,
     insert_row,
     lock_row,
     require_unchanged,
     update_row,
+    version_parameters,
 )
 from mission_adapters.sql.statement_batch import run_in_turn, run_together
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
@@ -75,15 +78,6 @@ FOLDED_CHECKS: Final = 4
 LOCK_POSITION: Final[dict[type, int]] = {kind: place for place, kind in enumerate(LOCK_ORDER)}
 LOCK_POSITION.update((part, LOCK_POSITION[entity]) for part, (entity, _) in ROW_PARTS.items())
 
-UPDATE_PRESENCE: Final = Statement(
-    update(agents)
-    .where(
-        agents.c.id == parameter("key"),
-        agents.c.organization == parameter("organization"),
-        agents.c.last_seen_at.is_(None) | (agents.c.last_seen_at <= parameter("last_seen_at", int)),
-    )
-    .values({name: parameter(name, agents.c[name].type.python_type) for name in AGENT_ROWS.separate})
-)
 UPDATE_KEY_USE: Final = Statement(
     update(api_keys)
     .where(
@@ -144,6 +138,7 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
     results = FlushResults()
     try:
         yield from take_key(dialect, buffer, at=at)
+        yield from check_remembered(dialect, buffer.remembered_unchecked())
         for operation in buffer.operations:
             yield from run_operation(dialect, buffer.principal, operation, results)
         touched = sorted(existing_rows(buffer), key=lambda each: each[:2])
@@ -204,7 +199,9 @@ def _change_existing_rows(
         for _, id, what in group:
             match what:
                 case Agent():
-                    yield _presence_update(dialect, what, alone=len(touched) == 1 and _writes_only_presence(buffer))
+                    known = None if id in buffer.writes else buffer.remembered.get(id)
+                    alone = len(touched) == 1 and _writes_only_presence(buffer)
+                    yield from _save_presence(dialect, what, known, alone=alone)
                 case datetime():
                     yield UPDATE_KEY_USE.count(dialect, key=id.bytes, last_used_at=micros(what))
                 case ReadDependency():
@@ -214,7 +211,9 @@ def _change_existing_rows(
                 case RowWrite(before=before, after=after, merges_edits=True):
                     yield from _update_with_edits(dialect, buffer, what, folded.of(what), results)
                 case RowWrite(before=before, after=after):
-                    results.keep_context(after, (yield from update_row(dialect, before, after, folded.of(what))))
+                    remembered = id in buffer.remembered
+                    written = yield from update_row(dialect, before, after, folded.of(what), remembered=remembered)
+                    results.keep_context(after, written)
                     if isinstance(after, Agent) and before.name != after.name:
                         yield from rename_assigned_tasks(dialect, before, after)
 
@@ -226,7 +225,8 @@ def _update_with_edits(
     Update a task. If others have edited it since it was read, lock it, read it again and apply the change to that.
     """
     try:
-        written = yield from update_row(dialect, write.before, write.after, relied)
+        remembered = write.before.id in buffer.remembered
+        written = yield from update_row(dialect, write.before, write.after, relied, remembered=remembered)
     except StaleWrite as stale:
         if stale.id != write.before.id:
             raise
@@ -267,10 +267,38 @@ def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
             raise StaleWrite(ENTITY_MAPPINGS[reliance.kind].name, id)
 
 
-def _presence_update(dialect: str, agent: Agent, *, alone: bool) -> BoundStatement:
-    presence = presence_columns(agent)
-    ask = UPDATE_PRESENCE.count(dialect, key=agent.id.bytes, organization=agent.organization.bytes, **presence)
-    return ask._replace(single=alone)
+@cached_statement
+def update_presence(unchanged: bool) -> Executable:
+    """
+    Update the presence of an agent, unless a later one is stored. With *unchanged*, nothing else of the row may have
+    changed either.
+    """
+    return (
+        update(agents)
+        .where(
+            agents.c.id == parameter("key"),
+            agents.c.organization == parameter("organization"),
+            agents.c.last_seen_at.is_(None) | (agents.c.last_seen_at <= parameter("last_seen_at", int)),
+            *(has_version(WholeAgent, 0) if unchanged else ()),
+        )
+        .values({name: parameter(name, agents.c[name].type.python_type) for name in AGENT_ROWS.separate})
+    )
+
+
+def _save_presence(dialect: str, agent: Agent, remembered: Agent | None, *, alone: bool) -> Steps[None]:
+    """
+    Update the presence of an agent.
+
+    Raises:
+        StaleWrite: If the agent was *remembered*, and has changed.
+    """
+    given = {"key": agent.id.bytes, "organization": agent.organization.bytes, **presence_columns(agent)}
+    if remembered is not None:
+        whole = WholeAgent.of(remembered)
+        given |= version_parameters(WholeAgent, whole.id, whole.version)
+    ask = update_presence(remembered is not None).count(dialect, **given)
+    if not (yield ask._replace(single=alone)) and remembered is not None:
+        raise StaleWrite("agent", agent.id)
 
 
 def _writes_only_presence(buffer: WriteBuffer) -> bool:

@@ -13,11 +13,19 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Table, delete, exists, insert, literal_column, select, update
 
+from mission_adapters.row_parts import (
+    UNVERSIONED_AGENT_COLUMNS,
+    UNVERSIONED_RUN_COLUMNS,
+    WholeAgent,
+    WholeRun,
+    WholeTask,
+    whole_row,
+)
 from mission_adapters.sql import tables
 from mission_adapters.sql.conversions import ColumnValues, optional_bytes
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
-from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS
+from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS, assignee_agent
 from mission_adapters.write_buffer import ReadDependency
 from mission_core.accounts.model import ApiKey
 from mission_core.accounts.rows import API_KEY_ROWS
@@ -78,10 +86,27 @@ ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
         (tables.agents.c.name, tables.agents.c.board, tables.agents.c.lead),
         _placement_values,
     ),
+    WholeAgent: EntityMapping(
+        "agent",
+        tables.agents,
+        AGENT_ROWS,
+        tuple(tables.agents.c[name] for name in ("version", *UNVERSIONED_AGENT_COLUMNS)),
+        tuple,
+    ),
     ApiKey: EntityMapping("key", tables.api_keys, API_KEY_ROWS),
     Task: EntityMapping("task", tables.tasks, TASK_ROWS),
     TaskWorkVersion: EntityMapping("task", tables.tasks, TASK_ROWS, (tables.tasks.c.version - tables.tasks.c.edits,)),
+    WholeTask: EntityMapping(
+        "task", tables.tasks, TASK_ROWS, (tables.tasks.c.version, tables.tasks.c.late_results, assignee_agent()), tuple
+    ),
     Run: EntityMapping("run", tables.runs, RUN_ROWS),
+    WholeRun: EntityMapping(
+        "run",
+        tables.runs,
+        RUN_ROWS,
+        tuple(tables.runs.c[name] for name in ("version", *UNVERSIONED_RUN_COLUMNS)),
+        tuple,
+    ),
     **{kind.entity: EntityMapping(kind.name, mapping.table, mapping.rows) for kind, mapping in tables.MAPPINGS.items()},
 }
 
@@ -98,7 +123,7 @@ def has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
     conditions = [mapping.table.c.id == parameter(f"relied{place}")]
     for nth, column in enumerate(mapping.version_columns):
         value = parameter(f"relied{place}_{nth}", column.type.python_type)
-        conditions.append(column.is_not_distinct_from(value) if getattr(column, "nullable", False) else column == value)
+        conditions.append(column.is_not_distinct_from(value) if getattr(column, "nullable", True) else column == value)
     return tuple(conditions)
 
 
@@ -120,14 +145,24 @@ def _all_unchanged(relied: tuple[type, ...]) -> list[ColumnElement[bool]]:
 
 @cached_statement
 def update_statement(
-    table: Table, columns: tuple[str, ...], relied: tuple[type, ...] = (), returned: bool = False
+    table: Table,
+    columns: tuple[str, ...],
+    relied: tuple[type, ...] = (),
+    whole: type | None = None,
+    returned: bool = False,
 ) -> Executable:
     """
-    Update these columns of one row, if its version and those of the rows that the unit relies on have not changed.
+    Update these columns of one row, if its version and those of the rows that the unit relies on have not changed. With
+    *whole* nothing else of the row may have changed, either.
     """
     found = (
         update(table)
-        .where(table.c.id == parameter("key"), table.c.version == parameter("was", int), *_all_unchanged(relied))
+        .where(
+            table.c.id == parameter("key"),
+            table.c.version == parameter("was", int),
+            *_all_unchanged(relied),
+            *(has_version(whole, len(relied)) if whole else ()),
+        )
         .values({name: parameter(name, table.c[name].type.python_type) for name in columns})
     )
     return found.returning(*RETURNED_COLUMNS[table]) if returned else found
@@ -199,23 +234,39 @@ def insert_row(dialect: str, entity: Any, relied: Sequence[ReadDependency] = ())
     return written
 
 
-def update_row(dialect: str, before: Any, after: Any, relied: Sequence[ReadDependency] = ()) -> Steps[Any]:
+def update_row(
+    dialect: str, before: Any, after: Any, relied: Sequence[ReadDependency] = (), *, remembered: bool = False
+) -> Steps[Any]:
     """
     Update the changed columns of an entity's row, if the rows that the unit relies on have not changed. Return its
     `RETURNED_COLUMNS`.
 
     Raises:
-        StaleWrite: If the version of the row has changed since *before* was read, or that of a row relied on.
+        StaleWrite: If the version of the row has changed since *before* was read, or that of a row relied on. If
+            *before* was *remembered*, also if anything else of the row has changed.
     """
-    kind, changed = ENTITY_MAPPINGS[type(after)], changed_columns(before, after)
-    kinds = tuple(each.kind for each in relied)
-    statement = update_statement(kind.table, tuple(changed), kinds, kind.table in RETURNED_COLUMNS)
-    given = {"key": before.id.bytes, "was": before.version, **changed, **_relied_parameters(relied)}
+    statement, given = update_of(before, after, relied, remembered=remembered)
     written = yield from _written(dialect, statement, given)
     if not written:
         yield from require_unchanged(dialect, relied)
-        raise StaleWrite(kind.name, after.id)
+        raise StaleWrite(ENTITY_MAPPINGS[type(after)].name, after.id)
     return written
+
+
+def update_of(
+    before: Any, after: Any, relied: Sequence[ReadDependency], *, remembered: bool
+) -> tuple[Statement, dict[str, Any]]:
+    """
+    Return the statement of `update_row`, and its parameters.
+    """
+    kind, changed = ENTITY_MAPPINGS[type(after)], changed_columns(before, after)
+    given = {"key": before.id.bytes, "was": before.version, **changed, **_relied_parameters(relied)}
+    whole = whole_row(before) if remembered else before
+    part = None if whole is before else type(whole)
+    if part is not None:
+        given |= version_parameters(part, whole.id, whole.version, len(relied))
+    kinds = tuple(each.kind for each in relied)
+    return update_statement(kind.table, tuple(changed), kinds, part, kind.table in RETURNED_COLUMNS), given
 
 
 def changed_columns(before: Any, after: Any) -> ColumnValues:
@@ -256,6 +307,27 @@ def lock_row(dialect: str, kind: type, id: UUID, version: object, *, exclusive: 
     """
     if not (yield select_version(kind, exclusive)(dialect, **version_parameters(kind, id, version))):
         raise StaleWrite(ENTITY_MAPPINGS[kind].name, id)
+
+
+@cached_statement
+def select_unchanged(kind: type) -> Executable:
+    """
+    Select one row if it has this version.
+    """
+    return select(ENTITY_MAPPINGS[kind].table.c.id).where(*has_version(kind, 0))
+
+
+def check_remembered(dialect: str, rows: Iterable[Any]) -> Steps[None]:
+    """
+    Check that nothing of remembered rows has changed, as if they were read now.
+
+    Raises:
+        StaleWrite: If one has changed.
+    """
+    for whole in map(whole_row, rows):
+        kind = type(whole)
+        if not (yield select_unchanged(kind)(dialect, **version_parameters(kind, whole.id, whole.version))):
+            raise StaleWrite(ENTITY_MAPPINGS[kind].name, whole.id)
 
 
 def require_unchanged(dialect: str, relied: Iterable[ReadDependency]) -> Steps[None]:

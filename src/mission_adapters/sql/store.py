@@ -5,13 +5,14 @@ The SQL store: opens a database and offers units of work, read models, the log, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
+from mission_adapters.row_memory import RowMemory
 from mission_adapters.sql.combined_flush import NotCombined, combined_flush
 from mission_adapters.sql.credential_store import SqlCredentialStore
 from mission_adapters.sql.database_lock import shared_lock
@@ -21,15 +22,17 @@ from mission_adapters.sql.entity_reads import SqlEntityReads
 from mission_adapters.sql.event_log import KnownHeads, SqlEventLog
 from mission_adapters.sql.flush import flush
 from mission_adapters.sql.housekeeping import SqlHousekeeping
+from mission_adapters.sql.lease_renewal import lease_renewal_of, renew_lease
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.number_sequences import SqlNumberSequences
 from mission_adapters.sql.readiness_check import write_unchanged_row
 from mission_adapters.sql.reads import SqlReads
+from mission_adapters.sql.row_writes import check_remembered
 from mission_adapters.sql.tables import metadata
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import WriteBuffer
-from mission_core.errors import StoreFailed
+from mission_core.errors import StaleWrite, StoreFailed
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -67,6 +70,7 @@ class SqlStore:
         self.numbers = SqlNumberSequences(session)
         self.housekeeping = SqlHousekeeping(session)
         self.heads = KnownHeads()
+        self.memory: RowMemory | None = RowMemory(self._are_unchanged)
 
     @classmethod
     @asynccontextmanager
@@ -121,6 +125,11 @@ class SqlStore:
         """
         Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
         """
+        renewal = lease_renewal_of(buffer)
+        if renewal is not None:
+            if await self.session.write(lambda: renew_lease(self.session.dialect, renewal)):
+                return renewal.change
+            renewal.memory.forget(renewal.task, renewal.run)
         if self.session.dialect == "postgresql":
             combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
@@ -139,6 +148,13 @@ class SqlStore:
     def _answer(self, results: FlushResults) -> Any:
         self.reads.tasks.contexts.keep(results.contexts)
         return results.answer
+
+    async def _are_unchanged(self, rows: Collection[Any]) -> bool:
+        try:
+            await self.session.read(lambda: check_remembered(self.session.dialect, rows))
+        except StaleWrite:
+            return False
+        return True
 
 
 @asynccontextmanager

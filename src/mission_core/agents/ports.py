@@ -20,9 +20,9 @@ class AgentRepository(Protocol):
     key with `SessionKeyTaken`.
     """
 
-    async def get(self, agent: AgentId | AgentNumber) -> Agent:
+    async def get(self, agent: AgentId | AgentNumber | str) -> Agent:
         """
-        The agent as last committed, or as this unit wrote it.
+        The agent as last committed, or as this unit wrote it: by id, number, or name, ignoring case.
 
         Raises:
             AgentNotFound: If this organization has none.

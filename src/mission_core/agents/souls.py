@@ -11,7 +11,7 @@ from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.agents.use_cases import require_own_agent, resolve_agent
+from mission_core.agents.use_cases import require_own_agent
 from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber, BoardId
@@ -70,7 +70,7 @@ async def write_soul(ports: Ports, principal: Principal, cmd: WriteSoul) -> Agen
     require_role(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        before = await resolve_agent(unit, cmd.agent)
+        before = await unit.agents.get(cmd.agent)
         if cmd.board is not None and before.board != cmd.board:
             raise AgentNotFound
         if cmd.own:

@@ -11,7 +11,7 @@ from attrs import asdict, evolve, frozen
 
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentProtected, checked_agent_name
-from mission_core.agents.use_cases import require_agent_board, require_own_agent, resolve_agent
+from mission_core.agents.use_cases import require_agent_board, require_own_agent
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AlreadyAssigned
 from mission_core.entity_changes import require_version
 from mission_core.errors import StaleWrite
@@ -76,7 +76,7 @@ async def update_agent(ports: Ports, principal: Principal, cmd: UpdateAgent) -> 
     require_role(principal, Role.OPERATOR)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        before = await resolve_agent(unit, cmd.agent)
+        before = await unit.agents.get(cmd.agent)
         if cmd.own:
             require_own_agent(principal, before.id)
         require_version(before, cmd.expects)

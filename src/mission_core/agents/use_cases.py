@@ -30,7 +30,6 @@ from mission_core.agents.model import (
     Agent,
     AgentCreated,
     AgentNameTaken,
-    AgentNotFound,
     Presence,
     TokenAlreadyIssued,
     TooManyAgents,
@@ -137,22 +136,6 @@ class AgentWithToken:
     agent: Agent
     token: str | None
     new: bool = True
-
-
-async def resolve_agent(unit: UnitOfWork, agent: AgentId | AgentNumber | str) -> Agent:
-    """
-    Read an agent by id, number or name.
-
-    Raises:
-        AgentNotFound: If there is none.
-        BoardDenied: If its board is not granted to the principal.
-    """
-    if not isinstance(agent, str):
-        return await unit.agents.get(agent)
-    found = await unit.agents.find(agent)
-    if found is None:
-        raise AgentNotFound
-    return await unit.agents.get(found.id)
 
 
 def require_own_agent(principal: Principal, agent: AgentId) -> None:
@@ -295,7 +278,7 @@ async def issue_token(ports: Ports, principal: Principal, cmd: IssueToken) -> Ag
     require_role(principal, Role.ADMIN)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await resolve_agent(unit, cmd.agent)
+        agent = await unit.agents.get(cmd.agent)
         if await unit.keys.list_of(agent.id):
             raise TokenAlreadyIssued
         unit.rely_on(agent, bump=True)  # of two concurrent requests, one is refused
@@ -343,7 +326,7 @@ async def record_agent_heartbeat(ports: Ports, principal: Principal, cmd: Record
     """
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await resolve_agent(unit, cmd.agent)
+        agent = await unit.agents.get(cmd.agent)
         require_own_agent(principal, agent.id)
         agent, changed = agent.after_heartbeat(at=now, status=cmd.status, activity=cmd.activity)
         unit.agents.save_presence(agent)
@@ -401,7 +384,7 @@ async def create_key(ports: Ports, principal: Principal, cmd: CreateKey) -> tupl
     require_role(principal, Role.ADMIN)
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await resolve_agent(unit, cmd.agent)
+        agent = await unit.agents.get(cmd.agent)
         unit.rely_on(agent)
         (number,) = await ports.numbers.next((principal.organization, "key"))
         secret = ports.secrets.key()
@@ -424,7 +407,7 @@ async def revoke_key(ports: Ports, principal: Principal, cmd: RevokeKey) -> ApiK
     """
     require_role(principal, Role.ADMIN)
     async with ports.unit(principal) as unit:
-        agent = await resolve_agent(unit, cmd.agent)
+        agent = await unit.agents.get(cmd.agent)
         key, revoked = (await unit.keys.get(cmd.key)).revoke_for(agent.id, at=ports.clock.now())
         key = unit.keys.save(key)
         unit.record(revoked)

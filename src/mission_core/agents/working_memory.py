@@ -11,7 +11,7 @@ from attrs import frozen
 
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.agents.model import MAX_WORKING_MEMORY_LENGTH, Agent, WorkingMemoryFull
-from mission_core.agents.use_cases import require_own_agent, resolve_agent
+from mission_core.agents.use_cases import require_own_agent
 from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber
@@ -117,7 +117,7 @@ async def _change_working_memory(
 ) -> Agent:
     now = ports.clock.now()
     async with ports.unit(principal) as unit:
-        agent = await resolve_agent(unit, cmd.agent)
+        agent = await unit.agents.get(cmd.agent)
         require_own_agent(principal, agent.id)
         require_version(agent, cmd.expects)
         memory, fact = change(agent, now)

@@ -11,7 +11,6 @@ from attrs import frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.agents.model import Agent, AgentDeleted, MainAgentProtected
-from mission_core.agents.use_cases import resolve_agent
 from mission_core.entity_changes import evolve, require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber
@@ -79,7 +78,7 @@ async def _free_tasks(ports: Ports, principal: Principal, cmd: DeleteAgent) -> N
 
 
 async def _deletable_agent(unit: UnitOfWork, principal: Principal, cmd: DeleteAgent) -> Agent:
-    agent = await resolve_agent(unit, cmd.agent)
+    agent = await unit.agents.get(cmd.agent)
     if not _is_lead_of(principal, agent):
         require_role(principal, Role.ADMIN)
     if agent.main:

@@ -1,0 +1,112 @@
+"""
+The memory of a store: the boards, agents, tasks and runs that its units of work read or wrote last.
+
+A remembered row may be outdated, because another process can have changed it. So what a unit of work decides on it
+counts only once the row is known to be still the same; see `BufferedUnitOfWork`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from attrs import define, field
+
+from mission_core.accounts.model import may_read_board
+from mission_core.agents.model import Agent
+from mission_core.boards.model import Board
+from mission_core.entity_changes import evolve
+from mission_core.tasks.model import Task
+from mission_core.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from mission_core.accounts.model import Principal
+
+REMEMBERED_KINDS: Final = frozenset({Board, Agent, Task, Run})
+"""The entities that most writes begin with."""
+LONGEST_TEXT: Final = 10_000
+"""The length of the texts of an agent or a task from which it is not remembered, so that a memory stays small."""
+
+
+@define(eq=False)
+class RowMemory:
+    """
+    The rows of one store that were used last, at most *size* of them.
+
+    Args:
+        are_unchanged: Reads whether the stored rows are still the same as these, in every column.
+    """
+
+    are_unchanged: Callable[[Collection[Any]], Awaitable[bool]]
+    size: int = 2048
+    _rows: OrderedDict[tuple[type, UUID], Any] = field(factory=OrderedDict, init=False)
+    _ids: dict[tuple[type, UUID, int | str], UUID] = field(factory=dict, init=False)
+    """The ids by class, organization, and number or name key of an agent."""
+
+    def find(self, kind: type, principal: Principal, key: UUID | int | str) -> Any | None:
+        """
+        The remembered row with this id, number or name key, if the principal may see it.
+        """
+        id = key if isinstance(key, UUID) else self._ids.get((kind, principal.organization, key))
+        row = None if id is None else self._rows.get((kind, id))
+        if row is None or row.organization != principal.organization:
+            return None
+        if not may_read_board(principal, row.id if kind is Board else row.board):
+            return None
+        self._rows.move_to_end((kind, row.id))
+        return row
+
+    def remember(self, row: Any) -> None:
+        """
+        Remember a committed row, unless a later version of it is known.
+        """
+        kind = type(row)
+        if kind not in REMEMBERED_KINDS:
+            return
+        known = self._rows.get((kind, row.id))
+        if known is not None and known.version > row.version:
+            return
+        self.forget(*(() if known is None else (known,)))
+        # An agent with the assignee's name may exist, which a read would tell.
+        if (kind is Task and row.assignee and row.assignee.agent is None) or _text_length(row) > LONGEST_TEXT:
+            return
+        # A copy, because a store may know by its identity which entity a commit wrote.
+        self._rows[kind, row.id] = evolve(row)
+        for name in _names_of(row):
+            self._ids[kind, row.organization, name] = row.id
+        if len(self._rows) > self.size:
+            self.forget(next(iter(self._rows.values())))
+
+    def forget(self, *rows: Any) -> None:
+        """
+        Forget rows.
+        """
+        for row in rows:
+            kind = type(row)
+            known = self._rows.pop((kind, row.id), None)
+            for name in () if known is None else _names_of(known):
+                if self._ids.get((kind, known.organization, name)) == known.id:
+                    del self._ids[kind, known.organization, name]
+
+
+def _names_of(row: Any) -> tuple[int | str, ...]:
+    """
+    The number of a row, and the name key of an agent.
+    """
+    if isinstance(row, Run):
+        return ()
+    return (row.number, row.name_key) if isinstance(row, Agent) else (row.number,)
+
+
+def _text_length(row: Any) -> int:
+    """
+    The length of the texts that may be long.
+    """
+    if isinstance(row, Agent):
+        return len(row.soul or "") + len(row.working_memory)
+    if isinstance(row, Task):
+        return len(row.description or "") + len(row.metadata) + len(row.output or "") + len(row.resolution or "")
+    return len(row.progress or "") if isinstance(row, Run) else 0

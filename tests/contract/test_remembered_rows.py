@@ -1,0 +1,463 @@
+"""
+Boards, tasks and runs that a store remembers: two stores on one database, as two processes have them, give the same
+answers as one store that reads every row.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs import asdict, define, evolve, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mission_adapters.row_memory import RowMemory
+from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import ManualClock, World, make_world
+from mission_core.accounts.model import AgentPrincipal, Role
+from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import CreateAgent, RecordAgentHeartbeat, create_agent, record_agent_heartbeat
+from mission_core.boards.model import Board, BoardDenied, GateSet
+from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board, update_board
+from mission_core.errors import Refusal
+from mission_core.ports import Ports
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
+from mission_core.tasks.board_deletion import DeleteBoard, delete_board
+from mission_core.tasks.comment_creation import AddComment, add_comment
+from mission_core.tasks.heartbeats import Heartbeat, heartbeat
+from mission_core.tasks.leases import (
+    ClaimNext,
+    ClaimTask,
+    CompleteTask,
+    FailTask,
+    ReleaseTask,
+    claim_next,
+    claim_task,
+    complete_task,
+    fail_task,
+    release_task,
+)
+from mission_core.tasks.model import Status, Task
+from mission_core.tasks.operator_orders import GiveOrder, give_order
+from mission_core.tasks.queue_polls import PollQueue, RenewImplicitLeases, poll_queue, renew_implicit_leases
+from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseTerms, OrderKind, Outcome, Run
+from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
+from mission_core.values import JsonText
+from tests.contract.conftest import ports_over
+
+pytestmark = pytest.mark.parametrize("store_url", ["sqlite", "postgres"], indirect=True, scope="session")
+
+TERMS = LeaseTerms(term=timedelta(minutes=3), delay=timedelta(0))
+
+
+@pytest.fixture(scope="session")
+async def every_ports(store_url: str, clock: ManualClock) -> AsyncIterator[list[Ports]]:
+    """
+    Two stores that remember rows, and one that reads every row, on one database: as ports that share everything else.
+    """
+    async with (
+        SqlStore.open(store_url, clock=clock) as one,
+        SqlStore.open(store_url, clock=clock) as other,
+        SqlStore.open(store_url, clock=clock) as reading,
+    ):
+        reading.memory = None
+        first, names = ports_over(one, clock), ("unit", "reads", "log", "credentials", "numbers")
+        yield [evolve(first, **{name: getattr(each, name) for name in names}) for each in (one, other, reading)]
+
+
+@pytest.fixture
+async def worlds(every_ports: list[Ports]) -> list[World]:
+    """
+    One organization on the two stores that remember rows.
+    """
+    one, other, _ = every_ports
+    world = await make_world(one)
+    return [world, evolve(world, ports=other)]
+
+
+@define
+class Life:
+    """
+    An organization whose requests reach its stores in turns, and what it was answered.
+    """
+
+    worlds: list[World]
+    boards: list[Board]
+    tasks: list[Task] = field(factory=list)
+    leases: list[tuple[int, str]] = field(factory=list)
+    """The claimed tasks by their place in *tasks*, each with its lease."""
+    agents: dict[str, Agent] = field(factory=dict)
+    answers: list[Any] = field(factory=list)
+
+    async def live(self, step: tuple[Any, ...]) -> None:
+        place, name, *given = step
+        world = self.worlds[place % len(self.worlds)]
+        try:
+            answer = await getattr(self, name)(world, *given)
+        except Refusal as refused:
+            answer = type(refused).__name__
+        self.answers.append((name, answer))
+
+    def task(self, nth: int) -> Task:
+        return self.tasks[nth % len(self.tasks)]
+
+    async def create(self, world: World, board: int, assignee: str | None) -> Any:
+        made = await create_task(
+            world.ports, world.me, CreateTask(title="Work", board=self.boards[board].id, assignee=assignee)
+        )
+        self.tasks.append(made)
+        return self.said(made)
+
+    async def claim(self, world: World, nth: int, agent: str) -> Any:
+        if not self.tasks:
+            return None
+        claimed = await claim_task(world.ports, world.me, ClaimTask(task=self.task(nth).id, agent=agent, terms=TERMS))
+        self.leases.append((nth % len(self.tasks), claimed.lease))
+        return self.said(claimed.task), len(claimed.late_results)
+
+    async def claim_first(self, world: World, board: int, agent: str) -> Any:
+        found = await claim_next(
+            world.ports, world.me, ClaimNext(agent=agent, board=self.boards[board].id, terms=TERMS)
+        )
+        if found is None:
+            return None
+        ids = [task.id for task in self.tasks]
+        self.leases.append((ids.index(found.task.id), found.lease))
+        return self.said(found.task)
+
+    async def with_lease(self, nth: int, call: Callable[[UUID, str], Awaitable[Any]]) -> Any:
+        if not self.leases:
+            return None
+        place, lease = self.leases[nth % len(self.leases)]
+        return await call(self.tasks[place].id, lease)
+
+    async def beat(self, world: World, nth: int, progress: JsonText | None) -> Any:
+        async def call(task: Any, lease: str) -> Any:
+            result = await heartbeat(world.ports, world.me, Heartbeat(task=task, lease=lease, progress=progress))
+            lease_end = (result.run.expires_at, result.run.heartbeat_at, result.run.progress)
+            return result.run.state, result.instruction, lease_end, len(result.late_results)
+
+        return await self.with_lease(nth, call)
+
+    async def complete(self, world: World, nth: int, resolution: str) -> Any:
+        async def call(task: Any, lease: str) -> Any:
+            outcome = Outcome(resolution=resolution)
+            return self.said(
+                await complete_task(world.ports, world.me, CompleteTask(task=task, lease=lease, outcome=outcome))
+            )
+
+        return await self.with_lease(nth, call)
+
+    async def fail(self, world: World, nth: int) -> Any:
+        async def call(task: Any, lease: str) -> Any:
+            failure = Failure(reason=FailureReason.TOOL_FAILED)
+            return self.said(await fail_task(world.ports, world.me, FailTask(task=task, lease=lease, failure=failure)))
+
+        return await self.with_lease(nth, call)
+
+    async def release(self, world: World, nth: int) -> Any:
+        async def call(task: Any, lease: str) -> Any:
+            return self.said(await release_task(world.ports, world.me, ReleaseTask(task=task, lease=lease)))
+
+        return await self.with_lease(nth, call)
+
+    async def change(self, world: World, nth: int, fields: dict[str, Any]) -> Any:
+        if not self.tasks:
+            return None
+        if "board" in fields:
+            fields = fields | {"board": self.boards[fields["board"]].id}
+        cmd = UpdateTask(task=self.task(nth).id, **fields)
+        return self.said(await update_task(world.ports, world.me, cmd))
+
+    async def comment(self, world: World, nth: int) -> Any:
+        if not self.tasks:
+            return None
+        made = await add_comment(world.ports, world.me, AddComment(task=self.task(nth).id, content="Hello"))
+        return made.content
+
+    async def order(self, world: World, nth: int, kind: OrderKind) -> Any:
+        if not self.tasks:
+            return None
+        cmd = GiveOrder(task=self.task(nth).id, kind=kind, message="Go on", to="bob")
+        return self.said(await give_order(world.ports, world.me, cmd))
+
+    async def poll(self, world: World, agent: str) -> Any:
+        found = await poll_queue(world.ports, world.me, PollQueue(agent=agent))
+        return found.reason, [task.id for task in self.tasks].index(found.task) if found.task else None
+
+    async def renew(self, world: World, agent: str) -> Any:
+        return await renew_implicit_leases(world.ports, world.me, RenewImplicitLeases(agent=agent))
+
+    async def seen(self, world: World, name: str, status: str | None) -> Any:
+        agent = await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=name, status=status))
+        return agent.name, agent.presence, agent.version
+
+    async def hire(self, world: World, name: str) -> Any:
+        self.agents[name] = (await create_agent(world.ports, world.me, CreateAgent(name=name))).agent
+        return name
+
+    async def rename(self, world: World, was: str, now: str) -> Any:
+        if was not in self.agents:
+            return None
+        agent = await update_agent(world.ports, world.me, UpdateAgent(agent=self.agents[was].id, name=now))
+        del self.agents[was]
+        self.agents[now] = agent
+        return now
+
+    async def dismiss(self, world: World, name: str) -> Any:
+        return (await delete_agent(world.ports, world.me, DeleteAgent(agent=name))).name
+
+    async def delete(self, world: World, nth: int) -> Any:
+        if not self.tasks:
+            return None
+        return self.said(await delete_task(world.ports, world.me, DeleteTask(task=self.task(nth).id)))
+
+    async def change_board(self, world: World, board: int, fields: dict[str, Any]) -> Any:
+        changed = await update_board(world.ports, world.me, UpdateBoard(board=self.boards[board].id, **fields))
+        return changed.name, changed.gates, changed.version
+
+    async def close_board(self, world: World) -> Any:
+        return (await delete_board(world.ports, world.me, DeleteBoard(board=self.boards[1].id, hand_over=True))).name
+
+    def said(self, task: Task) -> dict[str, Any]:
+        """
+        What is the same of a task in two organizations.
+        """
+        told = asdict(task, recurse=False)
+        for name in ("id", "organization", "number", "ticket", "submitter", "authors", "creator", "passed"):
+            del told[name]
+        places = {board.id: place for place, board in enumerate(self.boards)}
+        ids = [each.id for each in self.tasks]
+        known = task.assignee is not None and task.assignee.agent is not None
+        return told | {
+            "board": places.get(task.board), "run": task.run is not None, "agent": known,
+            "depends_on": [ids.index(each) for each in task.depends_on],
+        }  # fmt: skip
+
+    async def rows(self) -> list[Any]:
+        """
+        All tasks with their live runs as they are stored, and the kinds of all events.
+        """
+        world, found = self.worlds[0], list[Any]()
+        async with world.ports.unit(world.me) as unit:
+            for task in self.tasks:
+                try:
+                    read = await unit.tasks.get(task.id)
+                except Refusal as refused:
+                    found.append(type(refused).__name__)
+                    continue
+                run = await unit.runs.get(read.run) if read.run else None
+                found.append((self.said(read), run and (run.state, run.expires_at, run.progress, run.by.name)))
+        return [*found, await world.event_kinds()]
+
+
+async def life_over(ports: list[Ports]) -> Life:
+    """
+    A new organization with two boards, besides the general one.
+    """
+    world = await make_world(ports[0])
+    other = await create_board(ports[0], world.me, CreateBoard(name="Other", gates=GateSet()))
+    return Life([evolve(world, ports=each) for each in ports], [world.board, other])
+
+
+places, boards, nth = st.integers(0, 1), st.integers(0, 1), st.integers(0, 2)
+names = st.sampled_from(["ada", "bob"])
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": st.sampled_from(["One", "Two"]),
+        "status": st.sampled_from([Status.INBOX, Status.IN_PROGRESS, Status.REVIEW, Status.DONE, Status.BACKLOG]),
+        "assignee": names | st.none(),
+        "agent": names,
+        "board": boards,
+        "resolution": st.sampled_from(["Good", "Bad"]),
+    },
+)
+steps = st.one_of(
+    st.tuples(places, st.just("create"), boards, names | st.none()),
+    st.tuples(places, st.just("claim"), nth, names),
+    st.tuples(places, st.just("claim_first"), boards, names),
+    st.tuples(places, st.just("beat"), nth, st.sampled_from([None, '{"at":1}', '{"at":2}'])),
+    st.tuples(places, st.just("complete"), nth, st.sampled_from(["Good", "Bad"])),
+    st.tuples(places, st.sampled_from(["fail", "release"]), nth),
+    st.tuples(places, st.just("change"), nth, changes),
+    st.tuples(places, st.just("change"), nth, changes),
+    st.tuples(places, st.just("comment"), nth),
+    st.tuples(places, st.just("order"), nth, st.sampled_from(OrderKind)),
+    st.tuples(places, st.sampled_from(["poll", "renew", "hire", "dismiss"]), names),
+    st.tuples(places, st.just("seen"), names, st.sampled_from([None, "busy"])),
+    st.tuples(places, st.just("rename"), names, st.just("grace")),
+    st.tuples(places, st.just("delete"), nth),
+    st.tuples(
+        places, st.just("change_board"), boards,
+        st.fixed_dictionaries({}, optional={"name": st.sampled_from(["A", "B"]), "gates": st.builds(GateSet)}),
+    ),
+    st.tuples(places, st.just("close_board")),
+    st.integers(1, 200).map(lambda seconds: timedelta(seconds=seconds)),
+)  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(st.lists(steps, min_size=4, max_size=25))
+async def test_two_stores_answer_as_one_that_reads_every_row(
+    every_ports: list[Ports], clock: ManualClock, lived: list[Any]
+) -> None:
+    """
+    The same answers, refusals, rows and events, whichever of the two gets a request.
+    """
+    one, other, reading = every_ports
+    remembering, plain = await life_over([one, other]), await life_over([reading])
+    for step in lived:
+        if isinstance(step, timedelta):
+            clock.advance(seconds=step.total_seconds())
+            continue
+        await plain.live(step)
+        await remembering.live(step)
+
+        assert plain.answers[-1] == remembering.answers[-1]
+    assert await plain.rows() == await remembering.rows()
+
+
+async def claimed_by(world: World) -> tuple[Task, Run, str]:
+    await world.agent("ada")
+    claimed = await world.claimed(await world.task(), terms=TERMS)
+    return claimed.task, claimed.run, claimed.lease
+
+
+async def test_a_refusal_is_not_decided_on_an_outdated_row(worlds: list[World]) -> None:
+    """
+    Another process reopens a task that is remembered as done, and the next request here succeeds.
+    """
+    here, there = worlds
+    task, _, lease = await claimed_by(here)
+    await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=lease))
+    await update_task(there.ports, there.me, UpdateTask(task=task.id, status=Status.INBOX))
+    await update_task(here.ports, here.me, UpdateTask(task=task.id, depends_on=((await here.task()).id,)))
+
+    assert Status.INBOX is (await here.fresh(task)).status
+
+
+async def test_a_lease_that_another_process_extended_is_live(worlds: list[World]) -> None:
+    """
+    The remembered run has expired, the stored one has not.
+    """
+    here, there = worlds
+    task, _, lease = await claimed_by(here)
+    for _ in range(2):
+        here.clock.advance(minutes=2)
+        await heartbeat(there.ports, there.me, Heartbeat(task=task.id, lease=lease))
+    done = await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=lease))
+
+    assert Status.DONE is done.status
+
+
+async def test_a_heartbeat_shows_a_late_result_that_another_process_kept(worlds: list[World]) -> None:
+    """
+    A late result does not change the task's version.
+    """
+    here, there = worlds
+    task, _, old = await claimed_by(here)
+    here.clock.advance(minutes=10)
+    claimed = await here.claimed(task, terms=TERMS)
+    with pytest.raises(LeaseLost):
+        await complete_task(there.ports, there.me, CompleteTask(task=task.id, lease=old))
+    beat = await heartbeat(here.ports, here.me, Heartbeat(task=task.id, lease=claimed.lease))
+
+    assert 1 == len(beat.late_results)
+
+
+async def test_a_heartbeat_repeats_an_order_that_another_process_gave(worlds: list[World]) -> None:
+    here, there = worlds
+    task, _, lease = await claimed_by(here)
+    await give_order(there.ports, there.me, GiveOrder(task=task.id, kind=OrderKind.PAUSE))
+
+    assert "pause" == (await heartbeat(here.ports, here.me, Heartbeat(task=task.id, lease=lease))).instruction
+
+
+async def test_an_agent_heartbeat_keeps_what_another_process_was_told(worlds: list[World]) -> None:
+    """
+    A heartbeat does not change the agent's version.
+    """
+    here, there = worlds
+    agent = await here.agent("ada")
+    for world, status in ((here, "idle"), (there, "busy"), (here, None)):
+        world.clock.advance(seconds=1)
+        heard = await record_agent_heartbeat(world.ports, world.me, RecordAgentHeartbeat(agent=agent.id, status=status))
+
+    assert "busy" == heard.presence.reported
+
+
+async def test_an_agent_that_another_process_renamed_is_found_by_its_new_name_only(worlds: list[World]) -> None:
+    here, there = worlds
+    agent = await here.agent("ada")
+    await record_agent_heartbeat(here.ports, here.me, RecordAgentHeartbeat(agent="ada"))
+    await update_agent(there.ports, there.me, UpdateAgent(agent="ada", name="grace"))
+    with pytest.raises(AgentNotFound):
+        await record_agent_heartbeat(here.ports, here.me, RecordAgentHeartbeat(agent="ada"))
+
+    assert agent.id == (await record_agent_heartbeat(here.ports, here.me, RecordAgentHeartbeat(agent="Grace"))).id
+
+
+async def test_a_heartbeat_after_another_process_took_the_task_is_refused(worlds: list[World]) -> None:
+    here, there = worlds
+    task, _, lease = await claimed_by(here)
+    await give_order(there.ports, there.me, GiveOrder(task=task.id, kind=OrderKind.STEAL, to="bob"))
+    with pytest.raises(LeaseLost):
+        await heartbeat(here.ports, here.me, Heartbeat(task=task.id, lease=lease))
+
+
+async def test_remembered_rows_are_shown_to_whom_they_are_granted(worlds: list[World]) -> None:
+    """
+    A task of a board that an agent may not see stays hidden from it, though the store remembers the task.
+    """
+    here, _ = worlds
+    elsewhere = await here.another_board()
+    task = await here.task()
+    stranger = AgentPrincipal(
+        organization=here.me.organization, agent=(await here.agent("eve", board=elsewhere.id)).id, name="eve",
+        board=elsewhere.id, lead=False, role=Role.OPERATOR,
+    )  # fmt: skip
+    await update_task(here.ports, here.me, UpdateTask(task=task.id, title="Seen"))
+    with pytest.raises(BoardDenied):
+        await add_comment(here.ports, stranger, AddComment(task=task.id, content="Hello"))
+    with pytest.raises(BoardDenied):
+        await create_task(here.ports, stranger, CreateTask(title="Mine", board=here.board.id))
+    memory = RowMemory(unchanged)
+    memory.remember(task)
+
+    assert [task, None] == [memory.find(Task, principal, task.id) for principal in (here.me, stranger)]
+
+
+async def unchanged(_: object) -> bool:
+    return True
+
+
+async def test_a_memory_holds_the_rows_that_were_used_last(worlds: list[World]) -> None:
+    """
+    By id and by number; no more than its size.
+    """
+    here, _ = worlds
+    tasks = [await here.task() for _ in range(3)]
+    memory = RowMemory(unchanged, size=2)
+    for task in tasks[:2]:
+        memory.remember(task)
+    memory.find(Task, here.me, tasks[0].number)
+    memory.remember(tasks[2])
+
+    assert [tasks[0], None, tasks[2]] == [memory.find(Task, here.me, task.number) for task in tasks]
+    assert [tasks[0], None, tasks[2]] == [memory.find(Task, here.me, task.id) for task in tasks]
+
+
+async def test_a_memory_keeps_the_latest_version(worlds: list[World]) -> None:
+    here, _ = worlds
+    task = await here.task()
+    memory = RowMemory(unchanged)
+    memory.remember(evolve(task, version=2))
+    memory.remember(task)
+
+    found = memory.find(Task, here.me, task.id)
+
+    assert (task.id, 2) == (found and (found.id, found.version))
