@@ -13,21 +13,16 @@ from uuid import UUID
 from attrs import frozen
 
 from mission_core.agents.model import Agent, AgentPlacement
-from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import Board, GatesVersion
 from mission_core.tasks.model import Task, TaskWorkVersion
-from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import Run
+from mission_core.values import micros
 
 if TYPE_CHECKING:
     from mission_core.ports import RowPart, Versioned
 
-UNVERSIONED_TASK_COLUMNS: Final = ("late_results", "assignee_agent")
-UNVERSIONED_AGENT_COLUMNS: Final = AGENT_ROWS.separate
+UNVERSIONED_AGENT_COLUMNS: Final = ("reported", "last_seen_at", "activity")
 UNVERSIONED_RUN_COLUMNS: Final = ("expires_at", "heartbeat_at", "progress")
-_agent_values: Final = AGENT_ROWS.columns_from(("version", *UNVERSIONED_AGENT_COLUMNS))
-_task_values: Final = TASK_ROWS.columns_from(("version", *UNVERSIONED_TASK_COLUMNS))
-_run_values: Final = RUN_ROWS.columns_from(("version", *UNVERSIONED_RUN_COLUMNS))
 
 
 @frozen
@@ -44,7 +39,9 @@ class WholeAgent:
         """
         Return the whole of this agent.
         """
-        return cls(agent.id, tuple(_agent_values(agent).values()))
+        presence = agent.presence
+        seen_at = None if presence.last_seen_at is None else micros(presence.last_seen_at)
+        return cls(agent.id, (agent.version, presence.reported, seen_at, presence.activity))
 
 
 @frozen
@@ -61,7 +58,8 @@ class WholeTask:
         """
         Return the whole of this task.
         """
-        return cls(task.id, tuple(_task_values(task).values()))
+        agent = None if task.assignee is None or task.assignee.agent is None else task.assignee.agent.bytes
+        return cls(task.id, (task.version, task.late_results, agent))
 
 
 @frozen
@@ -78,7 +76,7 @@ class WholeRun:
         """
         Return the whole of this run.
         """
-        return cls(run.id, tuple(_run_values(run).values()))
+        return cls(run.id, (run.version, micros(run.expires_at), micros(run.heartbeat_at), run.progress))
 
 
 def whole_row(row: Any) -> Versioned | RowPart:
