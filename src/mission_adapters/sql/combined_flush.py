@@ -276,9 +276,14 @@ def _update_row(
     table: Table, place: int, columns: tuple[str, ...], returned: bool, whole: type | None
 ) -> ChangeStatement:
     values = {name: parameter(f"{name}_{place}", table.c[name].type.python_type) for name in columns}
+    nothing_else = has_version(whole, place) if whole else ()
     unchanged = table.c.id == parameter(f"key_{place}"), table.c.version == parameter(f"was_{place}", int)
-    unchanged = (*unchanged, *(has_version(whole, place) if whole else ()))
-    return update(table).where(*unchanged).values(values).returning(*(RETURNED_COLUMNS[table] if returned else (ONE,)))
+    return (
+        update(table)
+        .where(*unchanged, *nothing_else)
+        .values(values)
+        .returning(*(RETURNED_COLUMNS[table] if returned else (ONE,)))
+    )
 
 
 def _insert_row(table: Table, place: int) -> ChangeStatement:
