@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from mission_http.connection_limits import ConnectionLimits
 from mission_http.connections import ConnectionSupervisor, HttpConnection
 from tests.unit.http.platform.sample_app import sample_app
-from tests.unit.http.test_request_cycles import Transport
+from tests.unit.http.transports import Transport
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n"
 

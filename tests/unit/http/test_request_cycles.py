@@ -12,42 +12,12 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from mission_http.request_cycles import ConstantHeaders, HttpCycle
+from tests.unit.http.transports import Transport
 
 DATE = (b"date", b"Mon, 30 Nov 2026 15:00:00 GMT")
 JSON = (b"content-type", b"application/json")
 CONSTANT = [JSON, (b"x-frame-options", b"DENY"), (b"content-length", b"3"), (b"connection", b"close")]
 Message = dict[str, Any]
-
-
-@define
-class Transport:
-    """
-    Keeps what is written, and whether it was closed.
-    """
-
-    written: bytes = b""
-    closed: bool = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def get_extra_info(self, name: str) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
 
 
 @define

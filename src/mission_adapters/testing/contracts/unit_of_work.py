@@ -192,7 +192,7 @@ class UnitOfWorkContract(StoreContract):
             if write == "merge":
                 await update_task(world.ports, world.me, UpdateTask(task=own.id, title="edited"))
             events = await world.event_kinds()
-            (refused,) = await asyncio.gather(unit.commit(), return_exceptions=True)
+            refused = (await asyncio.gather(unit.commit(), return_exceptions=True))[0]
 
         expected = {"task": StaleWrite("task", task.id), "board": StaleWrite("board", board.id), None: None}[changed]
         assert (type(expected), str(expected)) == (type(refused), str(refused))
