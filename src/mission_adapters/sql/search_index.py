@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mission_core.ids import OrganizationId
 
-MAX_CANDIDATES: Final = 4096
+MAX_CANDIDATES: Final = 1024
 """The largest number of candidates that are looked at one by one. For more, a scan is as fast."""
 MAX_TERMS: Final = 16
 """The largest number of trigrams of a search text that are looked up."""
