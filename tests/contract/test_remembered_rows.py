@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mission_adapters.row_memory import RowMemory
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock, World, make_world
-from mission_core.accounts.model import AgentPrincipal, Role
+from mission_core.accounts.model import AgentPrincipal, Principal, Role
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.agents.use_cases import CreateAgent, RecordAgentHeartbeat, create_agent, record_agent_heartbeat
@@ -78,6 +78,15 @@ async def worlds(every_ports: list[Ports]) -> list[World]:
     return [world, evolve(world, ports=other)]
 
 
+def key_of(agent: Agent) -> AgentPrincipal:
+    """
+    The principal of an agent's API key.
+    """
+    return AgentPrincipal(
+        organization=agent.organization, agent=agent.id, name=agent.name, board=None, lead=False, role=Role.OPERATOR
+    )
+
+
 @define
 class Life:
     """
@@ -101,6 +110,13 @@ class Life:
             answer = type(refused).__name__
         self.answers.append((name, answer))
 
+    def asker(self, world: World, name: str) -> tuple[Principal, str | None]:
+        """
+        The principal of the agent of this name, if there is one, and otherwise an operator who claims for the name.
+        """
+        agent = self.agents.get(name)
+        return (world.me, name) if agent is None else (key_of(agent), None)
+
     def task(self, nth: int) -> Task:
         return self.tasks[nth % len(self.tasks)]
 
@@ -114,7 +130,8 @@ class Life:
     async def claim(self, world: World, nth: int, agent: str) -> Any:
         if not self.tasks:
             return None
-        claimed = await claim_task(world.ports, world.me, ClaimTask(task=self.task(nth).id, agent=agent, terms=TERMS))
+        principal, label = self.asker(world, agent)
+        claimed = await claim_task(world.ports, principal, ClaimTask(task=self.task(nth).id, agent=label, terms=TERMS))
         self.leases.append((nth % len(self.tasks), claimed.lease))
         return self.said(claimed.task), len(claimed.late_results)
 
@@ -185,7 +202,8 @@ class Life:
         return self.said(await give_order(world.ports, world.me, cmd))
 
     async def poll(self, world: World, agent: str) -> Any:
-        found = await poll_queue(world.ports, world.me, PollQueue(agent=agent))
+        principal, label = self.asker(world, agent)
+        found = await poll_queue(world.ports, principal, PollQueue(agent=label))
         return found.reason, [task.id for task in self.tasks].index(found.task) if found.task else None
 
     async def renew(self, world: World, agent: str) -> Any:
@@ -208,7 +226,9 @@ class Life:
         return now
 
     async def dismiss(self, world: World, name: str) -> Any:
-        return (await delete_agent(world.ports, world.me, DeleteAgent(agent=name))).name
+        gone = (await delete_agent(world.ports, world.me, DeleteAgent(agent=name))).name
+        self.agents.pop(name, None)
+        return gone
 
     async def delete(self, world: World, nth: int) -> Any:
         if not self.tasks:
@@ -322,8 +342,8 @@ async def test_two_stores_answer_as_one_that_reads_every_row(
 
 
 async def claimed_by(world: World) -> tuple[Task, Run, str]:
-    await world.agent("ada")
-    claimed = await world.claimed(await world.task(), terms=TERMS)
+    ada, task = key_of(await world.agent("ada")), await world.task()
+    claimed = await claim_task(world.ports, ada, ClaimTask(task=task.id, terms=TERMS))
     return claimed.task, claimed.run, claimed.lease
 
 
@@ -361,7 +381,7 @@ async def test_a_heartbeat_shows_a_late_result_that_another_process_kept(worlds:
     here, there = worlds
     task, _, old = await claimed_by(here)
     here.clock.advance(minutes=10)
-    claimed = await here.claimed(task, terms=TERMS)
+    claimed = await claim_task(here.ports, key_of(await here.agent("bob")), ClaimTask(task=task.id, terms=TERMS))
     with pytest.raises(LeaseLost):
         await complete_task(there.ports, there.me, CompleteTask(task=task.id, lease=old))
     beat = await heartbeat(here.ports, here.me, Heartbeat(task=task.id, lease=claimed.lease))
