@@ -45,7 +45,8 @@ from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queue_polls import PollQueue, RenewImplicitLeases, poll_queue, renew_implicit_leases
 from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseTerms, OrderKind, Outcome, Run
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
-from mission_core.values import JsonText
+from mission_core.use_case import use_case
+from mission_core.values import JsonText, canonical
 from tests.contract.conftest import ports_over
 
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite", "postgres"], indirect=True, scope="session")
@@ -387,6 +388,68 @@ async def test_a_heartbeat_shows_a_late_result_that_another_process_kept(worlds:
     beat = await heartbeat(here.ports, here.me, Heartbeat(task=task.id, lease=claimed.lease))
 
     assert 1 == len(beat.late_results)
+
+
+async def test_a_completed_task_shows_a_late_result_that_another_process_kept(worlds: list[World]) -> None:
+    here, there = worlds
+    task, _, old = await claimed_by(here)
+    here.clock.advance(minutes=10)
+    claimed = await claim_task(here.ports, key_of(await here.agent("bob")), ClaimTask(task=task.id, terms=TERMS))
+    with pytest.raises(LeaseLost):
+        await complete_task(there.ports, there.me, CompleteTask(task=task.id, lease=old))
+    done = await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=claimed.lease))
+
+    assert 1 == done.late_results
+
+
+async def test_a_heartbeat_keeps_the_progress_that_another_process_was_told(worlds: list[World]) -> None:
+    here, there = worlds
+    task, _, lease = await claimed_by(here)
+    told = canonical({"at": 1})
+    await heartbeat(there.ports, there.me, Heartbeat(task=task.id, lease=lease, progress=told))
+
+    assert told == (await heartbeat(here.ports, here.me, Heartbeat(task=task.id, lease=lease))).run.progress
+
+
+@use_case
+async def title_after(ports: Ports, principal: Principal, rows: list[Any], other: Task) -> None:
+    """
+    Write to one task what was read of rows that are not written, and on which the unit does not rely.
+    """
+    async with ports.unit(principal) as unit:
+        board, agent = await unit.boards.get(rows[0].id), await unit.agents.get(rows[1].id)
+        task, run = await unit.tasks.get(rows[2].id), await unit.runs.get(rows[3].id)
+        title = f"{board.name} {agent.role} {task.title} {run.progress}"
+        unit.tasks.save(evolve(await unit.tasks.get(other.id), title=title))
+        await unit.commit()
+
+
+async def test_no_write_follows_from_an_outdated_row(worlds: list[World]) -> None:
+    """
+    Whichever of the rows another process changed: also what a version does not count.
+    """
+    here, there = worlds
+    task, run, lease = await claimed_by(here)
+    async with here.ports.unit(here.me) as unit:
+        ada = await unit.agents.get("ada")
+    rows, other = [here.board, ada, task, run], await here.task()
+    steps: list[tuple[Any, Any]] = [
+        (update_board, UpdateBoard(board=here.board.id, name="New")),
+        (update_agent, UpdateAgent(agent="ada", role="coder")),
+        (update_task, UpdateTask(task=task.id, title="Changed")),
+        (heartbeat, Heartbeat(task=task.id, lease=lease, progress=canonical({"at": 1}))),
+    ]
+    titles = []
+    for call, cmd in steps:
+        await title_after(here.ports, here.me, rows, other)
+        await call(there.ports, there.me, cmd)
+        await title_after(here.ports, here.me, rows, other)
+        titles.append((await here.fresh(other)).title)
+
+    role = ada.role
+    assert [
+        f"New {role} Ship it None", "New coder Ship it None", "New coder Changed None", 'New coder Changed {"at":1}',
+    ] == titles  # fmt: skip
 
 
 async def test_a_heartbeat_repeats_an_order_that_another_process_gave(worlds: list[World]) -> None:
