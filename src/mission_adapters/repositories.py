@@ -281,7 +281,9 @@ class BufferedTaskRepository(BufferedRepository[Task]):
         after = super().save(row)
         written = self.buffer.writes[row.id]
         if written.before is not None:
-            self.buffer.writes[row.id] = evolve(written, merges_edits=onto_edits)
+            # What a unit returns must not show an outdated row, so a remembered one is read instead of being merged.
+            merges = onto_edits and row.id not in self.buffer.remembered
+            self.buffer.writes[row.id] = evolve(written, merges_edits=merges)
         return after
 
     def remove(self, task: Task) -> None:

@@ -51,7 +51,13 @@ async def ada(request, world):
 
 
 async def poll(world, who=None, agent=None, **more):
-    return await poll_queue(world.ports, who or world.me, PollQueue(agent=agent, **more))
+    """
+    The answer to a poll without the task that it claimed, which is the one it names.
+    """
+    found = await poll_queue(world.ports, who or world.me, PollQueue(agent=agent, **more))
+    claimed = found.claimed.id if found.claimed else None
+    assert (found.task if found.reason is PollReason.ASSIGNED else None) == claimed
+    return evolve(found, claimed=None)
 
 
 async def write(world, task, who=None, agent=None, **fields):
