@@ -38,7 +38,8 @@ from tests.statement_counts import CountedApp, counted_app
 SMALL = 1000
 REPEATS = 15
 GROWTH = 1.5
-BATCH = 5000
+BATCH = 200
+"""The rows of one transaction. In larger ones SQLite takes ever longer for a row of a table with a trigger."""
 WORDS = (
     "deploy", "server", "login", "page", "parser", "review", "invoice", "customer", "table", "agent", "lease",
     "timeout", "release", "error", "retry", "queue", "index", "worker", "budget", "report", "board", "approval",
