@@ -377,7 +377,7 @@ class Housekeeping(Protocol):
         """
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Ports:
     """
     All ports that a use case may need. Every use case takes it as its first argument.

@@ -15,12 +15,13 @@ def main() -> None:
     """
     try:
         from mission_http.main import main as run
+
+        run()  # it imports most of the extra's packages when it needs them
     except ModuleNotFoundError as e:
         if e.name is None or e.name.startswith("mission_"):
             raise
         print(f"mission-control: serving needs the extra: {install_command('server')}", file=sys.stderr)
         sys.exit(2)
-    run()
 
 
 if __name__ == "__main__":

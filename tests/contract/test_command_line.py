@@ -276,12 +276,15 @@ def test_the_version_is_that_of_the_distribution(tmp_path: Path) -> None:
     assert version("mission-control-plane") == subprocess.check_output(command, text=True, timeout=60).strip()
 
 
-def test_the_command_without_its_extra_names_it() -> None:
+@pytest.mark.parametrize(("library", "command"), [("uvicorn", "serve"), ("cyclopts", "doctor")])
+def test_the_command_without_its_extra_names_it(library: str, command: str, tmp_path: Path) -> None:
     """
     In one line, like whatever else keeps it from starting.
     """
-    without = "import sys; sys.modules['cyclopts'] = None; from mission_http.command import main; main()"
-    failed = subprocess.run([sys.executable, "-c", without, "serve"], capture_output=True, text=True, timeout=60)
+    without = f"import sys; sys.modules['{library}'] = None; from mission_http.command import main; main()"
+    failed = subprocess.run(
+        [sys.executable, "-c", without, command], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
 
     assert (2, "", 1) == (failed.returncode, failed.stdout, len(failed.stderr.splitlines())), failed.stderr
     assert "pip install 'mission-control-plane[server]'" in failed.stderr

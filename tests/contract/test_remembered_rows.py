@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mission_adapters.row_memory import RowMemory
 from mission_adapters.sql.store import SqlStore
-from mission_adapters.testing import ManualClock, World, make_world
+from mission_adapters.testing import ManualClock, World, make_world, seeded_secrets
 from mission_core.accounts.model import AgentPrincipal, Principal, Role
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.agents.update import UpdateAgent, update_agent
@@ -65,7 +65,9 @@ async def every_ports(store_url: str, clock: ManualClock) -> AsyncIterator[list[
         SqlStore.open(store_url, clock=clock) as reading,
     ):
         reading.memory = None
-        first, names = ports_over(one, clock), ("unit", "reads", "log", "credentials", "numbers")
+        # Secrets of their own: the session's ports may have given keys to agents in this database.
+        first = evolve(ports_over(one, clock), secrets=seeded_secrets(8))
+        names = ("unit", "reads", "log", "credentials", "numbers")
         yield [evolve(first, **{name: getattr(each, name) for name in names}) for each in (one, other, reading)]
 
 
