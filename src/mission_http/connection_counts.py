@@ -51,7 +51,7 @@ class ConnectionCounts:
 
     def excess(self, count: int) -> int:
         """
-        How many connections a worker with this count has more than the one with the fewest.
+        The number of connections that a worker with this count has beyond those of the worker with the fewest.
         """
         since = self._now() - STALE_SECONDS
         told = zip(self._counts, self._told_at, strict=True)

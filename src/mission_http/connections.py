@@ -163,7 +163,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]
+            self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]  # Starlette types applications otherwise
         else:
             self.idle_since = self.loop.time()
 

@@ -94,7 +94,7 @@ class WorkerServer(Server):
 
     def excess_connections(self) -> int:
         """
-        How many connections this worker has more than the one with the fewest.
+        The number of connections that this worker has beyond those of the worker with the fewest.
         """
         return self.counts.excess(len(self.server_state.connections) + len(self.arriving))
 
@@ -122,7 +122,7 @@ class WorkerServer(Server):
             logger.debug("connection_lost reason=%s", error)  # the client is gone
 
     def _protocol(self) -> asyncio.Protocol:
-        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn types the class as a plain protocol
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol

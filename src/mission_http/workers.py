@@ -51,8 +51,8 @@ class WorkersFailed(Exception):
 @define(eq=False)
 class WorkerContext:
     """
-    What a worker process knows of itself, and its end of the connection with its supervisor. It is readable when the
-    supervisor has ended.
+    The state of a worker process, with its end of the connection with its supervisor. The connection is readable when
+    the supervisor has ended.
     """
 
     number: int

@@ -128,7 +128,7 @@ MEMBER_COLUMNS: Final = columns_read([select_member(True), select_member(False)]
 
 class Valid(NamedTuple, Generic[V]):
     """
-    What a valid credential stands for, and the microsecond from which the credential is expired, if it has one.
+    A valid credential: the answer to its lookup, and the microsecond from which it is expired, if it expires.
     """
 
     answer: V

@@ -38,7 +38,7 @@ class LineLock:
             except OSError:
                 if time.monotonic() > until:
                     return False
-                time.sleep(RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)  # a file lock of another process has nothing to wait on with a deadline
             else:
                 return True
 

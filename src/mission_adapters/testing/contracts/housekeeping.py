@@ -51,7 +51,7 @@ async def add_session(world: World, *, expires_at: datetime) -> UserSession:
 
 async def kept_sessions(world: World, *sessions: UserSession) -> list[UserSession]:
     """
-    Those of the sessions that the store still has.
+    The sessions, of those given, that the store still has.
     """
     async with world.ports.unit(world.me) as unit:
         found = [await unit.repository(SESSIONS).find(id=each.id) for each in sessions]
@@ -91,7 +91,7 @@ class HousekeepingContract(StoreContract):
 
     async def test_no_more_than_the_limit_is_deleted_at_once(self, world: World) -> None:
         """
-        One call deletes up to the limit of each, and returns whether more may be left.
+        A call deletes at most the limit of each kind of row, and returns whether more may be left.
         """
         now = world.clock.now()
         late = now + IDEMPOTENCY_KEY_LIFETIME + TICK

@@ -1,6 +1,6 @@
 """
-What the trigram index of tasks covers, which tasks have changed since they were indexed, and an index for the deletion
-of expired sessions.
+Tables for the trigram index of tasks, which hold its progress and the tasks that changed since they were indexed, and
+an index for the deletion of expired sessions.
 """
 
 import sqlalchemy as sa
