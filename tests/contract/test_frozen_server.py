@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -58,6 +59,8 @@ class Load:
     server: Server
     key: str
     board: str
+    keyed: bool = False
+    """Whether each write has a key of its own. So it holds locks from one statement to the next."""
     answers: dict[str, list[Answer]] = field(factory=dict)
     over: threading.Event = field(factory=threading.Event)
 
@@ -67,6 +70,8 @@ class Load:
         body = json.dumps({"title": "Ship it"}) if method == "POST" else None
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         while not self.over.wait(pause):
+            if self.keyed:
+                headers["idempotency-key"] = str(uuid4())
             sent = time.monotonic()
             try:
                 connection.request(method, path, body, headers)
@@ -148,7 +153,7 @@ def test_a_frozen_server_keeps_others_from_no_read_and_from_writing_for_seconds_
         where = f"/api/v1/boards/{board['id']}/tasks"
         load = Load(other, key, where)
         with (
-            Load(sleeper, key, where).running(writers=8, readers=0),
+            Load(sleeper, key, where, keyed=True).running(writers=8, readers=0),
             load.running(writers=12, readers=6),
             frozen_in_a_transaction(sleeper, fresh_postgres) as since,
         ):
