@@ -157,8 +157,8 @@ async def create_on_postgres(connection: Connection) -> None:
         async with connection.transaction():
             await connection.execute(CREATE_ON_POSTGRES)
     except PostgresError as error:
-        # No right, no such extension, one in a schema that is not on the search path, or a server that takes no changes.
-        # `doctor` tells which.
+        # No right, no such extension, one in a schema that is not on the search path, or a server that takes no
+        # changes. `doctor` tells which.
         if error.sqlstate is None or not error.sqlstate.startswith(("42", "0A", "58", "25006")):
             raise
 
