@@ -10,6 +10,7 @@ Compared are ratios to the median bare route of the same run, because machines d
 next baseline.
 """
 
+import argparse
 import asyncio
 import itertools
 import json
@@ -380,8 +381,12 @@ def _wait_for(port: int) -> None:
 
 
 def main() -> None:
-    sizes = [1000] if "--small" in sys.argv else [1000, 100_000]
-    keeps = "--keep" in sys.argv
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What each operation costs.")
+    parser.add_argument("--small", action="store_true", help="with 1,000 tasks alone, and not with 100,000 as well")
+    parser.add_argument("--keep", action="store_true", help="keep the ratios and the counts as the baseline")
+    arguments = parser.parse_args()
+    sizes = [1000] if arguments.small else [1000, 100_000]
+    keeps = arguments.keep
     print("CPU ms is the server process's own, user and system, divided by requests; 16 connections.")
     for counter, cpu_ms in rate_limits.costs().items():
         print(f"to count a request under a rate limit, in {counter}: {cpu_ms:.4f} ms of CPU")
