@@ -236,7 +236,7 @@ def test_workers_count_rate_limits_together_in_a_redis(fresh_postgres: str, tmp_
         with served_by_workers(fresh_postgres, tmp_path, workers=2, **limits) as server:
             opened = [server.connection() for _ in range(4)]
             counted = Counter(each.call("GET", "/api/health")[0] for _ in range(10) for each in opened)
-            workers = {each["worker"] for each in server.log.of("request")}
+            workers = {each["worker"] for each in server.log.wait_for("request", 40)}
 
     assert {200: 30, 429: 10} == counted
     assert {1, 2} == workers
