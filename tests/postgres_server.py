@@ -63,6 +63,13 @@ def empty_database(server: str, *, like: str | None = None) -> Iterator[str]:
         asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+def set_connections_allowed(server: str, url: str, allowed: bool) -> None:
+    """
+    Let this database take new connections, or refuse them. Those that are open stay open.
+    """
+    asyncio.run(_execute(server, f"ALTER DATABASE {urlsplit(url).path[1:]} ALLOW_CONNECTIONS {allowed}"))
+
+
 async def _execute(server: str, statement: str) -> None:
     connection = await asyncpg.connect(server)
     try:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import redis_server
+from mission_http.workers import START_ATTEMPTS
+from tests import postgres_server, redis_server
 from tests.contract.server_commands import run
 from tests.contract.worker_supervisor import (
     KEY,
@@ -187,6 +188,29 @@ def test_workers_end_with_their_supervisor(ending_server: WorkerServer) -> None:
 
     with pytest.raises(ConnectionRefusedError):
         ending_server.connection().http.connect()
+
+
+def test_a_supervisor_gives_up_when_no_worker_can_start(
+    ending_server: WorkerServer, postgres_url: str, fresh_postgres: str
+) -> None:
+    """
+    A few attempts for each worker, with a pause before each; then it says why, and ends with 1.
+    """
+    server = ending_server
+    postgres_server.set_connections_allowed(postgres_url, fresh_postgres, False)
+    for worker in (1, 2):
+        os.kill(server.pid_of(worker), signal.SIGKILL)
+    status = server.process.wait(timeout=PATIENCE)
+    server.log.wait_for_end()
+    ended = [server.log.of("worker_ended", worker=worker, ready=False) for worker in (1, 2)]
+    [said] = server.log.plain
+
+    assert 1 == status
+    assert said.startswith("mission-control: no worker can start: "), said
+    assert "not currently accepting connections" in said
+    assert START_ATTEMPTS == min(map(len, ended))
+    with pytest.raises(ConnectionRefusedError):
+        server.connection().http.connect()
 
 
 def test_a_key_that_is_revoked_through_one_worker_is_refused_by_every_worker(server: WorkerServer) -> None:

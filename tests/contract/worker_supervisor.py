@@ -23,17 +23,23 @@ KEY = "an-api-key-of-the-workers"
 @define(eq=False)
 class Log:
     """
-    The lines of a log in JSON, read while they are written.
+    The lines of a log in JSON, read while they are written, and of other text on the same stream.
     """
 
     lines: list[dict[str, Any]] = field(factory=list)
+    plain: list[str] = field(factory=list)
+    ended: threading.Event = field(factory=threading.Event)
     changed: threading.Condition = field(factory=threading.Condition)
 
     def read(self, source: Iterator[str]) -> None:
         for line in source:
             with self.changed:
-                self.lines.append(json.loads(line))
+                if line.startswith("{"):
+                    self.lines.append(json.loads(line))
+                else:
+                    self.plain.append(line)
                 self.changed.notify_all()
+        self.ended.set()
 
     def of(self, event: str, **facts: object) -> list[dict[str, Any]]:
         return [each for each in self.lines if {"event": event, **facts}.items() <= each.items()]
@@ -44,8 +50,14 @@ class Log:
         """
         with self.changed:
             told = self.changed.wait_for(lambda: len(self.of(event, **facts)) >= count, PATIENCE)
-            assert told, (event, count, facts, self.lines)
+            assert told, (event, count, facts, self.lines, self.plain)
             return self.of(event, **facts)
+
+    def wait_for_end(self) -> None:
+        """
+        Wait until every process that writes to the log has ended.
+        """
+        assert self.ended.wait(PATIENCE), self.lines
 
 
 @define(eq=False)
@@ -139,7 +151,7 @@ def served_by_workers(
         reader.start()
         try:
             port = process.stdout.readline().rpartition(":")[2]
-            assert port, log.lines
+            assert port, (log.lines, log.plain)
             log.wait_for("worker_ready", workers)
             server = WorkerServer(process, int(port), log)
             yield server
