@@ -100,6 +100,7 @@ class CountedApp:
     project: int
     board: str
     tasks: list[Any]
+    agent: str
 
     async def call(self, method: str, path: str, body: Any = None, *, agent: bool = False) -> tuple[Any, list[str]]:
         """
@@ -121,24 +122,27 @@ class CountedApp:
 
 
 @asynccontextmanager
-async def counted_app(database_url: str, folder: Path) -> AsyncIterator[CountedApp]:
+async def counted_app(
+    database_url: str, folder: Path, *, board_name: str = "Counted", agent_name: str = "ada", measures: bool = False
+) -> AsyncIterator[CountedApp]:
     """
-    Open the application over an empty database, as the server does, and record its statements.
+    Open the application over a database without this board and agent, as the server does, and record its statements.
+    For a measurement it does not record, nor does it sweep.
     """
     settings = settings_from({"MC_DISABLE_RATE_LIMIT": "1"}, data_dir=folder, database_url=database_url)
     async with AsyncExitStack() as stack:
-        if database_url.startswith("postgres"):
+        texts: list[str] = []
+        if database_url.startswith("postgres") and not measures:
             texts = stack.enter_context(recorded_on_postgres())
-        ports = await stack.enter_async_context(ports_from_settings(settings))
-        if not database_url.startswith("postgres"):
+        ports = await stack.enter_async_context(ports_from_settings(settings, sweeps=not measures))
+        if not database_url.startswith("postgres") and not measures:
             numbers: Any = ports.numbers
             texts = await stack.enter_async_context(recorded_on_sqlite(numbers.session))
         organization = await ensure_organization(ports)
         me = SystemPrincipal(organization=organization.id)
-        board = await create_board(
-            ports, me, CreateBoard(name="Counted", gates=GateSet(require_approval_for_done=False))
-        )
-        agent = await create_agent(ports, me, CreateAgent(name="ada", role="coder"))
+        gates = GateSet(require_approval_for_done=False)
+        board = await create_board(ports, me, CreateBoard(name=board_name, gates=gates))
+        agent = await create_agent(ports, me, CreateAgent(name=agent_name, role="coder"))
         tasks = [
             await create_task(ports, me, CreateTask(title=f"Task {n}", board=board.id, tags=("counted",)))
             for n in range(60)
@@ -150,7 +154,9 @@ async def counted_app(database_url: str, folder: Path) -> AsyncIterator[CountedA
 
         app = application(settings, wire)
         await stack.enter_async_context(run_lifespan(app))
-        yield CountedApp(app, ports, texts, settings.api_key, str(agent.token), int(board.number), str(board.id), tasks)
+        yield CountedApp(
+            app, ports, texts, settings.api_key, str(agent.token), int(board.number), str(board.id), tasks, agent_name
+        )
 
 
 ROUNDS = 4

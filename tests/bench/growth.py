@@ -2,21 +2,31 @@
 Growth: what operations cost at 1,000 tasks and at many, in CPU of this process and of PostgreSQL's, and what a task, a
 run and a log entry take on disk.
 
-    python -m tests.bench.growth [DATABASE_URL] [--tasks N]
+    python -m tests.bench.growth [DATABASE_URL] [--tasks N] [--keep FOLDER]
 
-Rows are put in by SQL, as copies of a few that the product wrote: N tasks, N log entries, a run for every tenth task
-and an agent for every hundredth. The ratio is that of the medians of one run. Operations that are linear by nature (the
-verification of the log, the snapshot of a board with all tasks, the search for a word that every task has) are not
-among them.
+Two databases are open at once, and each operation is measured in both, one after the other. The ratio is that of the
+medians. On PostgreSQL the small database is created beside the other one, with `_small` at the end of its name. With
+`--keep` the large database and the keys stay in a folder, and the next run does not fill it again.
+
+Rows are put in by SQL, as copies of a few that the product wrote: N tasks, four fifths of them done, one every 90
+seconds, by as many assignees as there are agents; N log entries; a run for every tenth task, and an agent for every
+hundredth. Digests and signatures are copied too, so the log of a filled database does not verify. Ten tasks have a word
+that no other has. The search index is filled by the housekeeping of the product.
+
+Operations that are linear by nature (the verification of the log, the snapshot of a board with all tasks, the search
+for a word that every task has, a report on all tasks ever done) are not among them. Reports are asked about hours in
+which both databases have equally many tasks; those whose range has more tasks in the large database say so.
 """
 
 import argparse
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,7 +49,13 @@ SMALL = 1000
 REPEATS = 15
 GROWTH = 1.5
 BATCH = 200
-"""The rows of one transaction. In larger ones SQLite takes ever longer for a row of a table with a trigger."""
+"""The rows of one transaction. For a larger one SQLite's journal of statements takes ever longer, because tasks have a
+trigger."""
+DONE_EVERY = 90_000_000
+"""The microseconds between two tasks that were done."""
+RARE = 10
+"""How many tasks have the rare word."""
+TIMES = ("created_at", "updated_at", "moved_at", "started_at", "begun_at", "completed_at", "done_at")
 WORDS = (
     "deploy", "server", "login", "page", "parser", "review", "invoice", "customer", "table", "agent", "lease",
     "timeout", "release", "error", "retry", "queue", "index", "worker", "budget", "report", "board", "approval",
@@ -157,46 +173,50 @@ def description_of(n: int) -> str:
 
 async def fill(database: GrowingDatabase, tasks: int) -> dict[str, float]:
     """
-    Bring the database to this number of tasks, and return the bytes that a row of each kind took.
+    Add this number of tasks, and return the bytes that a row of each kind took.
     """
-    first, database.tasks = database.tasks, tasks
     ((number,),) = await database.rows("SELECT max(number) FROM tasks")
     ((agent_number,),) = await database.rows("SELECT max(number) FROM agents")
     ((position,),) = await database.rows("SELECT max(position) FROM events")
-    templates, ids = database.templates, {n: uuid4().bytes for n in range(first, tasks)}
-    new = range(first, tasks)
+    templates, new_id = database.templates, database.ports.ids.new
+    ids, new, agents = [new_id().bytes for _ in range(tasks)], range(tasks), max(tasks // 100, 1)
+    rare = {n * tasks // RARE for n in range(RARE)}
 
     def task_rows() -> Rows:
         for n in new:
             row = templates["open" if n % 5 == 0 else "done"]
             numbered = {
                 "id": ids[n],
-                "number": number + 1 + n - first,
+                "number": number + 1 + n,
                 "ticket": None if row["ticket"] is None else n + 1000,
             }
-            said = {"title": f"Filled {WORDS[n % 41]} {WORDS[n * 7 % 43]} {n}", "description": description_of(n)}
-            yield row | numbered | said | {"done_at": row["done_at"] and row["done_at"] - n}
+            description = description_of(n) + (" okapi" if n in rare else "")
+            said = {"title": f"Filled {WORDS[n % 41]} {WORDS[n * 7 % 43]} {n}", "description": description}
+            age = (tasks - n) * DONE_EVERY
+            moments = {name: row[name] - age for name in TIMES if row[name] is not None}
+            whose = f"agent-{n * 7919 % agents}"
+            own = {} if row["assignee"] is None else {"assignee": whose, "assignee_key": whose}
+            yield row | numbered | said | moments | own
 
     def queue_rows() -> Rows:
         for n in new:
             if n % 5 == 0:
-                yield templates["queue"] | {"task": ids[n], "number": number + 1 + n - first}
+                yield templates["queue"] | {"task": ids[n], "number": number + 1 + n}
 
     def run_rows() -> Rows:
         for n in new:
             if n % 10 == 1:
-                yield templates["run"] | {"id": uuid4().bytes, "task": ids[n]}
+                yield templates["run"] | {"id": new_id().bytes, "task": ids[n]}
 
     def agent_rows() -> Rows:
-        for n in new:
-            if n % 100 == 0:
-                name = f"agent-{n}"
-                named = {"name": name, "name_key": name, "session_key": f"key-{n}", "number": agent_number + 1 + n}
-                yield templates["agent"] | named | {"id": uuid4().bytes}
+        for n in range(agents):
+            name = f"agent-{n}"
+            named = {"name": name, "name_key": name, "session_key": f"key-{n}", "number": agent_number + 1 + n}
+            yield templates["agent"] | named | {"id": new_id().bytes}
 
     def event_rows() -> Rows:
         for n in new:
-            yield templates["event"] | {"position": position + 1 + n - first, "subject": ids[n]}
+            yield templates["event"] | {"position": position + 1 + n, "subject": ids[n]}
 
     sizes: dict[str, float] = {}
     for what, table, rows, share in (
@@ -206,16 +226,25 @@ async def fill(database: GrowingDatabase, tasks: int) -> dict[str, float]:
         ("agent", "agents", agent_rows(), 100),
         ("log entry", "events", event_rows(), 1),
     ):
-        before = await database.size()
+        before, began = await database.size(), time.monotonic()
         await database.insert(table, rows)
         sizes[what] = (await database.size() - before) / max(len(new) / share, 1)
+        told(f"{tasks:,} tasks: {table} took {time.monotonic() - began:.0f} s")
     await count_again(database)
-    before = await database.size()
+    before, began = await database.size(), time.monotonic()
     while await unindexed(database) > 256:
         if not await database.ports.housekeeping.index_tasks(database.organization, limit=256):
-            await asyncio.sleep(0.1)  # PostgreSQL waits for transactions that had begun before, or the sweeper is at it
+            await asyncio.sleep(0.1)  # PostgreSQL waits for transactions that had begun before
     sizes["task in the search index"] = (await database.size() - before) / len(new)
+    told(f"{tasks:,} tasks: the search index took {time.monotonic() - began:.0f} s")
     return sizes
+
+
+def told(text: str) -> None:
+    """
+    Say how far the filling is.
+    """
+    print(text, file=sys.stderr, flush=True)
 
 
 async def unindexed(database: GrowingDatabase) -> int:
@@ -334,11 +363,12 @@ def operations(database: GrowingDatabase) -> dict[str, Callable[[int], Awaitable
         await sweep_all_organizations(ports)
 
     comments = f"/api/tasks/{numbers[30]}/comments"
+    now = int(time.time())
     return {
         "get": ask("GET", f"/api/tasks/{numbers[3]}"),
         "list 50": ask("GET", "/api/tasks?limit=50"),
         "list 50 done": ask("GET", "/api/tasks?limit=50&status=done"),
-        "list 50 agents": ask("GET", "/api/agents?limit=50"),
+        "list 10 agents": ask("GET", "/api/agents?limit=10"),
         "boards list 50": ask("GET", f"{board_tasks}?limit=50"),
         "create": create,
         "update": update,
@@ -347,16 +377,19 @@ def operations(database: GrowingDatabase) -> dict[str, Callable[[int], Awaitable
         "lease heartbeat": renew,
         "complete": complete,
         "queue poll": ask("GET", "/api/tasks/queue", agent=True),
-        "agent heartbeat": ask("POST", "/api/agents/ada/heartbeat", agent=True),
+        "agent heartbeat": ask("POST", f"/api/agents/{counted.agent}/heartbeat", agent=True),
         "boards update": ask("PATCH", f"{board_tasks}/{ids[31]}", {"priority": "high"}),
         "snapshot": ask("GET", f"/api/v1/boards/{counted.board}/snapshot"),
-        "dashboard": ask("GET", "/api/v1/metrics/dashboard?range_key=7d"),
+        "dashboard, 24 hours": ask("GET", "/api/v1/metrics/dashboard?range_key=24h"),
+        "dashboard, 7 days (7 times the tasks)": ask("GET", "/api/v1/metrics/dashboard?range_key=7d"),
         "fleet status": ask("GET", "/api/status?action=overview"),
         "fleet dashboard": ask("GET", "/api/status?action=dashboard"),
-        "task regression": ask("GET", "/api/tasks/regression?beta_start=1"),
-        "search, few": ask("GET", "/api/search?q=Task%201&type=task"),
+        "task outcomes of a day": ask("GET", "/api/tasks/outcomes?timeframe=day"),
+        "task regression in 24 hours": ask("GET", f"/api/tasks/regression?beta_start={now - 43200}"),
+        "workload": ask("GET", "/api/workload"),
+        "search, few": ask("GET", "/api/search?q=okapi&type=task"),
         "search, none": ask("GET", "/api/search?q=zebrafish&type=task"),
-        "search agents": ask("GET", "/api/search?q=zebrafish&type=agent"),
+        "search agents (10 times the agents)": ask("GET", "/api/search?q=zebrafish&type=agent"),
         "read log": read_log,
         "sweeper round": sweep,
         "liveness": ask("GET", "/healthz"),
@@ -364,27 +397,28 @@ def operations(database: GrowingDatabase) -> dict[str, Callable[[int], Awaitable
     }
 
 
-async def measured(database: GrowingDatabase) -> dict[str, Cost]:
+async def measured(small: GrowingDatabase, large: GrowingDatabase) -> dict[str, tuple[Cost, Cost]]:
     """
-    The cost of each operation.
+    The cost of each operation in both databases.
     """
     found = {}
-    for name, operation in operations(database).items():
+    in_large = operations(large)
+    for name, operation in operations(small).items():
         try:
-            found[name] = await cost_of(database, operation)
+            found[name] = await cost_of(small, operation), await cost_of(large, in_large[name])
         except AssertionError as error:
-            print(f"{name}: {str(error)[:200]}", file=sys.stderr)
+            told(f"{name}: {str(error)[:200]}")
     return found
 
 
-async def opened(counted: CountedApp) -> GrowingDatabase:
+async def make_templates(database: GrowingDatabase) -> None:
     """
-    The database of an application, with templates for its rows: tasks of another board, one open and one done.
+    Make the rows that are copied: tasks of another board, one open and one done.
     """
-    me = SystemPrincipal(organization=(await ensure_organization(counted.ports)).id)
+    counted, ports = database.counted, database.ports
+    me = SystemPrincipal(organization=database.organization)
     gates = GateSet(require_approval_for_done=False)
-    board = await create_board(counted.ports, me, CreateBoard(name="Filled", gates=gates))
-    database = GrowingDatabase(counted, me.organization)
+    board = await create_board(ports, me, CreateBoard(name="Filled", gates=gates))
     for n in range(2):
         await counted.call("POST", "/api/tasks", {"title": f"Template {n}", "project_id": int(board.number)})
     done, _ = await counted.call("POST", "/api/tasks/claim", {"project_id": int(board.number)}, agent=True)
@@ -395,11 +429,29 @@ async def opened(counted: CountedApp) -> GrowingDatabase:
         ("done", "tasks", "title LIKE 'Template%' AND done_at IS NOT NULL"),
         ("queue", "queue", "board = (SELECT board FROM tasks WHERE title = 'Template 1')"),
         ("run", "runs", "ended_at IS NOT NULL"),
-        ("agent", "agents", "name = 'ada'"),
+        ("agent", "agents", f"name = '{counted.agent}'"),
         ("event", "events", "kind = 'task.created'"),
     ):
         database.templates[name] = await template_rows(database, table, condition)
-    return database
+
+
+@asynccontextmanager
+async def database_of(url: str, folder: Path, tasks: int) -> AsyncIterator[tuple[GrowingDatabase, dict[str, float]]]:
+    """
+    The database of an application with this many tasks, and the bytes that a row of each kind took. One that was filled
+    before gets a board and an agent more.
+    """
+    kept = folder / f"{'postgresql' if url.startswith('postgres') else 'sqlite'}-{tasks}.json"
+    one = uuid4().hex[:8] if kept.exists() else ""
+    names = {"board_name": f"Counted {one}", "agent_name": f"ada{one}"}
+    async with counted_app(url, folder, measures=True, **names) as counted:
+        organization = (await ensure_organization(counted.ports)).id
+        database = GrowingDatabase(counted, organization, tasks=tasks)
+        if not kept.exists():
+            await make_templates(database)
+            kept.write_text(json.dumps(await fill(database, tasks)))
+            await settled(url)
+        yield database, json.loads(kept.read_text())
 
 
 async def settled(url: str) -> None:
@@ -407,31 +459,52 @@ async def settled(url: str) -> None:
     Do what PostgreSQL's autovacuum does after so many new rows.
     """
     if url.startswith("postgres"):
-        connection = await asyncpg.connect(url)
-        await connection.execute("VACUUM ANALYZE")
-        await connection.close()
+        await run_on_postgres(url, "VACUUM ANALYZE")
 
 
-async def main(database_url: str | None, tasks: int) -> None:
+async def run_on_postgres(url: str, *statements: str) -> None:
+    """
+    Run statements that need no transaction.
+    """
+    connection = await asyncpg.connect(url)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+@asynccontextmanager
+async def small_url(url: str, folder: Path) -> AsyncIterator[str]:
+    """
+    The URL of an empty database of the same kind, for the time of the measurement.
+    """
+    if url.startswith("postgres"):
+        name = f"{url.rpartition('/')[2]}_small"
+        drop = f'DROP DATABASE IF EXISTS "{name}"'
+        await run_on_postgres(url, drop, f'CREATE DATABASE "{name}"')
+        yield f"{url}_small"
+        await run_on_postgres(url, drop)
+    else:
+        yield f"sqlite:///{folder / 'small.db'}"
+
+
+async def main(database_url: str | None, tasks: int, keep: str | None) -> None:
     """
     Measure and print.
     """
     with tempfile.TemporaryDirectory() as name:
-        url = database_url or f"sqlite:///{Path(name) / 'growth.db'}"
-        async with counted_app(url, Path(name)) as counted:
-            database = await opened(counted)
-            await fill(database, SMALL)
-            await settled(url)
-            small = await measured(database)
-            sizes = await fill(database, tasks)
-            await settled(url)
-            large = await measured(database)
-    print(f"{'CPU in ms, + that of the database':<34}{SMALL:>18,}{tasks:>18,}{'ratio':>8}")
-    for operation in (name for name in small if name in large):
-        before, after = small[operation], large[operation]
+        folder = Path(keep or name)
+        url = database_url or f"sqlite:///{folder / f'growth-{tasks}.db'}"
+        async with (
+            database_of(url, folder, tasks) as (large, sizes),
+            small_url(url, Path(name)) as other,
+            database_of(other, Path(name), SMALL) as (small, _),
+        ):
+            found = await measured(small, large)
+    print(f"{'CPU in ms, + that of the database':<38}{SMALL:>18,}{tasks:>18,}{'ratio':>8}")
+    for operation, (before, after) in found.items():
         ratio = after.both / before.both
         print(
-            f"{operation:<34}{before.here:>10.2f} +{before.there:>6.2f}{after.here:>10.2f} +{after.there:>6.2f}"
+            f"{operation:<38}{before.here:>10.2f} +{before.there:>6.2f}{after.here:>10.2f} +{after.there:>6.2f}"
             f"{ratio:>8.2f}{'  grows' if ratio > GROWTH else ''}"
         )
     print(*(f"{size:,.0f} bytes for each {what}" for what, size in sizes.items()), sep="\n")
@@ -441,5 +514,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Compare what operations cost at 1,000 tasks and at many.")
     parser.add_argument("database_url", nargs="?", help="an empty database; by default a new SQLite file")
     parser.add_argument("--tasks", type=int, default=100_000)
+    parser.add_argument("--keep", metavar="FOLDER", help="keep the large database's files and keys here")
     given = parser.parse_args()
-    asyncio.run(main(given.database_url, given.tasks))
+    asyncio.run(main(given.database_url, given.tasks, given.keep))

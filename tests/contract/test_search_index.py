@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,8 +202,7 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
 
 async def index_all(world: World) -> None:
     """
-    Index all tasks of the world. On PostgreSQL that waits for the end of transactions that had begun before, in
-    any database of the server.
+    Index all tasks of the world. On PostgreSQL that waits for the end of transactions of tasks that had begun before.
     """
     session: Any = world.ports.numbers
     mark = "$1" if session.session.dialect == "postgresql" else "?"
@@ -217,6 +217,48 @@ async def index_all(world: World) -> None:
         if progress[0] == progress[1]:
             return
     raise AssertionError(progress)
+
+
+async def indexed_beside(url: str, other_url: str, statement: str) -> list[int]:
+    """
+    The numbers up to which tasks are indexed, while another transaction is open that ran a statement, and after it.
+    """
+    async with SqlStore.open(url, clock=ManualClock()) as store:
+        world = await make_world(ports_over(store, clock=store.clock))  # type: ignore[arg-type]
+        await world.task("A needle")
+        found = []
+        other = await asyncpg.connect(other_url)
+        try:
+            await other.execute(f"BEGIN; {statement}")
+            await index(world)
+            found += await read(world, "SELECT indexed FROM search_progress")
+        finally:
+            await other.close()
+        await index(world)
+        found += await read(world, "SELECT indexed FROM search_progress")
+        return [indexed for (indexed,) in found]
+
+
+@pytest.mark.parametrize(
+    ("is_here", "statement", "expected"),
+    [
+        (True, "UPDATE tasks SET title = 'Another'", [0, 1]),
+        (True, "UPDATE boards SET name = 'Another'", [1, 1]),
+        (False, "CREATE TEMPORARY TABLE another (id bigint)", [1, 1]),
+    ],
+)
+def test_only_transactions_that_change_tasks_of_this_database_delay_the_index(
+    fresh_postgres: str, is_here: bool, statement: str, expected: list[int]
+) -> None:
+    """
+    They may not note their changes, because they began before those were noted.
+    """
+    if not asked(fresh_postgres, AVAILABLE)[0][0][0]:
+        pytest.skip("the server has no pg_trgm")
+    migrate(fresh_postgres)
+    other_url = fresh_postgres if is_here else urlsplit(fresh_postgres)._replace(path="/postgres").geturl()
+
+    assert expected == asyncio.run(indexed_beside(fresh_postgres, other_url, statement))
 
 
 # Databases that cannot have the index.

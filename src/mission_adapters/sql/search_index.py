@@ -33,6 +33,21 @@ PLACE_BITS: Final = 40
 WORD: Final = re.compile(r"[^\W_]{3}")
 """What a search text must contain for `pg_trgm`, which indexes words of letters and digits."""
 
+# A lock tells the lower 32 bits of a transaction id.
+_running: Final = "(next.id - (next.id - writes.transactionid::text::bigint & 4294967295))"
+OLDEST_WRITER: Final = f"""
+SELECT next.id, coalesce(min({_running}), next.id)
+FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS id) AS next
+LEFT JOIN pg_locks AS changes ON changes.locktype = 'relation' AND changes.relation = 'tasks'::regclass
+    AND changes.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND changes.mode = 'RowExclusiveLock'
+LEFT JOIN pg_locks AS writes ON writes.virtualtransaction = changes.virtualtransaction
+    AND writes.locktype = 'transactionid' AND writes.mode = 'ExclusiveLock'
+GROUP BY next.id
+"""
+"""The next transaction id, and that of the oldest transaction that changes tasks of this database, if there is one.
+PostgreSQL's own oldest running transaction may be one of another database, or one that changes other tables."""
+
 TEXT_OF: Final = "{0}.title || char(10) || coalesce({0}.description, '')"
 _progress: Final = "SELECT closing FROM search_progress WHERE organization = {0}.organization"
 _note_change: Final = """
@@ -283,10 +298,7 @@ def _index_on_postgres(organization: bytes, limit: int) -> Steps[bool]:
         return False
     yield from _apply_changes_on_postgres(organization, limit)
     ((indexed, closing, closing_at),) = found
-    ((oldest, next_transaction),) = yield BoundStatement(
-        "SELECT pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint "
-        "FROM pg_current_snapshot() AS now"
-    )
+    ((next_transaction, oldest),) = yield BoundStatement(OLDEST_WRITER)
     if indexed == closing:
         # From the commit of this on, the triggers note every change of a task up to the new number.
         ((newest,),) = yield BoundStatement("SELECT max(number) FROM tasks WHERE organization = $1", (organization,))

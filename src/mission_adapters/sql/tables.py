@@ -130,7 +130,7 @@ search_progress = table(
 )
 """The number up to which an organization's tasks are in the trigram index (*indexed*). Triggers note the changes of
 tasks up to *closing*, which is the same but for the time in which PostgreSQL indexes more: all transactions below
-*closing_at* must have ended before. On SQLite *place* stands for the organization in the index."""
+*closing_at* that change tasks must have ended before. On SQLite *place* stands for the organization in the index."""
 
 search_changes = table(
     "search_changes",
