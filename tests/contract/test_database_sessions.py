@@ -22,7 +22,7 @@ from mission_adapters.sql.postgres_session import PostgresSession, dsn_from
 from mission_adapters.sql.sqlite_session import SqliteSession
 from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreUnreachable
 from mission_core.ids import OrganizationId
-from tests.contract.postgres_faults import failing_with
+from tests.contract.postgres_faults import failing_with, isolated
 
 ACME = OrganizationId(UUID(int=1))
 GLOBEX = OrganizationId(UUID(int=2))
@@ -305,6 +305,21 @@ async def test_a_statement_that_is_alone(session, durable):
 
     with pytest.raises(ConstraintViolated):
         await session.write(steps, durable=durable)
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+async def test_a_statement_that_is_alone_sees_what_it_waited_for(fresh_postgres, level):
+    """
+    Whatever the default isolation of the database is. With these it would fail after a wait for another change.
+    """
+    await isolated(fresh_postgres, level)
+
+    def steps():
+        [[found]] = yield BoundStatement("SELECT current_setting('transaction_isolation')", single=True)
+        return found
+
+    async with PostgresSession.open(fresh_postgres) as session:
+        assert "read committed" == await session.write(steps)
 
 
 async def test_steps_that_ask_nothing(session):

@@ -63,6 +63,9 @@ PLANNER_SETTINGS: Final = {
 }
 """Planner settings. Every statement here follows an index in its order. Without statistics (a new database, or a table
 that grew fast) the planner would scan and sort whole tables, which these settings prevent wherever an index serves."""
+ISOLATION_SETTINGS: Final = {"default_transaction_isolation": "read committed"}
+"""The isolation of statements outside of a transaction, whatever the default of the database or the role. Such a
+statement of a flush waits for locks, and must then see the locked rows as they are."""
 TIMEOUT_SETTINGS: Final = {
     "application_name": "mission-control",
     "lock_timeout": f"{LOCK_TIMEOUT:.0f}s",
@@ -124,7 +127,7 @@ async def open_connection(
             command_timeout=patience,
             statement_cache_size=1024,
             max_cached_statement_lifetime=0,
-            server_settings={**PLANNER_SETTINGS, **TIMEOUT_SETTINGS, **(settings or {})},
+            server_settings={**PLANNER_SETTINGS, **ISOLATION_SETTINGS, **TIMEOUT_SETTINGS, **(settings or {})},
         )
     except (ValueError, OverflowError):  # the driver's message may quote a part of the password
         raise ValueError(UNREADABLE) from None
