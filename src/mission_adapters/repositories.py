@@ -79,7 +79,7 @@ class BufferedRepository(Generic[E]):
     def _remember_loaded(self, row: E) -> E:
         self.buffer.loaded.setdefault(row.id, row)
         if self.buffer.memory is not None:
-            self.buffer.memory.remember(row)
+            self.buffer.memory.remember(row, agent_is_read=True)
         return row
 
     def _known(self, key: UUID | int | str) -> E | None:

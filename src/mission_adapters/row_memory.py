@@ -34,14 +34,16 @@ LONGEST_TEXT: Final = 10_000
 @define(eq=False)
 class RowMemory:
     """
-    The rows of one store that were used last, at most *size* of them.
+    The rows of one store that were used last, at most *size* of them, with *characters* of long texts.
 
     Args:
         are_unchanged: Reads whether the stored rows are still the same as these, in every column.
     """
 
     are_unchanged: Callable[[Collection[Any]], Awaitable[bool]]
-    size: int = 2048
+    size: int = 8192
+    characters: int = 8_000_000
+    _characters: int = field(default=0, init=False)
     _rows: OrderedDict[tuple[type, UUID], Any] = field(factory=OrderedDict, init=False)
     _ids: dict[tuple[type, UUID, int | str], UUID] = field(factory=dict, init=False)
     """The ids by class, organization, and number or name key of an agent."""
@@ -59,9 +61,12 @@ class RowMemory:
         self._rows.move_to_end((kind, row.id))
         return row
 
-    def remember(self, row: Any) -> None:
+    def remember(self, row: Any, *, agent_is_read: bool = False) -> None:
         """
         Remember a committed row, unless a later version of it is known.
+
+        Args:
+            agent_is_read: Whether the store was asked for the agent with the assignee's name.
         """
         kind = type(row)
         if kind not in REMEMBERED_KINDS:
@@ -71,13 +76,16 @@ class RowMemory:
             return
         self.forget(*(() if known is None else (known,)))
         # An agent with the assignee's name may exist, which a read would tell.
-        if (kind is Task and row.assignee and row.assignee.agent is None) or _text_length(row) > LONGEST_TEXT:
+        may_have_agent = kind is Task and row.assignee and row.assignee.agent is None and not agent_is_read
+        length = _text_length(row)
+        if may_have_agent or length > LONGEST_TEXT:
             return
         # A copy, because a store may know by its identity which entity a commit wrote.
         self._rows[kind, row.id] = evolve(row)
         for name in _names_of(row):
             self._ids[kind, row.organization, name] = row.id
-        if len(self._rows) > self.size:
+        self._characters += length
+        while len(self._rows) > self.size or self._characters > self.characters:
             self.forget(next(iter(self._rows.values())))
 
     def forget(self, *rows: Any) -> None:
@@ -87,7 +95,10 @@ class RowMemory:
         for row in rows:
             kind = type(row)
             known = self._rows.pop((kind, row.id), None)
-            for name in () if known is None else _names_of(known):
+            if known is None:
+                continue
+            self._characters -= _text_length(known)
+            for name in _names_of(known):
                 if self._ids.get((kind, known.organization, name)) == known.id:
                     del self._ids[kind, known.organization, name]
 

@@ -129,7 +129,7 @@ class BufferedUnitOfWork:
             if isinstance(answer, TaskChange):
                 for row in (answer.task, answer.run, answer.heartbeat, answer.new_run):
                     if row is not None:
-                        self.buffer.memory.remember(row)
+                        self.buffer.remember_committed(row)
         return answer
 
     async def __aenter__(self) -> Self:

@@ -12,6 +12,7 @@ from mission_adapters.row_parts import ROW_PARTS, whole_row
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
+from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mission_adapters.row_memory import RowMemory
     from mission_core.accounts.model import Principal
     from mission_core.events.model import Event
+    from mission_core.ids import AgentId
     from mission_core.ports import IdempotencyKey, RowPart, Versioned
 
 ENTITIES_WITHOUT_KIND: Final = (Board, Agent, ApiKey, Task, Run)
@@ -88,6 +90,8 @@ class WriteBuffer:
     memory: RowMemory | None = None
     remembered: dict[UUID, Any] = field(factory=dict)
     """The rows that were not read, but remembered by the store. The flush must find that none of them has changed."""
+    assignee_agents: dict[UUID, AgentId | None] = field(factory=dict)
+    """The agents with the names of assignees, by the ids of the written tasks, as the flush has read them."""
 
     def entity(self, entity: type, id: UUID) -> Any | None:
         """
@@ -152,10 +156,21 @@ class WriteBuffer:
                 if write.after is None:
                     self.memory.forget(write.before)
                 else:
-                    self.memory.remember(write.after)
+                    self.remember_committed(write.after)
             for id, agent in self.presence.items():
                 if id not in self.writes:
                     self.memory.remember(agent)
+
+    def remember_committed(self, row: Any) -> None:
+        """
+        Let the store remember a row as it was committed, a task with the agent of its assignee's name.
+        """
+        if self.memory is None:
+            return
+        is_read = isinstance(row, Task) and row.id in self.assignee_agents
+        if is_read and row.assignee is not None and row.assignee.agent is None:
+            row = evolve(row, assignee=evolve(row.assignee, agent=self.assignee_agents[row.id]))
+        self.memory.remember(row, agent_is_read=is_read)
 
     def boards(self) -> Iterable[Board]:
         """

@@ -536,6 +536,53 @@ async def test_a_memory_holds_the_rows_that_were_used_last(worlds: list[World]) 
     assert [tasks[0], None, tasks[2]] == [memory.find(Task, here.me, task.id) for task in tasks]
 
 
+async def test_a_memory_holds_no_more_text_than_it_may(worlds: list[World]) -> None:
+    """
+    What is forgotten makes room for other texts.
+    """
+    here, _ = worlds
+    tasks = [await here.task(description="x" * 400) for _ in range(4)]
+    memory = RowMemory(unchanged, characters=1000)
+    for task in tasks[:2]:
+        memory.remember(task)
+    memory.remember(tasks[2])
+    memory.forget(tasks[1])
+    memory.remember(tasks[3])
+
+    assert [None, None, tasks[2], tasks[3]] == [memory.find(Task, here.me, task.id) for task in tasks]
+
+
+async def test_a_task_that_an_operator_claimed_for_a_name_is_remembered(worlds: list[World]) -> None:
+    """
+    With the agent of that name, if there is one, which the claim does not know.
+    """
+    here, _ = worlds
+    ada = await here.agent("ada")
+    claimed = [
+        (await claim_task(here.ports, here.me, ClaimTask(task=(await here.task()).id, agent=name, terms=TERMS))).task
+        for name in ("ada", "nobody")
+    ]
+    async with here.ports.unit(here.me) as unit:
+        memory = unit.buffer.memory
+    remembered = [memory.find(Task, here.me, task.id) for task in claimed]
+
+    assert [ada.id, None] == [task.assignee.agent for task in remembered]
+
+
+async def test_an_agent_that_is_registered_after_the_claim_for_its_name_is_seen(worlds: list[World]) -> None:
+    """
+    Registering an agent changes no task.
+    """
+    here, there = worlds
+    task = await here.task()
+    claimed = await claim_task(here.ports, here.me, ClaimTask(task=task.id, agent="bob", terms=TERMS))
+    bob = await there.agent("bob")
+    done = await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=claimed.lease))
+
+    assert done.assignee is not None
+    assert bob.id == done.assignee.agent
+
+
 async def test_a_memory_keeps_the_latest_version(worlds: list[World]) -> None:
     here, _ = worlds
     task = await here.task()

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
+from uuid import UUID
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
@@ -33,6 +34,7 @@ from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import WriteBuffer
 from mission_core.errors import StaleWrite, StoreFailed
+from mission_core.ids import AgentId
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -134,7 +136,9 @@ class SqlStore:
             combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
                 with suppress(NotCombined):
-                    return self._answer(await self.session.write(combined, wakes=buffer.principal.organization))
+                    return self._answer(
+                        buffer, await self.session.write(combined, wakes=buffer.principal.organization)
+                    )
         return await self.flush_in_transaction(buffer)
 
     async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:
@@ -143,10 +147,15 @@ class SqlStore:
         """
         wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()
-        return self._answer(await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes))
+        return self._answer(
+            buffer, await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
+        )
 
-    def _answer(self, results: FlushResults) -> Any:
+    def _answer(self, buffer: WriteBuffer, results: FlushResults) -> Any:
         self.reads.tasks.contexts.keep(results.contexts)
+        for task, context in results.contexts:
+            agent = context.assignee_agent
+            buffer.assignee_agents[task.id] = None if agent is None else AgentId(UUID(bytes=agent))
         return results.answer
 
     async def _are_unchanged(self, rows: Collection[Any]) -> bool:
