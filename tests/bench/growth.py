@@ -252,7 +252,7 @@ async def unindexed(database: GrowingDatabase) -> int:
     How many tasks the search index lacks.
     """
     ((lacking,),) = await database.rows(
-        "SELECT count(*) FROM tasks WHERE number > coalesce((SELECT max(indexed) FROM search_progress), 0)"
+        "SELECT max(number) - coalesce((SELECT max(indexed) FROM search_progress), 0) FROM tasks"
     )
     return int(lacking)
 

@@ -3,6 +3,7 @@ A text search finds exactly what a scan finds, whatever the index covers.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from mission_adapters.sql.database_inspection import SearchIndexState, inspect_d
 from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.organization_deletion import DELETES
+from mission_adapters.sql.search_index import MAX_CANDIDATES
 from mission_adapters.sql.store import SqlStore
-from mission_adapters.sql.text_search import candidate_parameters, like_pattern, search_tasks
+from mission_adapters.sql.text_search import candidate_parameters, like_pattern, search_indexed_tasks
 from mission_adapters.testing import ManualClock, ports_over
 from mission_adapters.testing.contracts.base import contract_settings
 from mission_adapters.testing.world import World, make_world
@@ -142,6 +144,21 @@ async def test_a_change_after_the_indexing_is_found(world: World) -> None:
     assert [0, 1] == totals
 
 
+@pytest.mark.parametrize("most", [2, 3])
+async def test_a_word_of_many_tasks_is_found_in_all(world: World, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Also in more than the index looks at.
+    """
+    monkeypatch.setattr(text_search, "MAX_CANDIDATES", most)
+    for n in range(3):
+        await world.task(f"needle {n}")
+    if await has_index(world):
+        await index_all(world)
+    found = await world.ports.reads.reports.find_tasks(world.me, "Needle", limit=2)
+
+    assert (["needle 2", "needle 1"], 3) == ([each.title for each in found.rows], found.total)
+
+
 async def read(world: World, text: str, *values: Any) -> list[tuple[Any, ...]]:
     """
     The rows of a query on the store's database.
@@ -168,7 +185,7 @@ async def has_index(world: World) -> bool:
 
 async def test_a_search_is_answered_by_the_index(world: World) -> None:
     """
-    With tasks that are indexed, neither the search nor the count of its candidates reads all tasks.
+    With tasks that are indexed it does not read all tasks, and reads the names of assignees in the counters.
     """
     if not await has_index(world):
         return
@@ -183,7 +200,7 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
             yield BoundStatement(OTHER_TEXTS, returns_rows=False)
         given = yield from candidate_parameters(dialect, organization, "Needle")
         assert given is not None
-        ask = search_tasks(dialect, True)(
+        ask = search_indexed_tasks(dialect, MAX_CANDIDATES)(
             dialect, organization=organization.bytes, text=like_pattern("Needle"), most=9, **given
         )
         explain = "EXPLAIN QUERY PLAN " if dialect == "sqlite" else "EXPLAIN "
@@ -197,7 +214,8 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
     assert 3 <= given["indexed"]
     wanted = "VIRTUAL TABLE" if dialect == "sqlite" else "Bitmap Index Scan on ix_task_texts_trigrams"
     assert any(wanted in line for line in plan), plan
-    assert not [line for line in plan if line.startswith("SCAN tasks") or "Seq Scan on tasks" in line]
+    assert any(re.search("SEARCH workloads USING PRIMARY KEY|Scan.* on workloads", line) for line in plan), plan
+    assert not [line for line in plan if re.search("SCAN tasks|Seq Scan on tasks|RECURSIVE|Recursive", line)]
 
 
 async def index_all(world: World) -> None:

@@ -35,10 +35,9 @@ from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, 
 from mission_adapters.sql.text_search import (
     AGENT_FIELDS,
     TASK_FIELDS,
-    candidate_parameters,
     like_pattern,
+    matching_tasks,
     search_agents,
-    search_tasks,
 )
 from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
@@ -424,17 +423,7 @@ class SqlReportReads:
         if assignee is not None:
             given["name"] = name_key(assignee)
         dialect, organization = self.session.dialect, principal.organization
-
-        def steps() -> Steps[list[Any]]:
-            candidates = yield from candidate_parameters(dialect, organization, text)
-            statement = search_tasks(dialect, candidates is not None, *given)
-            rows: list[Any] = yield statement(
-                dialect, organization=organization.bytes, text=like_pattern(text), most=limit, **given,
-                **(candidates or {}),
-            )  # fmt: skip
-            return rows
-
-        found = await self.session.read(steps)
+        found = await self.session.read(lambda: matching_tasks(dialect, organization, text, given, limit=limit))
         return FoundRows([FoundTask._make(row[: len(TASK_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
     async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows[FoundAgent]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     union_all,
 )
 from sqlalchemy import table as table_named
@@ -32,7 +33,7 @@ from mission_adapters.sql.columns import ID, INTEGER, TEXT
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.search_index import MAX_CANDIDATES, PLACE_BITS, is_searchable, match_of
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
-from mission_adapters.sql.tables import agents, search_changes, search_progress, tasks
+from mission_adapters.sql.tables import agents, search_changes, search_progress, tasks, workloads
 from mission_core.reports.queries import FoundAgent, FoundTask
 from mission_core.reports.text_search import ascii_lowercased
 from mission_core.values import name_key
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 Parameters = dict[str, Any]
 TASK_FIELDS: Final = FoundTask._fields
 AGENT_FIELDS: Final = FoundAgent._fields
+TASK_TEXTS: Final = ("title", ("description", "assignee"))
 ESCAPE: Final = "!"
 FEW_TASKS = 2000
 """With fewer tasks in the index, a scan of all is as fast."""
@@ -81,14 +83,12 @@ def _contains_text(dialect: str, column: ColumnElement[Any]) -> ColumnElement[bo
     return (func.lower(column) if dialect == "postgresql" else column).like(wanted, escape=ESCAPE)
 
 
-def _select_matches(
-    dialect: str,
-    table: Table,
-    title: str,
-    others: Iterable[str],
-    fields: Iterable[str],
-    *conditions: ColumnElement[bool],
-) -> Any:
+def _select_hits(
+    dialect: str, table: Table, title: str, others: Iterable[str], *conditions: ColumnElement[bool]
+) -> tuple[Any, Any, Any]:
+    """
+    Select what contains the text: the most relevant rows, the number of all, and the order of those that are shown.
+    """
     in_title = _contains_text(dialect, table.c[title])
     hits = (
         select(table.c.id, table.c.number, case((in_title, 2), else_=1).label("relevance"))
@@ -102,24 +102,50 @@ def _select_matches(
     line = (hits.c.relevance.desc(), hits.c.number.desc())
     best = select(hits).order_by(*line).limit(parameter("most", int)).subquery("best")
     total = select(func.count()).select_from(hits).scalar_subquery()
+    return best, total, (best.c.relevance.desc(), best.c.number.desc())
+
+
+def _select_matches(
+    dialect: str,
+    table: Table,
+    title: str,
+    others: Iterable[str],
+    fields: Iterable[str],
+    *conditions: ColumnElement[bool],
+) -> Any:
+    best, total, line = _select_hits(dialect, table, title, others, *conditions)
     shown = (best.c.relevance if name == "relevance" else table.c[name] for name in fields)
-    return (
-        select(*shown, total)
-        .select_from(best.join(table, table.c.id == best.c.id))
-        .order_by(best.c.relevance.desc(), best.c.number.desc())
-    )
+    return select(*shown, total).select_from(best.join(table, table.c.id == best.c.id)).order_by(*line)
 
 
 @cached_statement
-def search_tasks(dialect: str, indexed: bool, *board_filters: str) -> Executable:
+def search_tasks(dialect: str, *board_filters: str) -> Executable:
     """
-    Select the most relevant tasks that contain a text, each with the number of all matches; if *indexed*, among the
-    candidates.
+    Select the most relevant tasks that contain a text, each with the number of all matches.
     """
     conditions = [FILTERS["tasks", name] for name in board_filters]
-    if indexed:
-        conditions.append(tasks.c.number.in_(_candidates(dialect)))
-    found: Executable = _select_matches(dialect, tasks, "title", ("description", "assignee"), TASK_FIELDS, *conditions)
+    found: Executable = _select_matches(dialect, tasks, *TASK_TEXTS, TASK_FIELDS, *conditions)
+    return found
+
+
+@cached_statement
+def search_indexed_tasks(dialect: str, max_candidates: int, *board_filters: str) -> Executable:
+    """
+    Select the most relevant tasks that contain a text, each with the number of all matches and that of the candidates,
+    which alone are looked at. If these are too many, none is. There is one row, with nulls, if nothing is found.
+    """
+    some = select(_candidates(dialect).subquery("each_candidate")).limit(literal_column(str(max_candidates + 1)))
+    candidates = some.cte("candidates")
+    if dialect == "postgresql":
+        candidates = candidates.prefix_with("MATERIALIZED")
+    amount = select(func.count()).select_from(candidates).scalar_subquery()
+    conditions = [FILTERS["tasks", name] for name in board_filters]
+    conditions += [amount <= literal_column(str(max_candidates)), tasks.c.number.in_(select(candidates.c.number))]
+    best, total, line = _select_hits(dialect, tasks, *TASK_TEXTS, *conditions)
+    shown = (best.c.relevance if name == "relevance" else tasks.c[name] for name in TASK_FIELDS)
+    one = select(literal_column("1").label("one")).subquery("one")
+    rows = one.outerjoin(best, true()).outerjoin(tasks, tasks.c.id == best.c.id)
+    found: Executable = select(*shown, total, amount).select_from(rows).order_by(*line)
     return found
 
 
@@ -138,10 +164,25 @@ INDEXED: Final = Statement(
 )
 
 
+def matching_tasks(
+    dialect: str, organization: OrganizationId, text: str, board_filters: Parameters, *, limit: int
+) -> Steps[list[Any]]:
+    """
+    Return the most relevant tasks that contain a text, each with the number of all matches as its last value.
+    """
+    given = {"organization": organization.bytes, "text": like_pattern(text), "most": limit, **board_filters}
+    candidates = yield from candidate_parameters(dialect, organization, text)
+    if candidates is not None:
+        found = yield search_indexed_tasks(dialect, MAX_CANDIDATES, *board_filters)(dialect, **given, **candidates)
+        if found[0][-1] <= MAX_CANDIDATES:
+            return [row[:-1] for row in found if row[0] is not None]
+    rows: list[Any] = yield search_tasks(dialect, *board_filters)(dialect, **given)
+    return rows
+
+
 def candidate_parameters(dialect: str, organization: OrganizationId, text: str) -> Steps[Parameters | None]:
     """
-    Return the parameters of the candidates for a text, or None if a scan of all tasks is as fast or the index cannot
-    find the text.
+    Return the parameters of the candidates for a text, or None if the index cannot find the text or has few tasks.
     """
     if not is_searchable(dialect, text) or (name_key(text).isascii() and not text.isascii()):
         return None
@@ -149,23 +190,10 @@ def candidate_parameters(dialect: str, organization: OrganizationId, text: str) 
     if not found or found[0][1] < FEW_TASKS:
         return None
     place, indexed = found[0]
-    given: Parameters = {"indexed": indexed}
-    if dialect == "sqlite":
-        base = place << PLACE_BITS
-        given |= {"match": match_of(text), "base": base, "last": base + (1 << PLACE_BITS) - 1}
-    ((count,),) = yield count_candidates(dialect)(
-        dialect, organization=organization.bytes, text=like_pattern(text), most=MAX_CANDIDATES + 1, **given
-    )
-    return given if count <= MAX_CANDIDATES else None
-
-
-@cached_statement
-def count_candidates(dialect: str) -> Executable:
-    """
-    Count the candidates, up to a limit.
-    """
-    some = select(_candidates(dialect).subquery("each_candidate")).limit(parameter("most", int)).subquery("counted")
-    return select(func.count()).select_from(some)
+    if dialect == "postgresql":
+        return {"indexed": indexed}
+    base = place << PLACE_BITS
+    return {"indexed": indexed, "match": match_of(text), "base": base, "last": base + (1 << PLACE_BITS) - 1}
 
 
 def _candidates(dialect: str) -> Any:
@@ -184,7 +212,8 @@ def _candidates(dialect: str) -> Any:
 def _indexed_matches(dialect: str) -> Select[Any]:
     if dialect == "postgresql":
         # The organization is no plain condition, or the planner would read all its texts by their primary key. Nor does
-        # the limit of a count reach a materialized subquery: for it, a scan of all texts would seem to start earlier.
+        # the limit of the candidates reach a materialized subquery: for it, a scan of all texts would seem to start
+        # earlier.
         found = select(task_texts.c.number).where(
             _contains_text(dialect, task_texts.c.text),
             func.coalesce(task_texts.c.organization, task_texts.c.organization) == _organization,
@@ -201,16 +230,13 @@ def _indexed_matches(dialect: str) -> Select[Any]:
 
 def _assignee_keys(dialect: str) -> Select[Any]:
     """
-    Select the keys of assignees whose name may contain the text. They are read one by one from the index on them.
+    Select the keys of assignees whose name may contain the text, from the counters of their tasks.
 
     A name in ASCII has its lower case as key. Another name may lose the letters of the text in its key, or gain them,
     but then its key is not in ASCII, unless all letters of the name become ASCII in the key.
     """
-    own = tasks.c.organization == _organization
-    first = select(func.min(tasks.c.assignee_key).label("name")).where(own)
-    keys = first.cte("assignee_keys", recursive=True)
-    following = select(func.min(tasks.c.assignee_key)).where(own, tasks.c.assignee_key > keys.c.name)
-    keys = keys.union_all(select(following.correlate(keys).scalar_subquery()).where(keys.c.name.is_not(None)))
-    in_bytes = cast(keys.c.name, ID) if dialect == "sqlite" else func.convert_to(keys.c.name, "UTF8")
-    is_not_ascii = func.length(in_bytes) > func.length(keys.c.name)
-    return select(keys.c.name).where(or_(_contains_text(dialect, keys.c.name), is_not_ascii))
+    key = workloads.c.assignee_key
+    is_not_ascii = (
+        func.length(cast(key, ID)) > func.length(key) if dialect == "sqlite" else key.regexp_match("[^\x01-\x7f]")
+    )
+    return select(key).where(workloads.c.organization == _organization, or_(_contains_text(dialect, key), is_not_ascii))
