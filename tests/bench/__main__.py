@@ -311,12 +311,12 @@ def _report(
     Measure and print the operations of a dialect. Returns the CPU milliseconds of each and of its bare route.
     """
     measured: dict[str, tuple[float, float]] = {}
-    print(f"{dialect:<8}{'operation':<22}{'CPU ms':>8}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}", end="")
+    print(f"{dialect:<8}{'operation':<22}{'CPU ms':>8}{'+ db':>7}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}", end="")
     print(f"{'bare ms':>9}{'x bare':>8}{'x req/s':>8}{'x p50':>7}{'x p99':>7}{'x tx':>7}")
     for operation in operations:
         ours, sample = asyncio.run(_measured(operation, world.port, world.pid))
         yardstick = _bare(sample, folder)
-        print(f"{'':<8}{operation.name:<22}{ours.cpu_ms:>8.3f}{ours.rate:>8.0f}", end="")
+        print(f"{'':<8}{operation.name:<22}{ours.cpu_ms:>8.3f}{ours.database_ms:>7.3f}{ours.rate:>8.0f}", end="")
         print(f"{ours.percentile(0.5):>8.2f}{ours.percentile(0.99):>8.2f}{yardstick.cpu_ms:>9.3f}", end="")
         print(f"{ours.cpu_ms / yardstick.cpu_ms:>8.1f}{ours.rate / yardstick.rate:>8.2f}", end="")
         print(f"{ours.percentile(0.5) / yardstick.percentile(0.5):>7.1f}", end="")
@@ -387,7 +387,8 @@ def main() -> None:
     arguments = parser.parse_args()
     sizes = [1000] if arguments.small else [1000, 100_000]
     keeps = arguments.keep
-    print("CPU ms is the server process's own, user and system, divided by requests; 16 connections.")
+    print("CPU ms is the server process's own, user and system, divided by requests, and + db that of all PostgreSQL")
+    print("processes of the machine; 16 connections.")
     for counter, cpu_ms in rate_limits.costs().items():
         print(f"to count a request under a rate limit, in {counter}: {cpu_ms:.4f} ms of CPU")
     every: list[Figures] = []

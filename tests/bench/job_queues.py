@@ -11,7 +11,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -24,7 +23,7 @@ from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.tasks.leases import ClaimNext, CompleteTask, claim_next, complete_task
 from mission_core.tasks.use_cases import CreateTask, create_task
 from tests import postgres_server
-from tests.bench.load import HERTZ
+from tests.bench.load import postgres_cpu
 
 JOBS = 3000
 AT_ONCE = 16
@@ -43,21 +42,6 @@ class Cost:
     server: float
 
 
-def server_cpu() -> float:
-    """
-    The CPU seconds that all PostgreSQL processes of this machine have used, those that have ended included.
-    """
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = stat.read_text().rpartition(")")
-        except OSError:
-            continue  # the process has just ended
-        if "(postgres" in name:
-            ticks += sum(map(int, rest.split()[11:15]))
-    return ticks / HERTZ
-
-
 async def measured(steps: tuple[Step, Step, Step]) -> dict[str, Cost]:
     """
     The cost of each step, of all jobs one after the other, so many at once.
@@ -65,9 +49,9 @@ async def measured(steps: tuple[Step, Step, Step]) -> dict[str, Cost]:
     costs: dict[str, Cost] = {}
     given: list[Any] = list(range(JOBS))
     for name, step in zip(STEPS, steps, strict=True):
-        own, server = time.process_time(), server_cpu()
+        own, server = time.process_time(), postgres_cpu()
         given = await _at_once(step, iter(given))
-        costs[name] = Cost((time.process_time() - own) / JOBS * 1000, (server_cpu() - server) / JOBS * 1000)
+        costs[name] = Cost((time.process_time() - own) / JOBS * 1000, (postgres_cpu() - server) / JOBS * 1000)
     return costs
 
 

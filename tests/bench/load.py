@@ -16,17 +16,23 @@ HERTZ = 100
 @frozen
 class LoadResult:
     """
-    What a load showed: requests, seconds, the server's CPU seconds, and every latency in seconds, sorted.
+    What a load showed: requests, seconds, the CPU seconds of the server and of PostgreSQL, and every latency in seconds,
+    sorted.
     """
 
     requests: int
     seconds: float
     cpu: float
+    database_cpu: float
     latencies: list[float]
 
     @property
     def cpu_ms(self) -> float:
         return self.cpu / self.requests * 1000
+
+    @property
+    def database_ms(self) -> float:
+        return self.database_cpu / self.requests * 1000
 
     @property
     def rate(self) -> float:
@@ -95,6 +101,21 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / HERTZ
 
 
+def postgres_cpu() -> float:
+    """
+    The CPU seconds that all PostgreSQL processes of this machine have used, those that have ended included.
+    """
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except OSError:
+            continue  # the process has just ended
+        if "(postgres" in name:
+            ticks += sum(map(int, rest.split()[11:15]))
+    return ticks / HERTZ
+
+
 async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: int) -> LoadResult:
     """
     Send *count* scenarios, each a list of requests of which later ones may be made of the answer before.
@@ -117,9 +138,9 @@ async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: in
                 latencies.append(time.perf_counter() - began)
                 assert status in (200, 201), (status, answer, request)
 
-    before, began = cpu_of(pid), time.perf_counter()
+    before, database, began = cpu_of(pid), postgres_cpu(), time.perf_counter()
     await asyncio.gather(*(work(connection) for connection in connections))
-    seconds, cpu = time.perf_counter() - began, cpu_of(pid) - before
+    seconds, cpu, database = time.perf_counter() - began, cpu_of(pid) - before, postgres_cpu() - database
     for connection in connections:
         connection.transport.close()
-    return LoadResult(len(latencies), seconds, cpu, sorted(latencies))
+    return LoadResult(len(latencies), seconds, cpu, database, sorted(latencies))
