@@ -16,8 +16,7 @@ HERTZ = 100
 @frozen
 class LoadResult:
     """
-    What a load showed: requests, seconds, the CPU seconds of the server and of PostgreSQL, and every latency in seconds,
-    sorted.
+    What a load showed: requests, seconds, CPU seconds of the server and of PostgreSQL, and every latency, sorted.
     """
 
     requests: int
