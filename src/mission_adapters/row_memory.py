@@ -8,10 +8,11 @@ counts only once the row is known to be still the same; see `BufferedUnitOfWork`
 from __future__ import annotations
 
 from collections import OrderedDict
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import define, field
+from attrs import define, field, fields
 
 from mission_core.accounts.model import may_read_board
 from mission_core.agents.model import Agent
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
 
 REMEMBERED_KINDS: Final = frozenset({Board, Agent, Task, Run})
 """The entities that most writes begin with."""
-LONGEST_TEXT: Final = 10_000
-"""The length of the texts of an agent or a task from which it is not remembered, so that a memory stays small."""
+LONGEST_TEXTS: Final = 10_000
+"""The greatest length that the texts of a remembered row have together, so that a memory stays small."""
+TEXT_TYPES: Final = frozenset({"str", "str | None", "JsonText", "JsonText | None"})
+TEXTS: Final = {
+    kind: attrgetter(*(each.name for each in fields(kind) if each.type in TEXT_TYPES)) for kind in REMEMBERED_KINDS
+}
+"""The functions that return the values of all text fields of a row."""
 
 
 @define(eq=False)
 class RowMemory:
     """
-    The rows of one store that were used last, at most *size* of them, with *characters* of long texts.
+    The rows of one store that were used last, at most *size* of them, with at most *characters* of text.
 
     Args:
         are_unchanged: Reads whether the stored rows are still the same as these, in every column.
@@ -78,7 +84,7 @@ class RowMemory:
         # An agent with the assignee's name may exist, which a read would tell.
         may_have_agent = kind is Task and row.assignee and row.assignee.agent is None and not agent_is_read
         length = _text_length(row)
-        if may_have_agent or length > LONGEST_TEXT:
+        if may_have_agent or length > LONGEST_TEXTS:
             return
         # A copy, because a store may know by its identity which entity a commit wrote.
         self._rows[kind, row.id] = evolve(row)
@@ -114,10 +120,9 @@ def _names_of(row: Any) -> tuple[int | str, ...]:
 
 def _text_length(row: Any) -> int:
     """
-    The length of the texts that may be long.
+    The length of the texts of a row together.
     """
-    if isinstance(row, Agent):
-        return len(row.soul or "") + len(row.working_memory)
-    if isinstance(row, Task):
-        return len(row.description or "") + len(row.metadata) + len(row.output or "") + len(row.resolution or "")
-    return len(row.progress or "") if isinstance(row, Run) else 0
+    texts = TEXTS[type(row)](row)
+    if isinstance(row, Run) and row.outcome is not None:
+        texts += (row.outcome.resolution, row.outcome.output)
+    return sum(map(len, filter(None, texts)))

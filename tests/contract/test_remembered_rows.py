@@ -13,7 +13,7 @@ from attrs import asdict, define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mission_adapters.row_memory import RowMemory
+from mission_adapters.row_memory import LONGEST_TEXTS, RowMemory
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock, World, make_world, seeded_secrets
 from mission_core.accounts.model import AgentPrincipal, Principal, Role
@@ -43,7 +43,7 @@ from mission_core.tasks.leases import (
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.queue_polls import PollQueue, RenewImplicitLeases, poll_queue, renew_implicit_leases
-from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseTerms, OrderKind, Outcome, Run
+from mission_core.tasks.runs import Failure, FailureReason, LeaseLost, LeaseTerms, OrderKind, Outcome, Run, RunState
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
 from mission_core.use_case import use_case
 from mission_core.values import JsonText, canonical
@@ -593,3 +593,30 @@ async def test_a_memory_keeps_the_latest_version(worlds: list[World]) -> None:
     found = memory.find(Task, here.me, task.id)
 
     assert (task.id, 2) == (found and (found.id, found.version))
+
+
+@pytest.mark.parametrize("length", [LONGEST_TEXTS // 2, LONGEST_TEXTS + 1])
+async def test_a_memory_holds_no_row_with_long_texts(worlds: list[World], length: int) -> None:
+    """
+    Such as the output of a run, of which one may have megabytes.
+    """
+    here, _ = worlds
+    agent = await here.agent("bob")
+    task, run, _ = await claimed_by(here)
+    told = canonical({"it": (length - len('{"it":""}')) * "a"})
+    outcome = Outcome(output=told)
+    rows = [
+        evolve(here.board, success_metrics=told),
+        evolve(agent, config=told),
+        evolve(agent, identity_profile=told),
+        evolve(task, field_values=told),
+        evolve(run, progress=told),
+        evolve(run, state=RunState.COMPLETED, ended_at=run.claimed_at, outcome=outcome),
+    ]
+    memory = RowMemory(unchanged)
+    found = []
+    for row in rows:
+        memory.remember(row)
+        found.append(memory.find(type(row), here.me, row.id) is not None)
+
+    assert [length <= LONGEST_TEXTS] * len(rows) == found
