@@ -22,7 +22,7 @@ from mission_http.platform.endpoints import Dialect
 from mission_http.platform.implicit_leases import ImplicitLeaseRenewals
 from mission_http.platform.openapi_endpoints import DOCUMENT_ENDPOINTS, OpenApiDocuments
 from mission_http.platform.presence_updates import PresenceUpdates
-from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RateLimits, check_rate_limit_classes
+from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RateLimits
 from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import ResponseHeadersMiddleware, SecurityHeaders
 
@@ -61,9 +61,8 @@ def create_app(
         quotas: The rate limits in force, by class.
     """
     first, *others = dialects
-    first = evolve(first, endpoints=(*first.endpoints, *DOCUMENT_ENDPOINTS))
+    first = evolve(first, endpoints=(*first.endpoints.parts, *DOCUMENT_ENDPOINTS))
     spoken = (first, *others)
-    check_rate_limit_classes(spoken)
     network = network or NetworkSettings()
     dispatcher = Dispatcher.of(spoken, network.base_path)
     http = AllowedHostsMiddleware(with_cors(dispatcher, network.origins), network)
@@ -120,6 +119,13 @@ class MissionApp:
         The response headers that many responses have with the same value.
         """
         return self._http.constant_headers
+
+    def import_endpoints(self) -> None:
+        """
+        Import the modules of all endpoints, which otherwise happens when a request first needs them.
+        """
+        for dialect in self.documents.dialects:
+            dialect.endpoints.import_modules()
 
     def error_app(self, error: Refusal) -> ASGIApp:
         """

@@ -248,7 +248,8 @@ def _serve_with_workers(settings: Settings, host: str, port: int) -> None:
 
     async def prepare() -> Banner:
         async with rate_limiter_from_settings(settings), ports_from_settings(settings, sweeps=False) as ports:
-            application(settings, lambda: nullcontext(ports))  # imports what the workers need, once for all of them
+            app = application(settings, lambda: nullcontext(ports))
+            app.import_endpoints()  # once for all workers
             return await _banner(settings, ports)
 
     def run(context: WorkerContext) -> int:

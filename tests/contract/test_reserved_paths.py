@@ -39,6 +39,7 @@ def test_a_reserved_path_is_not_served_and_would_be_taken_for_another(store_url)
     """
     unreserved = RouteTree.of(DIALECTS)
     for path in RESERVED:
+        unreserved.find(path)
         segments = path.split("/")[1:]
         node = unreserved.root
         for segment in segments[:-1]:

@@ -9,38 +9,14 @@ from typing import Any, Final, get_args, get_origin
 from mission_core.accounts.identity_claims import SigningKeysUnavailable
 from mission_core.accounts.user_provisioning import ClientCredentialsRefused
 from mission_core.agents.member_provisioning import UserNotApproved
-from mission_http.boards import (
-    agent_endpoints,
-    agent_lifecycle,
-    agents,
-    approvals,
-    board_memory,
-    boards,
-    comments,
-    custom_fields,
-    gateway_messages,
-    gateways,
-    groups,
-    health,
-    invites,
-    leases,
-    members,
-    metrics,
-    onboarding,
-    organizations,
-    own_profile,
-    tags,
-    tasks,
-)
+from mission_http.boards import health
 from mission_http.boards.access import authenticate
 from mission_http.boards.card_cache import CardCache
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.field_descriptions import FIELDS
 from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
-from mission_http.boards.snapshots import snapshot_endpoints
-from mission_http.boards.webhooks import webhook_endpoints
 from mission_http.boards.wire import CONVERTER, JsonObject
-from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata
+from mission_http.platform.endpoints import Dialect, Endpoint, EndpointGroup, HttpOptions, OpenApiMetadata
 from mission_http.platform.examples import examples_in
 from mission_http.settings import Settings
 
@@ -51,13 +27,14 @@ TAGS: Final = (
 )  # fmt: skip
 UUIDS: Final = (
     "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id",
-    custom_fields.FIELD_RESOURCE.parameter,
+    "task_custom_field_definition_id",
 )  # fmt: skip
 """The path parameters that the document declares as UUIDs; all others are strings."""
 RESERVED: Final = (
     "/agents/stream", "/boards/{board_id}/approvals/stream", "/boards/{board_id}/tasks/stream", "/gateways/commands",
     "/gateways/sessions",
 )  # fmt: skip
+LEASE_OPERATIONS: Final = ("adopt", "claim", "complete", "explain", "fail", "lease", "orders", "release", "runs")
 UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
 
 
@@ -66,35 +43,53 @@ def boards_dialect(settings: Settings) -> Dialect:
     The Boards dialect with all its operations.
     """
     approval_cards = CardCache()
+    endpoints: list[Endpoint | EndpointGroup] = [
+        *health.ENDPOINTS,
+        _group("own_profile:ENDPOINTS", "/auth/bootstrap", "/users/me"),
+        _group("organizations:ENDPOINTS", "/organizations"),
+        _group("members:ENDPOINTS", "/organizations/me/member", "/organizations/me/members"),
+        _group("invites:ENDPOINTS", "/organizations/invites", "/organizations/me/invites"),
+        _group("boards:ENDPOINTS", "/boards"),
+        _group("groups:ENDPOINTS", "/board-groups"),
+        _group(
+            "snapshots:snapshot_endpoints", "/boards/{board_id}/snapshot", "/boards/{board_id}/group-snapshot",
+            "/board-groups/{group_id}/snapshot", given=(approval_cards,),
+        ),
+        _group("tasks:ENDPOINTS", "/boards/{board_id}/tasks"),
+        _group("comments:ENDPOINTS", "/boards/{board_id}/tasks/{task_id}/comments"),
+        _group(
+            "board_memory:ENDPOINTS", "/boards/{board_id}/memory", "/boards/{board_id}/group-memory",
+            "/board-groups/{group_id}/memory",
+        ),
+        _group(
+            "webhooks:webhook_endpoints", "/boards/{board_id}/webhooks", "/agent/boards/{board_id}/webhooks",
+            given=(settings,),
+        ),
+        _group(
+            "leases:ENDPOINTS", "/boards/{board_id}/tasks/claim",
+            *(f"/boards/{{board_id}}/tasks/{{task_id}}/{each}" for each in LEASE_OPERATIONS),
+        ),
+        _group("tags:ENDPOINTS", "/tags", "/agent/boards/{board_id}/tags"),
+        _group("custom_fields:ENDPOINTS", "/organizations/me/custom-fields"),
+        _group("gateways:ENDPOINTS", "/gateways"),
+        _group("agents:ENDPOINTS", "/agents"),
+        _group("agent_lifecycle:ENDPOINTS", "/agents", "/agent/agents", "/agent/boards/{board_id}/agents"),
+        _group("agent_endpoints:ENDPOINTS", "/agent/boards", "/agent/healthz", "/agent/heartbeat"),
+        _group(
+            "approvals:approval_agent_endpoints", "/agent/boards/{board_id}/approvals", given=(approval_cards,)
+        ),
+        _group(
+            "gateway_messages:ENDPOINTS", "/agent/boards/{board_id}/agents/{agent_id}",
+            "/agent/boards/{board_id}/gateway", "/agent/gateway",
+        ),
+        _group("onboarding:ENDPOINTS", "/boards/{board_id}/onboarding", "/agent/boards/{board_id}/onboarding"),
+        _group("approvals:approval_endpoints", "/boards/{board_id}/approvals", given=(approval_cards,)),
+        _group("metrics:ENDPOINTS", "/metrics"),
+    ]  # fmt: skip
     return Dialect(
         name="Boards API",
         prefix="/api/v1",
-        endpoints=(
-            *health.ENDPOINTS,
-            *own_profile.ENDPOINTS,
-            *organizations.ENDPOINTS,
-            *members.ENDPOINTS,
-            *invites.ENDPOINTS,
-            *boards.ENDPOINTS,
-            *groups.ENDPOINTS,
-            *snapshot_endpoints(approval_cards),
-            *tasks.ENDPOINTS,
-            *comments.ENDPOINTS,
-            *board_memory.ENDPOINTS,
-            *webhook_endpoints(settings),
-            *leases.ENDPOINTS,
-            *tags.ENDPOINTS,
-            *custom_fields.ENDPOINTS,
-            *gateways.ENDPOINTS,
-            *agents.ENDPOINTS,
-            *agent_lifecycle.ENDPOINTS,
-            *agent_endpoints.ENDPOINTS,
-            *approvals.approval_agent_endpoints(approval_cards),
-            *gateway_messages.ENDPOINTS,
-            *onboarding.ENDPOINTS,
-            *approvals.approval_endpoints(approval_cards),
-            *metrics.ENDPOINTS,
-        ),
+        endpoints=endpoints,
         converter=CONVERTER,
         query_converter=CONVERTER,
         authenticate=authenticate,
@@ -120,6 +115,10 @@ def boards_dialect(settings: Settings) -> Dialect:
             error=LLMErrorResponse,
         ),
     )
+
+
+def _group(source: str, *paths: str, given: tuple[Any, ...] = ()) -> EndpointGroup:
+    return EndpointGroup(f"mission_http.boards.{source}", paths, given)
 
 
 def component_of(kind: Any) -> str:

@@ -91,11 +91,13 @@ def indexed_paths(dialect: Dialect) -> list[IndexedPayload]:
     ]
 
 
-def index_endpoint() -> Endpoint:
+def index_endpoints() -> list[Endpoint]:
     """
     Return the operation that serves the index.
     """
-    return Endpoint(
-        "GET", "/index", ApiIndex().index, gives=IndexPayload, who=ANY_CREDENTIAL, refuses=(CredentialMissing,),
-        operation_id="fleet_getApiIndex",
-    )  # fmt: skip
+    return [
+        Endpoint(
+            "GET", "/index", ApiIndex().index, gives=IndexPayload, who=ANY_CREDENTIAL, refuses=(CredentialMissing,),
+            operation_id="fleet_getApiIndex",
+        ),
+    ]  # fmt: skip

@@ -6,43 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_http.fleet import (
-    access_requests,
-    agent_edits,
-    agent_heartbeats,
-    agent_keys,
-    agents,
-    attribution,
-    comments,
-    diagnostics,
-    github_branches,
-    host_operations,
-    leases,
-    organization_settings,
-    project_assignments,
-    projects,
-    search,
-    task_queue,
-    tool_connections,
-    users,
-    working_memory,
-    workspaces,
-)
 from mission_http.fleet.access import SECURITY_SCHEMES, agent_name_header_of, authenticator, credential_precheck
-from mission_http.fleet.api_index import index_endpoint
 from mission_http.fleet.errors import FIXED_CODES, STATUSES, OriginMismatch, render_error
 from mission_http.fleet.field_descriptions import FIELDS
-from mission_http.fleet.google_sign_in import google_endpoints
-from mission_http.fleet.initial_setup import setup_endpoints
 from mission_http.fleet.payloads import ErrorPayload
-from mission_http.fleet.reports import report_endpoints
-from mission_http.fleet.server_keys import server_key_endpoints
-from mission_http.fleet.sign_in import sign_in_endpoints
-from mission_http.fleet.souls import soul_endpoints
-from mission_http.fleet.system_status import status_endpoints
-from mission_http.fleet.tasks import task_endpoints
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
-from mission_http.platform.endpoints import Dialect, HttpOptions, OpenApiMetadata, tagged
+from mission_http.platform.endpoints import Dialect, EndpointGroup, HttpOptions, OpenApiMetadata
 from mission_http.platform.examples import examples_in
 from mission_http.platform.session_cookies import SessionCookies
 
@@ -73,26 +42,46 @@ def fleet_dialect(settings: Settings) -> Dialect:
     """
     cookies = SessionCookies.signed_with(settings.key_for("sessions"), settings.network)
     endpoints = [
-        *tagged("Auth", sign_in_endpoints(cookies), google_endpoints(settings, cookies)),
-        *tagged("Users", access_requests.ENDPOINTS, users.ENDPOINTS),
-        *tagged("Auth", setup_endpoints(settings, cookies)),
-        *tagged("Agents", agents.ENDPOINTS, agent_heartbeats.ENDPOINTS),
-        *tagged("Connections", tool_connections.ENDPOINTS),
-        *tagged("Agents", agent_keys.ENDPOINTS),
-        *tagged("Tokens", server_key_endpoints(settings)),
-        *tagged(
-            "Agents", agent_edits.ENDPOINTS, soul_endpoints(settings), working_memory.ENDPOINTS,
-            host_operations.ENDPOINTS, attribution.ENDPOINTS, diagnostics.ENDPOINTS,
+        _group("sign_in:sign_in_endpoints", "/auth/login", "/auth/logout", "/auth/me", tag="Auth", given=(cookies,)),
+        _group("google_sign_in:google_endpoints", "/auth/google", tag="Auth", given=(settings, cookies)),
+        _group("access_requests:ENDPOINTS", "/auth/access-requests", tag="Users"),
+        _group("users:ENDPOINTS", "/auth/users", tag="Users"),
+        _group("initial_setup:setup_endpoints", "/setup", tag="Auth", given=(settings, cookies)),
+        _group("agents:ENDPOINTS", "/agents", tag="Agents"),
+        _group("agent_heartbeats:ENDPOINTS", "/agents/{id}/heartbeat", tag="Agents"),
+        _group("tool_connections:ENDPOINTS", "/connect", tag="Connections"),
+        _group("agent_keys:ENDPOINTS", "/agents/{id}/keys", tag="Agents"),
+        _group("server_keys:server_key_endpoints", "/tokens", tag="Tokens", given=(settings,)),
+        _group("agent_edits:ENDPOINTS", "/agents", tag="Agents"),
+        _group("souls:soul_endpoints", "/agents/{id}/soul", tag="Agents", given=(settings,)),
+        _group("working_memory:ENDPOINTS", "/agents/{id}/memory", tag="Agents"),
+        _group(
+            "host_operations:ENDPOINTS", "/agents/comms", "/agents/message", "/agents/{id}/files", "/agents/{id}/wake",
+            tag="Agents",
         ),
-        *tagged("Tasks", task_endpoints(settings), comments.ENDPOINTS, github_branches.ENDPOINTS, leases.ENDPOINTS),
-        *tagged("Tasks", task_queue.ENDPOINTS),
-        *tagged("Projects", projects.ENDPOINTS, project_assignments.ENDPOINTS),
-        *tagged("Workspaces", workspaces.ENDPOINTS),
-        *tagged("Settings", organization_settings.ENDPOINTS),
-        *report_endpoints(settings),
-        *tagged("Search", search.ENDPOINTS),
-        *tagged("Discovery", [index_endpoint()]),
-        *status_endpoints(settings),
+        _group("attribution:ENDPOINTS", "/agents/{id}/attribution", tag="Agents"),
+        _group("diagnostics:ENDPOINTS", "/agents/{id}/diagnostics", tag="Agents"),
+        _group("tasks:task_endpoints", "/tasks", tag="Tasks", given=(settings,)),
+        _group("comments:ENDPOINTS", "/mentions", "/tasks/{id}/broadcast", "/tasks/{id}/comments", tag="Tasks"),
+        _group("github_branches:ENDPOINTS", "/tasks/{id}/branch", tag="Tasks"),
+        _group(
+            "leases:ENDPOINTS", "/tasks/claim",
+            *(f"/tasks/{{id}}/{each}" for each in (
+                "adopt", "claim", "complete", "explain", "fail", "lease", "orders", "release", "runs",
+            )),
+            tag="Tasks",
+        ),
+        _group("task_queue:ENDPOINTS", "/tasks/queue", tag="Tasks"),
+        _group("projects:ENDPOINTS", "/projects", tag="Projects"),
+        _group("project_assignments:ENDPOINTS", "/projects/{id}", tag="Projects"),
+        _group("workspaces:ENDPOINTS", "/workspaces", tag="Workspaces"),
+        _group("organization_settings:ENDPOINTS", "/settings", tag="Settings"),
+        _group(
+            "reports:report_endpoints", "/tasks/outcomes", "/tasks/regression", "/workload", given=(settings,)
+        ),
+        _group("search:ENDPOINTS", "/search", tag="Search"),
+        _group("api_index:index_endpoints", "/index", tag="Discovery"),
+        _group("system_status:status_endpoints", "/health", "/status", "/docs", given=(settings,)),
     ]  # fmt: skip
     return Dialect(
         name="Fleet",
@@ -126,6 +115,10 @@ def fleet_dialect(settings: Settings) -> Dialect:
             codes=tuple(FIXED_CODES.values()),
         ),
     )
+
+
+def _group(source: str, *paths: str, tag: str | None = None, given: tuple[Any, ...] = ()) -> EndpointGroup:
+    return EndpointGroup(f"mission_http.fleet.{source}", paths, given, tag)
 
 
 def _component_name(kind: Any) -> str:

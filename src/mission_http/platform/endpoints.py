@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Final, overload
 
 from attrs import Factory, evolve, field, frozen
 from cattrs import Converter
@@ -156,6 +158,72 @@ def tagged(tag: str, *groups: Iterable[Endpoint]) -> list[Endpoint]:
     return [evolve(endpoint, tags=(tag,)) for group in groups for endpoint in group]
 
 
+@frozen(eq=False)
+class EndpointGroup:
+    """
+    Endpoints whose module is imported when they are first needed.
+
+    Args:
+        source: The module and its table of endpoints (`mission_http.fleet.users:ENDPOINTS`), or the function that
+            makes them.
+        paths: The beginnings of their paths below the dialect's prefix. The path of each endpoint begins with one.
+        given: The arguments of the function.
+        tag: The tag of the endpoints, instead of their own.
+    """
+
+    source: str
+    paths: tuple[str, ...]
+    given: tuple[Any, ...] = ()
+    tag: str | None = None
+
+    @cached_property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """
+        The endpoints, with their module imported.
+        """
+        module, _, name = self.source.partition(":")
+        found = getattr(import_module(module), name)
+        found = found(*self.given) if callable(found) else found
+        return tuple(found if self.tag is None else tagged(self.tag, found))
+
+
+class EndpointTable(Sequence[Endpoint]):
+    """
+    The endpoints of an HTTP API (dialect), single ones and groups. Whoever reads it imports the modules of all groups.
+    """
+
+    def __init__(self, parts: Iterable[Endpoint | EndpointGroup]) -> None:
+        self.parts: tuple[Endpoint | EndpointGroup, ...] = (
+            parts.parts if isinstance(parts, EndpointTable) else tuple(parts)
+        )
+
+    @cached_property
+    def _all(self) -> tuple[Endpoint, ...]:
+        groups = (part.endpoints if isinstance(part, EndpointGroup) else (part,) for part in self.parts)
+        return tuple(endpoint for group in groups for endpoint in group)
+
+    def import_modules(self) -> None:
+        """
+        Import the modules of all groups.
+        """
+        len(self)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._all)
+
+    @overload
+    def __getitem__(self, index: int) -> Endpoint: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Endpoint]: ...
+
+    def __getitem__(self, index: int | slice) -> Endpoint | Sequence[Endpoint]:
+        return self._all[index]
+
+
 @frozen(kw_only=True)
 class HttpOptions:
     """
@@ -218,7 +286,7 @@ class Dialect:
 
     name: str
     prefix: str
-    endpoints: Sequence[Endpoint]
+    endpoints: EndpointTable = field(converter=EndpointTable)
     converter: Converter
     query_converter: Converter
     authenticate: Callable[[Request, EndpointAccess], Awaitable[Principal | None]]

@@ -32,7 +32,7 @@ class RequestFields:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        attrs.frozen(cls, kw_only=True, slots=False)
+        attrs.frozen(cls, kw_only=True, slots=False, eq=False, repr=False)  # nobody compares or prints requests
 
 
 class Body(RequestFields):

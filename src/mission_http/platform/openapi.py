@@ -51,7 +51,10 @@ def document_of(
         quotas: The rate limits to describe, by class.
         server: The base URL of all paths.
     """
-    shown = [only] if only else list(dialects)
+    spoken = list(dialects)
+    shown = [only] if only else spoken
+    for dialect in spoken:
+        dialect.endpoints.import_modules()  # the error codes are those of all imported modules
     paths: dict[str, JsonSchema] = {}
     schemas: dict[str, JsonSchema] = {}
     schemes: dict[str, Mapping[str, Any]] = {}

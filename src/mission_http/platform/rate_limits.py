@@ -5,7 +5,7 @@ Rate limits: the classes of requests, their default quotas, and the counting of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Final, cast
 
@@ -190,15 +190,13 @@ def rate_limit_classes_of(dialect: Dialect, endpoint: Endpoint) -> list[str]:
     return [limit.partition(":")[0] for limit in named if limit]
 
 
-def check_rate_limit_classes(dialects: Iterable[Dialect]) -> None:
+def check_rate_limit_classes(dialect: Dialect, endpoint: Endpoint) -> None:
     """
-    Check at the start that every rate-limit class that an endpoint names exists.
+    Check that every rate-limit class that an endpoint names exists.
 
     Raises:
         ValueError: If one does not exist.
     """
-    for dialect in dialects:
-        for endpoint in dialect.endpoints:
-            for name in rate_limit_classes_of(dialect, endpoint):
-                if name not in RATE_LIMIT_CLASSES:
-                    raise ValueError(f"{endpoint.method} {dialect.path_of(endpoint)}: unknown rate limit {name}")
+    for name in rate_limit_classes_of(dialect, endpoint):
+        if name not in RATE_LIMIT_CLASSES:
+            raise ValueError(f"{endpoint.method} {dialect.path_of(endpoint)}: unknown rate limit {name}")

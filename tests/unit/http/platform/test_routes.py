@@ -3,7 +3,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.endpoints import Endpoint, EndpointGroup
 from mission_http.platform.routes import RouteTree
 from tests.unit.http.platform.sample_app import KIND, PLAIN, ask, health, sample_app
 
@@ -114,6 +114,64 @@ def test_an_endpoint_cannot_be_declared_twice():
 
     with pytest.raises(ValueError, match="declared twice"):
         RouteTree.of((KIND, twice))
+
+
+def endpoints_of_parts(imports):
+    imports.append("parts")
+    return [
+        Endpoint("GET", "/parts", health), Endpoint("PUT", "/parts/{id}", health),
+        Endpoint("GET", "/parts/{id}/size", health),
+    ]  # fmt: skip
+
+
+def endpoints_of_sizes(imports):
+    imports.append("sizes")
+    return [Endpoint("PUT", "/parts/{id}/size", health), Endpoint("GET", "/sizes", health)]
+
+
+def tree_of_groups(imports):
+    groups = [
+        EndpointGroup(f"{__name__}:endpoints_of_parts", ("/parts",), (imports,)),
+        EndpointGroup(f"{__name__}:endpoints_of_sizes", ("/parts/{id}/size", "/sizes"), (imports,)),
+    ]
+    return RouteTree.of([evolve(PLAIN, endpoints=groups)])
+
+
+@pytest.mark.parametrize(
+    ("path", "needed", "methods"),
+    [
+        ("/api/parts", ["parts"], {"GET"}),
+        ("/api/parts/5", ["parts"], {"PUT"}),
+        ("/api/parts/5/size", ["parts", "sizes"], {"GET", "PUT"}),
+        ("/api/sizes", ["sizes"], {"GET"}),
+    ],
+)
+def test_a_group_is_imported_once_when_a_path_first_leads_to_it(path, needed, methods):
+    imports = []
+    tree = tree_of_groups(imports)
+    before = list(imports)
+    found = [tree.find(path) for _ in range(2)]
+
+    assert ([], needed) == (before, imports)
+    assert [methods, methods] == [set(each.routes) for each in found]
+
+
+def test_a_path_that_was_passed_over_at_first_is_found_later():
+    """
+    The group of the sizes is imported for one of its paths, and the group of the parts still waits at the other.
+    """
+    tree = tree_of_groups([])
+    tree.find("/api/sizes")
+
+    assert {"GET", "PUT"} == set(tree.find("/api/parts/5/size").routes)
+    assert {"PUT"} == set(tree.find("/api/parts/5").routes)
+
+
+def test_an_unknown_path_imports_nothing():
+    imports = []
+    tree = tree_of_groups(imports)
+
+    assert (None, []) == (tree.find("/api/things/5"), imports)
 
 
 segments = st.text(st.characters(codec="utf-8", exclude_characters="?")) | st.sampled_from(["", "api", "v1", "things"])
