@@ -251,8 +251,11 @@ async def unindexed(database: GrowingDatabase) -> int:
     """
     How many tasks the search index lacks.
     """
+    mark = "$1" if database.session.dialect == "postgresql" else "?"
     ((lacking,),) = await database.rows(
-        "SELECT max(number) - coalesce((SELECT max(indexed) FROM search_progress), 0) FROM tasks"
+        "SELECT max(number) - coalesce((SELECT max(indexed) FROM search_progress), 0) "
+        f"FROM tasks WHERE organization = {mark}",
+        database.organization.bytes,
     )
     return int(lacking)
 

@@ -108,7 +108,7 @@ _select_count = cached_statement(_count)
 
 
 @cached_statement
-def _select_names(*filters: str) -> Executable:
+def select_names(*filters: str) -> Executable:
     found = select(*(agents.c[name] for name in AgentNameRow._fields)).where(
         _in_organization, *(FILTERS[name]() for name in filters)
     )
@@ -194,7 +194,7 @@ class SqlAgentReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[AgentNameRow]]:
-            rows = yield _select_names(*given)(dialect, organization=own, **given)
+            rows = yield select_names(*given)(dialect, organization=own, **given)
             return [AgentNameRow._make((*row[:4], optional_uuid(row[4]))) for row in rows]
 
         return await self.session.read(steps)

@@ -136,9 +136,7 @@ class SqlStore:
             combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
                 with suppress(NotCombined):
-                    return self._answer(
-                        buffer, await self.session.write(combined, wakes=buffer.principal.organization)
-                    )
+                    return self._answer(buffer, await self.session.write(combined, wakes=buffer.principal.organization))
         return await self.flush_in_transaction(buffer)
 
     async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:

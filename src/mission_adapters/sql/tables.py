@@ -158,6 +158,7 @@ agents = table(
     UniqueConstraint("organization", "session_key"),
     Index(None, "board"),
     Index(None, "organization", "hidden"),
+    Index(None, "organization", "board", "number", "hidden"),
 )
 
 api_keys = table(

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from mission_adapters.sql.agent_reads import select_names
 from mission_adapters.sql.agent_reads import select_page as select_page_of_agents
 from mission_adapters.sql.agent_row_query import select_agent_rows
 from mission_adapters.sql.board_deletion import PENDING_TASK
 from mission_adapters.sql.entity_loader import DEPENDENTS, TASKS_BY_NUMBER
 from mission_adapters.sql.row_writes import select_versions
+from mission_adapters.sql.snapshots import AGENTS_OF_BOARD
 from mission_adapters.sql.statements import DIALECTS, IdArray, Statement, TextArray, in_array, parameter
 from mission_adapters.sql.tables import metadata, tasks
 from mission_adapters.sql.task_reads import select_page
@@ -157,6 +159,25 @@ def test_a_page_of_agents_goes_by_number_and_is_counted_in_an_index(filters: tup
     assert "COVERING INDEX" in counted
     assert not any("ORDER BY" in step for step in plan), plan
     assert "COVERING" not in found
+
+
+@pytest.mark.parametrize("filters", [("board",), ("own_board",), ("hidden", "own_board")])
+def test_agents_of_a_board_are_found_without_reading_those_of_others(filters: tuple[str, ...]) -> None:
+    """
+    For a page, its total, the names and the snapshot of the board.
+    """
+    given = {"organization": bytes(16), "limit": 50, "offset": 0, "hidden": 0, "silent_since": 0}
+    given |= {"board": bytes(16), "own_board": bytes(16)}
+    asked = [
+        select_page_of_agents("sqlite", select_agent_rows, True, STORED_AGENTS, False, *filters),
+        select_names(*filters),
+        AGENTS_OF_BOARD,
+    ]
+    plans = [step for each in asked for step in planned(each, given) if step.startswith("SEARCH agents")]
+
+    assert 4 == len(plans)
+    assert all("(organization=? AND board=?" in step for step in plans), plans
+    assert "COVERING INDEX" in plans[1]
 
 
 def test_a_pending_task_of_a_board_is_found_without_reading_the_links_of_others() -> None:
