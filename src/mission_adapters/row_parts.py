@@ -1,6 +1,9 @@
 """
 The parts of rows whose versions a unit of work can rely on (`rely_on`) instead of the version of the whole row, and
-whole rows with what their versions do not count.
+whole rows: their versions with what these do not count.
+
+The version of a whole row also has the time of its last change. After a database has lost its last commits, as in a
+failover to a standby that did not have them, another change may get the same version number.
 """
 
 from __future__ import annotations
@@ -19,10 +22,27 @@ from mission_core.tasks.runs import Run
 from mission_core.values import micros
 
 if TYPE_CHECKING:
-    from mission_core.ports import RowPart, Versioned
+    from mission_core.ports import RowPart
 
 UNVERSIONED_AGENT_COLUMNS: Final = ("reported", "last_seen_at", "activity")
 UNVERSIONED_RUN_COLUMNS: Final = ("expires_at", "heartbeat_at", "progress")
+
+
+@frozen
+class WholeBoard:
+    """
+    A board with the time of its last change.
+    """
+
+    id: UUID
+    version: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, board: Board) -> Self:
+        """
+        Return the whole of this board.
+        """
+        return cls(board.id, (board.version, micros(board.updated_at)))
 
 
 @frozen
@@ -41,7 +61,8 @@ class WholeAgent:
         """
         presence = agent.presence
         seen_at = None if presence.last_seen_at is None else micros(presence.last_seen_at)
-        return cls(agent.id, (agent.version, presence.reported, seen_at, presence.activity))
+        changed_at = micros(agent.updated_at)
+        return cls(agent.id, (agent.version, changed_at, presence.reported, seen_at, presence.activity))
 
 
 @frozen
@@ -59,7 +80,7 @@ class WholeTask:
         Return the whole of this task.
         """
         agent = None if task.assignee is None or task.assignee.agent is None else task.assignee.agent.bytes
-        return cls(task.id, (task.version, task.late_results, agent))
+        return cls(task.id, (task.version, micros(task.updated_at), task.late_results, agent))
 
 
 @frozen
@@ -76,10 +97,11 @@ class WholeRun:
         """
         Return the whole of this run.
         """
-        return cls(run.id, (run.version, micros(run.expires_at), micros(run.heartbeat_at), run.progress))
+        ended_at = None if run.ended_at is None else micros(run.ended_at)
+        return cls(run.id, (run.version, ended_at, micros(run.expires_at), micros(run.heartbeat_at), run.progress))
 
 
-def whole_row(row: Any) -> Versioned | RowPart:
+def whole_row(row: Any) -> RowPart:
     """
     Return what is unchanged only if no column of the row has changed.
     """
@@ -87,13 +109,14 @@ def whole_row(row: Any) -> Versioned | RowPart:
         return WholeTask.of(row)
     if isinstance(row, Agent):
         return WholeAgent.of(row)
-    return WholeRun.of(row) if isinstance(row, Run) else row
+    return WholeRun.of(row) if isinstance(row, Run) else WholeBoard.of(row)
 
 
 ROW_PARTS: Final[dict[type, tuple[type, Callable[[Any], RowPart]]]] = {
     GatesVersion: (Board, attrgetter("gates_to_rely_on")),
     AgentPlacement: (Agent, attrgetter("placement")),
     TaskWorkVersion: (Task, attrgetter("work_version")),
+    WholeBoard: (Board, WholeBoard.of),
     WholeAgent: (Agent, WholeAgent.of),
     WholeTask: (Task, WholeTask.of),
     WholeRun: (Run, WholeRun.of),

@@ -131,8 +131,7 @@ class WriteBuffer:
             if self.operations or id in self.writes or id in self.presence or (known is not None and known.bump):
                 continue
             if kind is Board:
-                self.add_read_dependency(kind, row, bump=False)
-                continue
+                self.add_read_dependency(kind, row, bump=False)  # instead of its gates
             self.read_dependencies.pop((kind, id), None)
             whole = whole_row(row)
             self.read_dependencies[type(whole), id] = ReadDependency(type(whole), id, whole.version, bump=False)

@@ -12,8 +12,12 @@ import pytest
 from attrs import asdict, define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Table, select, update
 
 from mission_adapters.row_memory import LONGEST_TEXTS, RowMemory
+from mission_adapters.sql import tables
+from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock, World, make_world, seeded_secrets
 from mission_core.accounts.model import AgentPrincipal, Principal, Role
@@ -452,6 +456,65 @@ async def test_no_write_follows_from_an_outdated_row(worlds: list[World]) -> Non
     assert [
         f"New {role} Ship it None", "New coder Ship it None", "New coder Changed None", 'New coder Changed {"at":1}',
     ] == titles  # fmt: skip
+
+
+async def stored(world: World, table: Table) -> list[Any]:
+    """
+    All rows of a table of the organization.
+    """
+    store = world.ports.unit(world.me).store
+
+    def steps() -> Steps[list[Any]]:
+        own = select(*table.c).where(table.c.organization == parameter("organization"))
+        rows: list[Any] = yield Statement(own)(store.session.dialect, organization=world.me.organization.bytes)
+        return rows
+
+    return await store.session.read(steps)
+
+
+async def put_back(world: World, table: Table, rows: list[Any]) -> None:
+    """
+    Have rows as they were, as if the last commits were lost.
+    """
+    store = world.ports.unit(world.me).store
+    values = {each.name: parameter(each.name, each.type.python_type) for each in table.c}
+    change = Statement(update(table).where(table.c.id == values["id"]).values(values))
+
+    def steps() -> Steps[None]:
+        for row in rows:
+            yield change.count(store.session.dialect, **dict(zip(table.c.keys(), row, strict=True)))
+
+    await store.session.write(steps)
+
+
+@pytest.mark.parametrize("table", [tables.boards, tables.agents, tables.tasks], ids=str)
+async def test_a_row_whose_last_change_the_database_lost_is_read_again(worlds: list[World], table: Table) -> None:
+    """
+    As in a failover. Although another process has changed it since, so that it has the version that is remembered.
+    """
+    here, there = worlds
+    task, run, _ = await claimed_by(here)
+    async with here.ports.unit(here.me) as unit:
+        agent = await unit.agents.get("ada")
+    before = await stored(here, table)
+
+    async def change(world: World, **changes: str) -> None:
+        if table is tables.boards:
+            await update_board(world.ports, world.me, UpdateBoard(board=world.board.id, **changes))
+        elif table is tables.agents:
+            await update_agent(world.ports, world.me, UpdateAgent(agent=agent.id, **changes))
+        else:
+            await update_task(world.ports, world.me, UpdateTask(task=task.id, **changes))
+
+    name = {tables.boards: "name", tables.agents: "role", tables.tasks: "title"}[table]
+    await change(here, **{name: "Lost"})
+    await put_back(here, table, before)
+    here.clock.advance(seconds=1)
+    await change(there, **{name: "Kept"})
+    other = await here.task()
+    await title_after(here.ports, here.me, [here.board, agent, task, run], other)
+
+    assert "Kept" in (await here.fresh(other)).title
 
 
 async def test_a_heartbeat_repeats_an_order_that_another_process_gave(worlds: list[World]) -> None:

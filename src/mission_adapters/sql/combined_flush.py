@@ -180,11 +180,11 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
                 table = ENTITY_MAPPINGS[type(after)].table
                 values = changed_columns(before, after)
                 returned = table in RETURNED_COLUMNS
-                whole = whole_row(before) if id in buffer.remembered else before
-                part = None if whole is before else type(whole)
+                whole = whole_row(before) if id in buffer.remembered else None
+                part = None if whole is None else type(whole)
                 term = _update_term(table, place, id.bytes, before.version, values, returned=returned, whole=part)
-                if part is not None:
-                    term.parameters.update(version_parameters(part, id, whole.version, place))
+                if whole is not None:
+                    term.parameters.update(version_parameters(type(whole), id, whole.version, place))
                 terms.append(term)
     for write in writes:
         if write.before is None:

@@ -17,6 +17,7 @@ from mission_adapters.row_parts import (
     UNVERSIONED_AGENT_COLUMNS,
     UNVERSIONED_RUN_COLUMNS,
     WholeAgent,
+    WholeBoard,
     WholeRun,
     WholeTask,
     whole_row,
@@ -78,6 +79,9 @@ class EntityMapping:
 ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
     Board: EntityMapping("board", tables.boards, BOARD_ROWS),
     GatesVersion: EntityMapping("board", tables.boards, BOARD_ROWS, (tables.boards.c.gates_version,)),
+    WholeBoard: EntityMapping(
+        "board", tables.boards, BOARD_ROWS, (tables.boards.c.version, tables.boards.c.updated_at), tuple
+    ),
     Agent: EntityMapping("agent", tables.agents, AGENT_ROWS),
     AgentPlacement: EntityMapping(
         "agent",
@@ -90,21 +94,25 @@ ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
         "agent",
         tables.agents,
         AGENT_ROWS,
-        tuple(tables.agents.c[name] for name in ("version", *UNVERSIONED_AGENT_COLUMNS)),
+        tuple(tables.agents.c[name] for name in ("version", "updated_at", *UNVERSIONED_AGENT_COLUMNS)),
         tuple,
     ),
     ApiKey: EntityMapping("key", tables.api_keys, API_KEY_ROWS),
     Task: EntityMapping("task", tables.tasks, TASK_ROWS),
     TaskWorkVersion: EntityMapping("task", tables.tasks, TASK_ROWS, (tables.tasks.c.version - tables.tasks.c.edits,)),
     WholeTask: EntityMapping(
-        "task", tables.tasks, TASK_ROWS, (tables.tasks.c.version, tables.tasks.c.late_results, assignee_agent()), tuple
+        "task",
+        tables.tasks,
+        TASK_ROWS,
+        (*(tables.tasks.c[name] for name in ("version", "updated_at", "late_results")), assignee_agent()),
+        tuple,
     ),
     Run: EntityMapping("run", tables.runs, RUN_ROWS),
     WholeRun: EntityMapping(
         "run",
         tables.runs,
         RUN_ROWS,
-        tuple(tables.runs.c[name] for name in ("version", *UNVERSIONED_RUN_COLUMNS)),
+        tuple(tables.runs.c[name] for name in ("version", "ended_at", *UNVERSIONED_RUN_COLUMNS)),
         tuple,
     ),
     **{kind.entity: EntityMapping(kind.name, mapping.table, mapping.rows) for kind, mapping in tables.MAPPINGS.items()},
@@ -261,11 +269,10 @@ def update_of(
     """
     kind, changed = ENTITY_MAPPINGS[type(after)], changed_columns(before, after)
     given = {"key": before.id.bytes, "was": before.version, **changed, **_relied_parameters(relied)}
-    whole = whole_row(before) if remembered else before
-    part = None if whole is before else type(whole)
-    if part is not None:
-        given |= version_parameters(part, whole.id, whole.version, len(relied))
-    kinds = tuple(each.kind for each in relied)
+    whole = whole_row(before) if remembered else None
+    if whole is not None:
+        given |= version_parameters(type(whole), whole.id, whole.version, len(relied))
+    kinds, part = tuple(each.kind for each in relied), None if whole is None else type(whole)
     return update_statement(kind.table, tuple(changed), kinds, part, kind.table in RETURNED_COLUMNS), given
 
 
