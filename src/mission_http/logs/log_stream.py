@@ -34,6 +34,8 @@ class LogStream:
     """Held while lines are written, if several processes write to the stream."""
     dropped_lines: int = field(default=0, init=False)
     _line_is_partial: bool = field(default=False, init=False)
+    _lock_is_stuck: bool = field(default=False, init=False)
+    """Whether another process did not give the lock back in time, as if it was stopped while it wrote."""
     _room: select.poll = field(factory=lambda: select.poll(), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -51,9 +53,9 @@ class LogStream:
 
     def write(self, text: str) -> None:
         """
-        Write whole lines. Drop those for which there is no room.
+        Write whole lines. Drop those for which there is no room, or no turn among the processes.
         """
-        if self.dropped_lines and self._has_room():
+        if self.dropped_lines and self._has_room() and self._may_write():
             lost, self.dropped_lines = self.dropped_lines, 0
             logger.warning("log_lines_dropped lines=%d", lost)
         data = text.encode(self.file.encoding or "utf-8", "backslashreplace")
@@ -71,12 +73,22 @@ class LogStream:
         """
         if self.lock is None:
             return self._write_chunks(data)
-        if not self.lock.acquire(WRITE_TIMEOUT_MS / 1000):
+        self._lock_is_stuck = not self.lock.acquire(WRITE_TIMEOUT_MS / 1000)
+        if self._lock_is_stuck:
             return 0
         try:
             return self._write_chunks(data)
         finally:
             self.lock.release()
+
+    def _may_write(self) -> bool:
+        """
+        Whether no other process holds the lock any more, for which a line has waited in vain.
+        """
+        if self._lock_is_stuck and self.lock is not None and self.lock.acquire(0):
+            self.lock.release()
+            self._lock_is_stuck = False
+        return not self._lock_is_stuck
 
     def _write_chunks(self, data: bytes) -> int:
         """

@@ -5,10 +5,13 @@ A log that nobody reads stops nothing.
 import io
 import logging
 import os
+import time
+from multiprocessing import get_context
 
 import pytest
 
 from mission_http.logs import log_stream
+from mission_http.logs.line_locks import LineLock
 from mission_http.logs.log_stream import LogStream
 
 
@@ -88,3 +91,40 @@ def test_what_cannot_be_asked_is_written_to_as_it_is():
     file = io.StringIO()
 
     assert file is LogStream.over(file)
+
+
+def hold(lock, end):
+    """
+    Hold a lock from the answer until the next message.
+    """
+    lock.acquire(0)
+    end.send("held")
+    end.recv()
+
+
+def test_a_process_that_stops_while_it_writes_delays_the_others_once():
+    """
+    Their lines are left out and counted until it goes on.
+    """
+    lock, processes = LineLock.open(), get_context("fork")
+    end, theirs = processes.Pipe()
+    holder = processes.Process(target=hold, args=(lock, theirs))
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with lock.file, os.fdopen(writing, "w") as file:
+        log = LogStream.over(file, lock)
+        holder.start()
+        end.recv()
+        began = time.monotonic()
+        for _ in range(20):
+            log.write("lost\n")
+        took, lost = time.monotonic() - began, log.dropped_lines
+        end.send("go on")
+        holder.join()
+        log.write("late\n")
+    told = read(reading)
+    os.close(reading)
+
+    assert took < 4 * log_stream.WRITE_TIMEOUT_MS / 1000
+    assert 20 == lost
+    assert "late\n" == told
