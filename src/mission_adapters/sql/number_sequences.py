@@ -4,10 +4,13 @@ Number sequences in SQL: one row per scope and kind holds the last number given 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import define, field
 from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -17,6 +20,11 @@ from mission_adapters.sql.tables import numbers
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    Scopes = Sequence[tuple[UUID, str]]
+
+LARGEST_DRAW: Final = 8
+"""The number of callers for which one statement draws at most, so that there are few statements to prepare."""
 
 
 @cached_statement
@@ -45,20 +53,62 @@ def _raise_numbers(dialect: str) -> Executable:
     return ahead
 
 
-@frozen
+@define(eq=False)
 class SqlNumberSequences:
     """
     Draws the short numbers of entities. A draw is not made durable by itself: the commit of the numbered entity is.
+
+    On PostgreSQL the callers that come during a draw wait for it, and the next one is for all of them. The SQLite
+    session itself runs the writes that wait together.
     """
 
     session: DatabaseSession
+    _is_drawing: bool = field(default=False, init=False)
+    _waiting: list[tuple[Scopes, asyncio.Future[tuple[int, ...]]]] = field(factory=list, init=False)
+    _draw_for_waiting: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def next(self, *scopes: tuple[UUID, str]) -> tuple[int, ...]:
         """
         Return the next number of each scope.
         """
+        if self.session.dialect == "sqlite":
+            return (await self._draw([scopes]))[0]
+        if self._is_drawing:
+            drawn: asyncio.Future[tuple[int, ...]] = asyncio.get_running_loop().create_future()
+            self._waiting.append((scopes, drawn))
+            return await drawn
+        self._is_drawing = True
+        try:
+            return (await self._draw([scopes]))[0]
+        finally:
+            self._draw_next()
+
+    def _draw_next(self) -> None:
+        self._is_drawing = bool(self._waiting)
+        if self._waiting:
+            some, self._waiting = self._waiting[:LARGEST_DRAW], self._waiting[LARGEST_DRAW:]
+            self._draw_for_waiting = asyncio.get_running_loop().create_task(self._draw_for(some))
+
+    async def _draw_for(self, some: Sequence[tuple[Scopes, asyncio.Future[tuple[int, ...]]]]) -> None:
+        try:
+            numbers_drawn = await self._draw([scopes for scopes, _ in some])
+        except Exception as error:
+            for _, drawn in some:
+                if not drawn.done():
+                    drawn.set_exception(error)
+        else:
+            for (_, drawn), given in zip(some, numbers_drawn, strict=True):
+                if not drawn.done():  # else its caller was cancelled
+                    drawn.set_result(given)
+        finally:
+            self._draw_next()
+
+    async def _draw(self, callers: Sequence[Scopes]) -> list[tuple[int, ...]]:
+        """
+        Draw the numbers of several callers with one statement.
+        """
         dialect = self.session.dialect
-        wanted = sorted(Counter((scope.bytes, kind) for scope, kind in scopes).items())
+        wanted = sorted(Counter((scope.bytes, kind) for scope, kind in chain.from_iterable(callers)).items())
         given: dict[str, Any] = {}
         for place, ((scope, kind), amount) in enumerate(wanted):
             given |= {f"scope{place}": scope, f"kind{place}": kind, f"value{place}": amount}
@@ -69,11 +119,14 @@ class SqlNumberSequences:
 
         last = {(scope, kind): value for scope, kind, value in await self.session.write(steps, durable=False)}
         ahead = {key: last[key] - amount for key, amount in wanted}
-        drawn: list[int] = []
-        for scope_id, kind in scopes:
-            ahead[scope_id.bytes, kind] += 1
-            drawn.append(ahead[scope_id.bytes, kind])
-        return tuple(drawn)
+        drawn: list[tuple[int, ...]] = []
+        for scopes in callers:
+            own: list[int] = []
+            for scope_id, kind in scopes:
+                ahead[scope_id.bytes, kind] += 1
+                own.append(ahead[scope_id.bytes, kind])
+            drawn.append(tuple(own))
+        return drawn
 
     async def advance_to(self, *scopes: tuple[UUID, str, int]) -> None:
         """
