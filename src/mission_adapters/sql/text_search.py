@@ -236,7 +236,8 @@ def _assignee_keys(dialect: str) -> Select[Any]:
     but then its key is not in ASCII, unless all letters of the name become ASCII in the key.
     """
     key = workloads.c.assignee_key
-    is_not_ascii = (
-        func.length(cast(key, ID)) > func.length(key) if dialect == "sqlite" else key.regexp_match("[^\x01-\x7f]")
+    in_bytes = func.length(cast(key, ID)) if dialect == "sqlite" else func.octet_length(key)
+    return select(key).where(
+        workloads.c.organization == _organization,
+        or_(key.like(parameter("text", str), escape=ESCAPE), in_bytes > func.length(key)),
     )
-    return select(key).where(workloads.c.organization == _organization, or_(_contains_text(dialect, key), is_not_ascii))
