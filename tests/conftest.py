@@ -32,6 +32,19 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def trigram_server(postgres_url: str) -> Iterator[str]:
+    """
+    A running PostgreSQL with the extension `pg_trgm`: the usual one, or else that of Debian's packages. The usual one
+    without it, if there is none.
+    """
+    if postgres_server.has_trigrams(postgres_url):
+        yield postgres_url
+        return
+    with postgres_server.debian_server() as url:
+        yield url or postgres_url
+
+
 @pytest.fixture
 def fresh_postgres(postgres_url: str) -> Iterator[str]:
     """

@@ -4,14 +4,22 @@ A PostgreSQL for tests, and empty databases on it.
 
 import asyncio
 import os
+import shutil
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+
+DEBIAN_TOOLS: Final = Path("/usr/lib/postgresql")
+"""Where Debian's packages put the programs of each version."""
 
 
 def path_of_tools() -> str:
@@ -48,6 +56,38 @@ def postgres_server() -> Iterator[str]:
             yield server.get_uri()
 
 
+def has_trigrams(server: str) -> bool:
+    """
+    Whether the extension for an index of trigrams can be created there.
+    """
+    return bool(asyncio.run(_execute(server, "SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'")))
+
+
+@contextmanager
+def debian_server() -> Iterator[str | None]:
+    """
+    The URL of a server of the newest version that Debian's packages have installed, or None. It has extensions that the
+    one for tests lacks.
+    """
+    tools = max(DEBIAN_TOOLS.glob("*/bin"), key=lambda each: int(each.parent.name), default=None)
+    if tools is None:
+        yield None
+        return
+    # A server refuses to run as root, and socket paths are short.
+    user = "postgres" if os.getuid() == 0 else None
+    with TemporaryDirectory(prefix="mission-postgres-", ignore_cleanup_errors=True) as folder:
+        if user:
+            shutil.chown(folder, user)
+        run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder)
+        run([tools / "initdb", "--pgdata=data", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"])
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=300"
+        run([tools / "pg_ctl", "start", "--pgdata=data", "--wait", "--log=log", f"--options={options}"])
+        try:
+            yield f"postgresql://postgres:@/postgres?host={folder}"
+        finally:
+            run([tools / "pg_ctl", "stop", "--pgdata=data", "--mode=immediate"])
+
+
 @contextmanager
 def empty_database(server: str, *, like: str | None = None) -> Iterator[str]:
     """
@@ -70,9 +110,9 @@ def set_connections_allowed(server: str, url: str, allowed: bool) -> None:
     asyncio.run(_execute(server, f"ALTER DATABASE {urlsplit(url).path[1:]} ALLOW_CONNECTIONS {allowed}"))
 
 
-async def _execute(server: str, statement: str) -> None:
+async def _execute(server: str, statement: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(server)
     try:
-        await connection.execute(statement)
+        return await connection.fetch(statement)
     finally:
         await connection.close()

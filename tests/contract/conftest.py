@@ -34,8 +34,8 @@ from tests.contract.fleet_driver import FleetDriver, fleet_over
 STORES = ("memory", "sqlite", "postgres")
 INTERLEAVED = "interleaved"
 """The memory store with pauses, for suites that race; they ask for it themselves."""
-
-
+TRIGRAMS = "trigrams"
+"""A PostgreSQL with the index of a text search, where one can be had."""
 API_DRIVERS = {"boards", "fleet"}
 
 
@@ -65,7 +65,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     elif request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'mission.db'}"
     else:
-        with postgres_server.empty_database(request.getfixturevalue("postgres_url")) as url:
+        server = "trigram_server" if request.param == TRIGRAMS else "postgres_url"
+        with postgres_server.empty_database(request.getfixturevalue(server)) as url:
             yield url
 
 

@@ -27,20 +27,24 @@ from mission_adapters.testing.contracts.base import contract_settings
 from mission_adapters.testing.world import World, make_world
 from mission_core.reports.text_search import ascii_lowercased, relevance
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
+from tests.contract.conftest import TRIGRAMS
 from tests.contract.schemas import asked
+from tests.postgres_server import empty_database, has_trigrams
 
 ROUNDS = 8
 """More than the steps that PostgreSQL takes from one batch to the next."""
 WORDS = ["Ship", "sHIPPED", "ship it", "100%", "a_b", "a\\b", 'say "no"', "it's", "ÄRGER", "ärger", "Ärger",
          "e\u0301te", "\u00e9te", "ß", "STRASSE", "straße", "\ufb01x", "\u212aelvin", "日本語テスト", "日本",
          "\U0001f680\U0001f680x", "aaa", "aaaa", "İi\u0307", "a b c", "AND", "*", "NEAR(", "\u0001"]  # fmt: skip
-AVAILABLE = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')"
 OTHER_TEXTS = """
 INSERT INTO task_texts SELECT 'other', n, repeat(md5(n::text), 8) FROM generate_series(1, 3000) AS n
 """
 texts = st.lists(st.sampled_from(WORDS) | st.text(st.sampled_from("aAbB%_\\\"' é\u0301ß"), max_size=4), max_size=3).map(
     " ".join
 )
+
+
+on_every_store = pytest.mark.parametrize("store_url", ["memory", "sqlite", TRIGRAMS], indirect=True, scope="session")
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +113,7 @@ async def perform_steps(world: World, plan: list[Any]) -> list[tuple[str, str | 
     return [(row.title, row.description, row.assignee) for row in rows]
 
 
-@pytest.mark.every_store
+@on_every_store
 @given(plan=steps, wanted=st.lists(needles(), min_size=3, max_size=6))
 @contract_settings(25)
 async def test_the_index_finds_what_a_scan_finds(ports: Any, plan: list[Any], wanted: list[str]) -> None:
@@ -129,6 +133,7 @@ async def test_the_index_finds_what_a_scan_finds(ports: Any, plan: list[Any], wa
         )  # fmt: skip
 
 
+@on_every_store
 async def test_a_change_after_the_indexing_is_found(world: World) -> None:
     """
     Before it is indexed, too.
@@ -144,6 +149,7 @@ async def test_a_change_after_the_indexing_is_found(world: World) -> None:
     assert [0, 1] == totals
 
 
+@on_every_store
 @pytest.mark.parametrize("most", [2, 3])
 async def test_a_word_of_many_tasks_is_found_in_all(world: World, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """
@@ -183,6 +189,7 @@ async def has_index(world: World) -> bool:
     return dialect == "sqlite"
 
 
+@on_every_store
 async def test_a_search_is_answered_by_the_index(world: World) -> None:
     """
     With tasks that are indexed it does not read all tasks, and reads the names of assignees in the counters.
@@ -266,32 +273,42 @@ async def indexed_beside(url: str, other_url: str, statement: str) -> list[int]:
     ],
 )
 def test_only_transactions_that_change_tasks_of_this_database_delay_the_index(
-    fresh_postgres: str, is_here: bool, statement: str, expected: list[int]
+    trigram_server: str, is_here: bool, statement: str, expected: list[int]
 ) -> None:
     """
     They may not note their changes, because they began before those were noted.
     """
-    if not asked(fresh_postgres, AVAILABLE)[0][0][0]:
-        pytest.skip("the server has no pg_trgm")
-    migrate(fresh_postgres)
-    other_url = fresh_postgres if is_here else urlsplit(fresh_postgres)._replace(path="/postgres").geturl()
+    if not has_trigrams(trigram_server):
+        pytest.skip("no PostgreSQL here has pg_trgm")
+    with empty_database(trigram_server) as url:
+        migrate(url)
+        other_url = url if is_here else trigram_server
 
-    assert expected == asyncio.run(indexed_beside(fresh_postgres, other_url, statement))
+        assert expected == asyncio.run(indexed_beside(url, other_url, statement))
 
 
 # Databases that cannot have the index.
 
 
+@pytest.fixture(params=["postgres_url", "trigram_server"])
+def empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """
+    An empty database on the usual server, and on one with the extension.
+    """
+    with empty_database(request.getfixturevalue(request.param)) as url:
+        yield url
+
+
 @pytest.fixture
-def owner(fresh_postgres: str) -> Iterator[str]:
+def owner(empty_url: str) -> Iterator[str]:
     """
-    An empty PostgreSQL database, as a role that may create tables in it, but no extensions.
+    The empty database, as a role that may create tables in it, but no extensions.
     """
-    split = urlsplit(fresh_postgres)
+    split = urlsplit(empty_url)
     name = f"owner_{split.path[-8:]}"
-    asked(fresh_postgres, script=f"CREATE ROLE {name} LOGIN PASSWORD 'sesame'; GRANT ALL ON SCHEMA public TO {name}")
+    asked(empty_url, script=f"CREATE ROLE {name} LOGIN PASSWORD 'sesame'; GRANT ALL ON SCHEMA public TO {name}")
     yield split._replace(netloc=f"{name}:sesame@{split.netloc.rpartition('@')[2]}").geturl()
-    asked(fresh_postgres, script=f"DROP OWNED BY {name}; DROP ROLE {name}")
+    asked(empty_url, script=f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 async def found_titles(url: str, *, index: bool = True) -> list[str]:
@@ -306,16 +323,16 @@ async def found_titles(url: str, *, index: bool = True) -> list[str]:
         return [each.title for each in found.rows]
 
 
-def test_a_role_that_may_create_no_extension_has_no_index(owner: str, fresh_postgres: str) -> None:
+def test_a_role_that_may_create_no_extension_has_no_index(owner: str, empty_url: str) -> None:
     """
     Searches find the same. The index is created by the first migration after the extension was.
     """
-    (((available,),),) = asked(fresh_postgres, AVAILABLE)
+    available = has_trigrams(empty_url)
     migrate(owner)
     states = [asyncio.run(inspect_database(owner)).search_index]
     titles = [asyncio.run(found_titles(owner, index=False))]
     if available:
-        asked(fresh_postgres, script="CREATE EXTENSION pg_trgm")
+        asked(empty_url, script="CREATE EXTENSION pg_trgm")
         states.append(asyncio.run(inspect_database(owner)).search_index)
         migrate(owner)
         states.append(asyncio.run(inspect_database(owner)).search_index)
