@@ -2,7 +2,8 @@
 Migrations bring a database to the tables of this version. `docs/migrations.md` says how to write one.
 
 `migrate` runs those that a database lacks, one process at a time, and creates the search index where the database can.
-If there is nothing to do, it reads the revision only and does not import Alembic.
+If there is nothing to do, it reads the revision only and does not import Alembic. A new SQLite database is made by a
+script, which takes a tenth of the time of the migrations.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ HEAD: Final = REVISIONS[-1]
 """The revision of the tables of this version."""
 BEFORE_BASELINE: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
 """The revisions whose migrations are gone: the baseline took their place."""
+NEW_SQLITE_DATABASE: Final = Path(__file__).parent / "new_sqlite_database.sql"
+"""The tables that all migrations make in an empty SQLite file. `python -m tests.new_sqlite_database` writes them."""
 CURRENT: Final = "SELECT version_num FROM alembic_version"
 PATIENCE: Final = 60.0
 """For how many seconds another process may migrate before this one gives up."""
@@ -100,8 +103,39 @@ def config() -> Config:
 
 def _migrate_sqlite(path: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
-        if not lacking(revision_in(connection)) and not needs_index_on_sqlite(connection):
+        revision = revision_in(connection)
+        if not lacking(revision) and not needs_index_on_sqlite(connection):
             return
+        if revision is None and _made_by_script(connection):
+            return
+    migrate_with_alembic(path)
+
+
+def _made_by_script(connection: sqlite3.Connection) -> bool:
+    """
+    Make all tables in an empty database, unless the script is older than the newest migration.
+    """
+    written_at, _, script = NEW_SQLITE_DATABASE.read_text("utf-8").partition("\n")
+    if written_at != f"-- {HEAD}":
+        return False
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        if revision_in(connection) is None:  # nobody else was faster
+            for statement in script.split(";\n"):
+                connection.execute(statement)
+            create_on_sqlite(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite may have done so itself
+            connection.execute("ROLLBACK")
+        raise
+    return not lacking(revision_in(connection))
+
+
+def migrate_with_alembic(path: str) -> None:
+    """
+    Run the migrations that a SQLite database lacks, whether or not there is a script for a new one.
+    """
     from alembic import command
     from sqlalchemy import NullPool, create_engine
 

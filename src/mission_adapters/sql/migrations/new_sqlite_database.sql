@@ -1,0 +1,873 @@
+-- 0011
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE access_requests (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	provider TEXT NOT NULL, 
+	email TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	name TEXT, 
+	picture TEXT, 
+	status TEXT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	requested_at INTEGER NOT NULL, 
+	last_attempt_at INTEGER NOT NULL, 
+	reviewed_by TEXT, 
+	reviewed_at INTEGER, 
+	note TEXT, 
+	approved_user INTEGER, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_access_requests PRIMARY KEY (id), 
+	CONSTRAINT uq_access_requests_organization_email UNIQUE (organization, email), 
+	CONSTRAINT uq_access_requests_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE TABLE agents (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	board BLOB, 
+	lead INTEGER NOT NULL, 
+	main INTEGER NOT NULL, 
+	config TEXT NOT NULL, 
+	session_key TEXT, 
+	soul TEXT, 
+	working_memory TEXT NOT NULL, 
+	runtime_type TEXT, 
+	source TEXT NOT NULL, 
+	workspace_path TEXT, 
+	hidden INTEGER NOT NULL, 
+	heartbeat_config TEXT, 
+	identity_profile TEXT, 
+	identity_template TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	reported TEXT NOT NULL, 
+	last_seen_at INTEGER, 
+	activity TEXT, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_agents PRIMARY KEY (id), 
+	CONSTRAINT uq_agents_organization_name_key UNIQUE (organization, name_key), 
+	CONSTRAINT uq_agents_organization_number UNIQUE (organization, number), 
+	CONSTRAINT uq_agents_organization_session_key UNIQUE (organization, session_key)
+)
+ STRICT
+
+;
+CREATE INDEX ix_agents_board ON agents (board);
+CREATE TABLE api_keys (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	agent BLOB NOT NULL, 
+	name TEXT NOT NULL, 
+	digest BLOB NOT NULL, 
+	prefix TEXT NOT NULL, 
+	scopes TEXT NOT NULL, 
+	created_by TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	expires_at INTEGER, 
+	revoked_at INTEGER, 
+	last_used_at INTEGER, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_api_keys PRIMARY KEY (id), 
+	CONSTRAINT uq_api_keys_digest UNIQUE (digest), 
+	CONSTRAINT uq_api_keys_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_api_keys_agent ON api_keys (agent);
+CREATE TABLE approval_links (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	approval BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	place INTEGER NOT NULL, 
+	fence INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	pending_for BLOB, 
+	used_at INTEGER, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_approval_links PRIMARY KEY (id), 
+	CONSTRAINT uq_approval_links_organization_board_pending_for UNIQUE (organization, board, pending_for), 
+	CONSTRAINT uq_approval_links_organization_approval_task UNIQUE (organization, approval, task)
+)
+ STRICT
+
+;
+CREATE INDEX ix_approval_links_organization_approval_id ON approval_links (organization, approval, id);
+CREATE INDEX ix_approval_links_organization_task_id ON approval_links (organization, task, id);
+CREATE TABLE approvals (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	action TEXT NOT NULL, 
+	arguments TEXT, 
+	confidence REAL NOT NULL, 
+	scores TEXT, 
+	agent BLOB, 
+	digest BLOB NOT NULL, 
+	status TEXT NOT NULL, 
+	asker TEXT NOT NULL, 
+	asker_kind TEXT NOT NULL, 
+	asker_id BLOB, 
+	decider TEXT, 
+	decider_kind TEXT, 
+	decider_id BLOB, 
+	decided_through TEXT, 
+	reason TEXT, 
+	created_at INTEGER NOT NULL, 
+	resolved_at INTEGER, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_approvals PRIMARY KEY (id), 
+	CONSTRAINT uq_approvals_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_approvals_organization_agent_number ON approvals (organization, agent, number);
+CREATE INDEX ix_approvals_organization_board_number ON approvals (organization, board, number);
+CREATE INDEX ix_approvals_organization_board_status_number ON approvals (organization, board, status, number);
+CREATE INDEX ix_approvals_organization_status_number ON approvals (organization, status, number);
+CREATE TABLE assignments (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	agent_name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	assigned_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_assignments PRIMARY KEY (id), 
+	CONSTRAINT uq_assignments_organization_board_name_key UNIQUE (organization, board, name_key), 
+	CONSTRAINT uq_assignments_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_assignments_organization_board_number ON assignments (organization, board, number);
+CREATE INDEX ix_assignments_organization_name_key_number ON assignments (organization, name_key, number);
+CREATE TABLE board_groups (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	name TEXT NOT NULL, 
+	slug TEXT NOT NULL, 
+	description TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_board_groups PRIMARY KEY (id), 
+	CONSTRAINT uq_board_groups_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE TABLE board_memory (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	content TEXT NOT NULL, 
+	tags TEXT, 
+	source TEXT, 
+	chat INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_board_memory PRIMARY KEY (id), 
+	CONSTRAINT uq_board_memory_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_board_memory_organization_board_chat_number ON board_memory (organization, board, chat, number);
+CREATE INDEX ix_board_memory_organization_board_number ON board_memory (organization, board, number);
+CREATE TABLE board_webhooks (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	agent BLOB, 
+	description TEXT NOT NULL, 
+	enabled INTEGER NOT NULL, 
+	secret BLOB, 
+	signature_header TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_board_webhooks PRIMARY KEY (id), 
+	CONSTRAINT uq_board_webhooks_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_board_webhooks_organization_agent_number ON board_webhooks (organization, agent, number);
+CREATE INDEX ix_board_webhooks_organization_board_number ON board_webhooks (organization, board, number);
+CREATE TABLE boards (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT NOT NULL, 
+	slug TEXT NOT NULL, 
+	handle TEXT NOT NULL, 
+	ticket_prefix TEXT NOT NULL, 
+	description TEXT, 
+	status TEXT NOT NULL, 
+	require_approval_for_done INTEGER NOT NULL, 
+	require_review_before_done INTEGER NOT NULL, 
+	comment_required_for_review INTEGER NOT NULL, 
+	block_status_changes_with_pending_approval INTEGER NOT NULL, 
+	only_lead_can_change_status INTEGER NOT NULL, 
+	gateway BLOB, 
+	"group" BLOB, 
+	board_type TEXT NOT NULL, 
+	objective TEXT, 
+	success_metrics TEXT, 
+	target_date INTEGER, 
+	goal_confirmed INTEGER NOT NULL, 
+	goal_source TEXT, 
+	max_agents INTEGER NOT NULL, 
+	github_repo TEXT, 
+	github_sync_enabled INTEGER NOT NULL, 
+	github_labels_initialized INTEGER NOT NULL, 
+	github_default_branch TEXT NOT NULL, 
+	deadline INTEGER, 
+	color TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	gates_version INTEGER DEFAULT 0 NOT NULL, 
+	CONSTRAINT pk_boards PRIMARY KEY (id), 
+	CONSTRAINT uq_boards_organization_handle UNIQUE (organization, handle), 
+	CONSTRAINT uq_boards_organization_ticket_prefix UNIQUE (organization, ticket_prefix), 
+	CONSTRAINT uq_boards_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE TABLE comments (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	author TEXT NOT NULL, 
+	author_kind TEXT NOT NULL, 
+	author_id BLOB, 
+	content TEXT NOT NULL, 
+	parent BLOB, 
+	mentions TEXT NOT NULL, 
+	assigned TEXT, 
+	created_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_comments PRIMARY KEY (id), 
+	CONSTRAINT uq_comments_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_comments_organization_author_id_number ON comments (organization, author_id, number);
+CREATE INDEX ix_comments_organization_task_number ON comments (organization, task, number);
+CREATE TABLE connections (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	agent BLOB NOT NULL, 
+	live_for BLOB, 
+	tool_name TEXT NOT NULL, 
+	tool_version TEXT, 
+	metadata TEXT, 
+	last_heartbeat_at INTEGER, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_connections PRIMARY KEY (id), 
+	CONSTRAINT uq_connections_organization_live_for UNIQUE (organization, live_for), 
+	CONSTRAINT uq_connections_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_connections_organization_agent_number ON connections (organization, agent, number);
+CREATE TABLE custom_fields (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	field_key TEXT NOT NULL, 
+	label TEXT NOT NULL, 
+	field_type TEXT NOT NULL, 
+	ui_visibility TEXT NOT NULL, 
+	validation_regex TEXT, 
+	description TEXT, 
+	required INTEGER NOT NULL, 
+	default_value TEXT, 
+	boards TEXT NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_custom_fields PRIMARY KEY (id), 
+	CONSTRAINT uq_custom_fields_organization_field_key UNIQUE (organization, field_key)
+)
+ STRICT
+
+;
+CREATE TABLE dependencies (
+	task BLOB NOT NULL, 
+	depends_on BLOB NOT NULL, 
+	CONSTRAINT pk_dependencies PRIMARY KEY (task, depends_on)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX ix_dependencies_depends_on ON dependencies (depends_on);
+CREATE TABLE events (
+	organization BLOB NOT NULL, 
+	position INTEGER NOT NULL, 
+	kind TEXT NOT NULL, 
+	at INTEGER NOT NULL, 
+	actor_kind TEXT NOT NULL, 
+	actor_id BLOB, 
+	actor_name TEXT NOT NULL, 
+	subject BLOB NOT NULL, 
+	payload TEXT, 
+	payload_digest BLOB NOT NULL, 
+	digest BLOB NOT NULL, 
+	CONSTRAINT pk_events PRIMARY KEY (organization, position)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX ix_events_about_agents ON events (organization, subject, at, position) WHERE kind >= 'agent.' AND kind < 'agent/';
+CREATE INDEX ix_events_by_agents ON events (organization, actor_id, at, position) WHERE actor_kind = 'agent';
+CREATE TABLE grants (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	member BLOB NOT NULL, 
+	on_board BLOB NOT NULL, 
+	can_read INTEGER NOT NULL, 
+	can_write INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_grants PRIMARY KEY (id)
+)
+ STRICT
+
+;
+CREATE INDEX ix_grants_organization_member_id ON grants (organization, member, id);
+CREATE INDEX ix_grants_organization_on_board_id ON grants (organization, on_board, id);
+CREATE TABLE group_memory (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	"group" BLOB NOT NULL, 
+	content TEXT NOT NULL, 
+	tags TEXT, 
+	source TEXT, 
+	chat INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_group_memory PRIMARY KEY (id), 
+	CONSTRAINT uq_group_memory_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_group_memory_organization_group_chat_number ON group_memory (organization, "group", chat, number);
+CREATE INDEX ix_group_memory_organization_group_number ON group_memory (organization, "group", number);
+CREATE TABLE heads (
+	organization BLOB NOT NULL, 
+	position INTEGER NOT NULL, 
+	digest BLOB NOT NULL, 
+	CONSTRAINT pk_heads PRIMARY KEY (organization)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE invite_grants (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	invite BLOB NOT NULL, 
+	on_board BLOB NOT NULL, 
+	can_read INTEGER NOT NULL, 
+	can_write INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_invite_grants PRIMARY KEY (id)
+)
+ STRICT
+
+;
+CREATE INDEX ix_invite_grants_organization_invite_id ON invite_grants (organization, invite, id);
+CREATE INDEX ix_invite_grants_organization_on_board_id ON invite_grants (organization, on_board, id);
+CREATE TABLE invites (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	email TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	all_boards_read INTEGER NOT NULL, 
+	all_boards_write INTEGER NOT NULL, 
+	created_by BLOB, 
+	accepted_by BLOB, 
+	accepted_at INTEGER, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_invites PRIMARY KEY (id)
+)
+ STRICT
+
+;
+CREATE INDEX ix_invites_email ON invites (email);
+CREATE INDEX ix_invites_organization_accepted_at_id ON invites (organization, accepted_at, id);
+CREATE TABLE late_results (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	run BLOB NOT NULL, 
+	fence INTEGER NOT NULL, 
+	"by" TEXT NOT NULL, 
+	by_agent BLOB, 
+	result TEXT, 
+	resolution TEXT, 
+	output TEXT, 
+	failure TEXT, 
+	message TEXT, 
+	received_at INTEGER NOT NULL, 
+	adopted_at INTEGER, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_late_results PRIMARY KEY (id)
+)
+ STRICT
+
+;
+CREATE INDEX ix_late_results_organization_task_id ON late_results (organization, task, id);
+CREATE TABLE marks (
+	mark BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	CONSTRAINT pk_marks PRIMARY KEY (mark, task)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE members (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	user BLOB NOT NULL, 
+	role TEXT NOT NULL, 
+	all_boards_read INTEGER NOT NULL, 
+	all_boards_write INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_members PRIMARY KEY (id), 
+	CONSTRAINT uq_members_organization_user UNIQUE (organization, user)
+)
+ STRICT
+
+;
+CREATE INDEX ix_members_user ON members (user);
+CREATE TABLE numbers (
+	scope BLOB NOT NULL, 
+	kind TEXT NOT NULL, 
+	value INTEGER NOT NULL, 
+	CONSTRAINT pk_numbers PRIMARY KEY (scope, kind)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE onboardings (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	session_key TEXT NOT NULL, 
+	stage TEXT NOT NULL, 
+	messages TEXT NOT NULL, 
+	draft TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_onboardings PRIMARY KEY (id)
+)
+ STRICT
+
+;
+CREATE INDEX ix_onboardings_organization_board_id ON onboardings (organization, board, id);
+CREATE TABLE once (
+	principal TEXT NOT NULL, 
+	operation TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	body_digest BLOB NOT NULL, 
+	result BLOB, 
+	at INTEGER NOT NULL, 
+	CONSTRAINT pk_once PRIMARY KEY (principal, operation, "key")
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX ix_once_at ON once (at);
+CREATE TABLE organizations (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	slug TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	name_key TEXT, 
+	gateway BLOB NOT NULL, 
+	brand TEXT, 
+	isolation TEXT NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_organizations PRIMARY KEY (id), 
+	CONSTRAINT uq_organizations_organization_slug UNIQUE (organization, slug), 
+	CONSTRAINT uq_organizations_organization_name_key UNIQUE (organization, name_key), 
+	CONSTRAINT uq_organizations_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE TABLE pulses (
+	organization BLOB NOT NULL, 
+	place BLOB NOT NULL, 
+	slot INTEGER NOT NULL, 
+	what TEXT NOT NULL, 
+	minute INTEGER NOT NULL, 
+	amount INTEGER NOT NULL, 
+	CONSTRAINT pk_pulses PRIMARY KEY (organization, place, slot, what)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE queue (
+	task BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	assignee_key TEXT NOT NULL, 
+	rank INTEGER NOT NULL, 
+	due INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	not_before INTEGER NOT NULL, 
+	open_dependencies INTEGER NOT NULL, 
+	CONSTRAINT pk_queue PRIMARY KEY (task)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX ix_queue_open_board ON queue (board, assignee_key, rank, due, number) WHERE open_dependencies = 0;
+CREATE INDEX ix_queue_open_organization ON queue (organization, assignee_key, rank, due, number) WHERE open_dependencies = 0;
+CREATE TABLE runs (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	fence INTEGER NOT NULL, 
+	attempt INTEGER NOT NULL, 
+	"by" TEXT NOT NULL, 
+	by_agent BLOB, 
+	actor_kind TEXT NOT NULL, 
+	actor_id BLOB, 
+	actor_name TEXT NOT NULL, 
+	holder_principal TEXT, 
+	holder_name TEXT, 
+	holder_instance TEXT, 
+	from_queue INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	term INTEGER NOT NULL, 
+	delay INTEGER NOT NULL, 
+	claimed_at INTEGER NOT NULL, 
+	expires_at INTEGER NOT NULL, 
+	heartbeat_at INTEGER NOT NULL, 
+	progress TEXT, 
+	orders TEXT NOT NULL, 
+	paused INTEGER NOT NULL, 
+	waiting_for TEXT, 
+	resumes_at INTEGER, 
+	ended_at INTEGER, 
+	result TEXT, 
+	resolution TEXT, 
+	output TEXT, 
+	failure TEXT, 
+	message TEXT, 
+	note TEXT, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_runs PRIMARY KEY (id), 
+	CONSTRAINT uq_runs_task_fence UNIQUE (task, fence)
+)
+ STRICT
+
+;
+CREATE INDEX ix_runs_alive ON runs (organization, expires_at) WHERE state IN ('leased', 'suspended');
+CREATE TABLE secret_fingerprints (
+	name TEXT NOT NULL, 
+	digest BLOB NOT NULL, 
+	CONSTRAINT pk_secret_fingerprints PRIMARY KEY (name)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE server_keys (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	"of" BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	digest BLOB NOT NULL, 
+	masked TEXT NOT NULL, 
+	created_by TEXT NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	expires_at INTEGER, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_server_keys PRIMARY KEY (id), 
+	CONSTRAINT uq_server_keys_organization_digest UNIQUE (organization, digest), 
+	CONSTRAINT uq_server_keys_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_server_keys_organization_of_number ON server_keys (organization, "of", number);
+CREATE TABLE sessions (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	user BLOB NOT NULL, 
+	workspace BLOB NOT NULL, 
+	digest BLOB NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	expires_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_sessions PRIMARY KEY (id), 
+	CONSTRAINT uq_sessions_organization_digest UNIQUE (organization, digest)
+)
+ STRICT
+
+;
+CREATE INDEX ix_sessions_organization_user_id ON sessions (organization, user, id);
+CREATE TABLE settings (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	"key" TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	updated_by TEXT NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_settings PRIMARY KEY (id), 
+	CONSTRAINT uq_settings_organization_key UNIQUE (organization, "key")
+)
+ STRICT
+
+;
+CREATE TABLE tags (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	name TEXT NOT NULL, 
+	slug TEXT NOT NULL, 
+	color TEXT NOT NULL, 
+	description TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_tags PRIMARY KEY (id), 
+	CONSTRAINT uq_tags_organization_slug UNIQUE (organization, slug)
+)
+ STRICT
+
+;
+CREATE TABLE tallies (
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	status TEXT NOT NULL, 
+	priority TEXT NOT NULL, 
+	assigned INTEGER NOT NULL, 
+	amount INTEGER NOT NULL, 
+	CONSTRAINT pk_tallies PRIMARY KEY (organization, board, status, priority, assigned)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE tasks (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	ticket INTEGER, 
+	title TEXT NOT NULL, 
+	description TEXT, 
+	status TEXT NOT NULL, 
+	priority TEXT NOT NULL, 
+	rank INTEGER NOT NULL, 
+	assignee TEXT, 
+	assignee_key TEXT, 
+	creator_kind TEXT NOT NULL, 
+	creator_id BLOB, 
+	creator_actor TEXT NOT NULL, 
+	creator_name TEXT NOT NULL, 
+	due_at INTEGER, 
+	not_before INTEGER, 
+	estimated_hours REAL, 
+	actual_hours REAL, 
+	tags TEXT NOT NULL, 
+	metadata TEXT NOT NULL, 
+	depends_on BLOB NOT NULL, 
+	result TEXT, 
+	error_message TEXT, 
+	resolution TEXT, 
+	output TEXT, 
+	feedback_rating INTEGER, 
+	feedback_notes TEXT, 
+	retry_count INTEGER NOT NULL, 
+	recorded INTEGER NOT NULL, 
+	fence INTEGER NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	max_attempts INTEGER NOT NULL, 
+	run BLOB, 
+	hand_over TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	moved_at INTEGER NOT NULL, 
+	started_at INTEGER, 
+	completed_at INTEGER, 
+	version INTEGER NOT NULL, 
+	tag_ids BLOB, 
+	field_values TEXT DEFAULT '{}' NOT NULL, 
+	begun_at INTEGER, 
+	done_at INTEGER, 
+	submitter BLOB, 
+	github_repo TEXT, 
+	github_issue INTEGER, 
+	github_branch TEXT, 
+	github_pull_request INTEGER, 
+	github_pull_request_state TEXT, 
+	github_synced_at INTEGER, 
+	edits INTEGER DEFAULT 0 NOT NULL, 
+	authors BLOB, 
+	passed BLOB, 
+	late_results INTEGER DEFAULT 0 NOT NULL, 
+	CONSTRAINT pk_tasks PRIMARY KEY (id), 
+	CONSTRAINT uq_tasks_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_tasks_board_number ON tasks (board, number);
+CREATE INDEX ix_tasks_board_status_number ON tasks (board, status, number);
+CREATE INDEX ix_tasks_done ON tasks (organization, done_at, board, begun_at) WHERE done_at IS NOT NULL;
+CREATE INDEX ix_tasks_done_by ON tasks (organization, assignee_key, done_at) WHERE done_at IS NOT NULL;
+CREATE INDEX ix_tasks_in_progress ON tasks (organization, assignee_key) WHERE status = 'in_progress';
+CREATE INDEX ix_tasks_organization_assignee_key_number ON tasks (organization, assignee_key, number);
+CREATE INDEX ix_tasks_organization_status_number ON tasks (organization, status, number);
+CREATE INDEX ix_tasks_under_way ON tasks (organization, assignee_key, rank, number) WHERE status IN ('assigned', 'in_progress');
+CREATE TABLE users (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	username TEXT NOT NULL, 
+	username_key TEXT NOT NULL, 
+	provider TEXT NOT NULL, 
+	subject TEXT, 
+	email TEXT, 
+	email_verified INTEGER NOT NULL, 
+	avatar_url TEXT, 
+	password TEXT, 
+	approved INTEGER NOT NULL, 
+	active BLOB, 
+	name TEXT, 
+	preferred_name TEXT, 
+	pronouns TEXT, 
+	timezone TEXT, 
+	notes TEXT, 
+	context TEXT, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	last_login_at INTEGER, 
+	version INTEGER NOT NULL, 
+	email_issued_at INTEGER, 
+	CONSTRAINT pk_users PRIMARY KEY (id), 
+	CONSTRAINT uq_users_organization_username_key UNIQUE (organization, username_key), 
+	CONSTRAINT uq_users_organization_provider_subject UNIQUE (organization, provider, subject), 
+	CONSTRAINT uq_users_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_users_organization_active_number ON users (organization, active, number);
+CREATE INDEX ix_users_organization_email_number ON users (organization, email, number);
+CREATE TABLE webhook_payloads (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	webhook BLOB NOT NULL, 
+	payload TEXT NOT NULL, 
+	headers TEXT, 
+	source_ip TEXT, 
+	content_type TEXT, 
+	received_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_webhook_payloads PRIMARY KEY (id), 
+	CONSTRAINT uq_webhook_payloads_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_webhook_payloads_organization_webhook_number ON webhook_payloads (organization, webhook, number);
+CREATE TABLE workloads (
+	organization BLOB NOT NULL, 
+	assignee_key TEXT NOT NULL, 
+	board BLOB NOT NULL, 
+	status TEXT NOT NULL, 
+	priority TEXT NOT NULL, 
+	amount INTEGER NOT NULL, 
+	CONSTRAINT pk_workloads PRIMARY KEY (organization, assignee_key, board, status, priority)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE search_progress (
+	organization BLOB NOT NULL, 
+	place INTEGER NOT NULL, 
+	"indexed" INTEGER NOT NULL, 
+	closing INTEGER NOT NULL, 
+	closing_at INTEGER NOT NULL, 
+	CONSTRAINT pk_search_progress PRIMARY KEY (organization)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE search_changes (
+	organization BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	indexed_text TEXT, 
+	CONSTRAINT pk_search_changes PRIMARY KEY (organization, number)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
+CREATE INDEX ix_agents_organization_hidden ON agents (organization, hidden);
+INSERT INTO alembic_version VALUES ('0011');
