@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 from types import NoneType, UnionType
@@ -87,10 +88,7 @@ class RowMapping(Generic[T]):
         looked_up: The columns that are not stored: a reader selects them after the stored ones.
         separate: The columns that `save` leaves alone, because they have updates of their own.
         entity_from: Returns the entity in a driver row of the stored columns and those looked up. It skips validation.
-        row_from: Returns the values of the stored columns, by name.
         fields: The field whose value each column holds, if it depends on no other field.
-        changes: Returns the values of the columns that differ between two states of an entity, by name, without the
-            separate ones.
         expressions: The source of each column's value, for generated code.
         scope: The names that generated code uses.
     """
@@ -102,14 +100,20 @@ class RowMapping(Generic[T]):
     expressions: Mapping[str, str]
     scope: Mapping[str, Any]
     fields: Mapping[str, str]
-    row_from: Callable[[T], dict[str, Any]] = field(init=False)
-    changes: Callable[[T, T], dict[str, Any]] = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "row_from", self.columns_from(self.columns))
-        object.__setattr__(self, "changes", self._changes_between())
+    @cached_property
+    def row_from(self) -> Callable[[T], dict[str, Any]]:
+        """
+        Returns the values of the stored columns of an entity, by name.
+        """
+        return self.columns_from(self.columns)
 
-    def _changes_between(self) -> Callable[[T, T], dict[str, Any]]:
+    @cached_property
+    def changes(self) -> Callable[[T, T], dict[str, Any]]:
+        """
+        Returns the values of the columns that differ between two states of an entity, by name, without the separate
+        ones.
+        """
         lines = ["def changes(before, after):", "    found = {}"]
         columns = [name for name in self.columns if name not in self.separate]
         for name, group in groupby(columns, key=self.fields.get):

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from mission_adapters.testing import ManualClock
 from mission_core.errors import StoreFailed
-from mission_http.fleet import payloads
+from mission_http.fleet import payloads, system_status
 from mission_http.platform.field_annotations import bare_type
 from mission_http.platform.json_schemas import declared_fields
 from mission_http.platform.shapes import is_payload
@@ -220,7 +220,7 @@ async def test_answers_have_the_fields_that_the_document_tells(fleet: FleetDrive
         payloads.ProjectListPayload: await fleet.got("GET", "/projects"),
         payloads.ProjectAnswerPayload: await fleet.got("GET", f"/projects/{fleet.project}"),
         payloads.SuccessPayload: await fleet.got("DELETE", place),
-        payloads.HealthPayload: await fleet.got("GET", "/health"),
+        system_status.HealthPayload: await fleet.got("GET", "/health"),
     }
     for payload, answer in told.items():
         fits(answer, payload, payload.__name__)

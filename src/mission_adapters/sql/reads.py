@@ -4,29 +4,30 @@ The `Reads` port in SQL: the read models of all areas, and the readiness check.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import frozen
 from sqlalchemy import literal_column, select
 
-from mission_adapters.sql.agent_activity_reads import SqlAgentActivityReads
-from mission_adapters.sql.agent_reads import SqlAgentReads
-from mission_adapters.sql.approval_reads import SqlApprovalReads
-from mission_adapters.sql.board_reads import SqlBoardReads
 from mission_adapters.sql.credential_store import read_organization
 from mission_adapters.sql.database_session import DatabaseSession
-from mission_adapters.sql.entity_reads import SqlEntityReads
 from mission_adapters.sql.idempotency_keys import read_result
-from mission_adapters.sql.member_reads import SqlMemberReads
-from mission_adapters.sql.report_reads import SqlReportReads
-from mission_adapters.sql.snapshots import SqlSnapshotReads
 from mission_adapters.sql.statements import Statement
-from mission_adapters.sql.task_reads import SqlTaskReads
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from mission_adapters.sql.agent_activity_reads import SqlAgentActivityReads
+    from mission_adapters.sql.agent_reads import SqlAgentReads
+    from mission_adapters.sql.approval_reads import SqlApprovalReads
+    from mission_adapters.sql.board_reads import SqlBoardReads
+    from mission_adapters.sql.entity_reads import SqlEntityReads
+    from mission_adapters.sql.member_reads import SqlMemberReads
+    from mission_adapters.sql.report_reads import SqlReportReads
+    from mission_adapters.sql.snapshots import SqlSnapshotReads
+    from mission_adapters.sql.task_reads import SqlTaskReads
     from mission_core.accounts.model import Principal
     from mission_core.accounts.organizations import Organization
     from mission_core.ports import IdempotencyKey
@@ -37,54 +38,63 @@ ONE: Final = Statement(select(literal_column("1")))
 @frozen
 class SqlReads:
     """
-    The read models of all areas, over one database session.
+    The read models of all areas, over one database session. The statements of each are made when it is first used.
     """
 
     session: DatabaseSession
-    tasks: SqlTaskReads = field(init=False)
-    agents: SqlAgentReads = field(init=False)
-    boards: SqlBoardReads = field(init=False)
-    members: SqlMemberReads = field(init=False)
-    entities: SqlEntityReads = field(init=False)
-    reports: SqlReportReads = field(init=False)
-    agent_activity: SqlAgentActivityReads = field(init=False)
-    snapshots: SqlSnapshotReads = field(init=False)
-    approvals: SqlApprovalReads = field(init=False)
 
-    @tasks.default
-    def _tasks(self) -> SqlTaskReads:
+    @cached_property
+    def tasks(self) -> SqlTaskReads:
+        from mission_adapters.sql.task_reads import SqlTaskReads
+
         return SqlTaskReads(self.session)
 
-    @agents.default
-    def _agents(self) -> SqlAgentReads:
+    @cached_property
+    def agents(self) -> SqlAgentReads:
+        from mission_adapters.sql.agent_reads import SqlAgentReads
+
         return SqlAgentReads(self.session)
 
-    @boards.default
-    def _boards(self) -> SqlBoardReads:
+    @cached_property
+    def boards(self) -> SqlBoardReads:
+        from mission_adapters.sql.board_reads import SqlBoardReads
+
         return SqlBoardReads(self.session)
 
-    @members.default
-    def _members(self) -> SqlMemberReads:
+    @cached_property
+    def members(self) -> SqlMemberReads:
+        from mission_adapters.sql.member_reads import SqlMemberReads
+
         return SqlMemberReads(self.session)
 
-    @entities.default
-    def _rows(self) -> SqlEntityReads:
+    @cached_property
+    def entities(self) -> SqlEntityReads:
+        from mission_adapters.sql.entity_reads import SqlEntityReads
+
         return SqlEntityReads(self.session)
 
-    @reports.default
-    def _reports(self) -> SqlReportReads:
+    @cached_property
+    def reports(self) -> SqlReportReads:
+        from mission_adapters.sql.report_reads import SqlReportReads
+
         return SqlReportReads(self.session)
 
-    @agent_activity.default
-    def _conduct(self) -> SqlAgentActivityReads:
+    @cached_property
+    def agent_activity(self) -> SqlAgentActivityReads:
+        from mission_adapters.sql.agent_activity_reads import SqlAgentActivityReads
+
         return SqlAgentActivityReads(self.session)
 
-    @snapshots.default
-    def _overviews(self) -> SqlSnapshotReads:
+    @cached_property
+    def snapshots(self) -> SqlSnapshotReads:
+        from mission_adapters.sql.snapshots import SqlSnapshotReads
+
         return SqlSnapshotReads(self.session)
 
-    @approvals.default
-    def _approvals(self) -> SqlApprovalReads:
+    @cached_property
+    def approvals(self) -> SqlApprovalReads:
+        from mission_adapters.sql.approval_reads import SqlApprovalReads
+
         return SqlApprovalReads(self.session)
 
     async def organization(self, principal: Principal) -> Organization:

@@ -12,9 +12,9 @@ from mission_core.agents.member_provisioning import UserNotApproved
 from mission_http.boards import health
 from mission_http.boards.access import authenticate
 from mission_http.boards.card_cache import CardCache
+from mission_http.boards.error_payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
 from mission_http.boards.errors import STATUSES, render
 from mission_http.boards.field_descriptions import FIELDS
-from mission_http.boards.payloads import BlockedTaskError, HTTPValidationError, LLMErrorResponse
 from mission_http.boards.wire import CONVERTER, JsonObject
 from mission_http.platform.endpoints import Dialect, Endpoint, EndpointGroup, HttpOptions, OpenApiMetadata
 from mission_http.platform.examples import examples_in

@@ -8,10 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.errors import StoreFailed
-from mission_http.boards.payloads import HealthStatusResponse
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of
 from mission_http.platform.json_responses import json_response
+from mission_http.platform.shapes import Payload
+
+
+class HealthStatusResponse(Payload):
+    ok: bool
 
 
 async def health(request: Request) -> Response:

@@ -7,11 +7,10 @@ The class names are the component names of the OpenAPI document.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from attrs import asdict, field
-from msgspec import UNSET, UnsetType
 
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.boards.model import GateSet
@@ -35,7 +34,6 @@ from mission_http.boards.wire import (
     raw_json,
     uuid_from,
 )
-from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange, Query, SchemaOverride
 from mission_http.platform.shapes import Computed, DatabaseValue, Of, Payload
 
@@ -79,10 +77,6 @@ class NumberedPageQuery(PageQuery):
 
 class OkResponse(Payload):
     ok: bool = True
-
-
-class HealthStatusResponse(Payload):
-    ok: bool
 
 
 class BoardListQuery(PageQuery):
@@ -412,40 +406,3 @@ class TaskCommentRead(BoardsPayload[Comment]):
 class TaskCommentCreate(Body):
     message: Annotated[str, CustomCheck(stripped), Length(1)]
     parent_id: UUID | None = None
-
-
-class ValidationError(Payload):
-    loc: list[str | int]
-    msg: str
-    type: str
-    input: Any = None
-    ctx: dict[str, Any] | UnsetType = UNSET
-
-
-class HTTPValidationError(Payload):
-    detail: list[ValidationError] | str | dict[str, Any]
-    request_id: str
-    hint: str | UnsetType = UNSET
-    code: ErrorCode | UnsetType = UNSET
-
-
-class BlockedTaskDetail(Payload):
-    message: str
-    code: str | UnsetType | None = UNSET
-    blocked_by_task_ids: list[str] | UnsetType = UNSET
-
-
-class BlockedTaskError(Payload):
-    detail: BlockedTaskDetail | str
-    request_id: str
-    code: ErrorCode | UnsetType = UNSET
-
-
-class LLMErrorResponse(Payload):
-    schema_extra: ClassVar[dict[str, Any]] = {"x-llm-intent": "llm_error_handling"}
-
-    detail: str | dict[str, Any] | list[Any]
-    request_id: str
-    hint: str | UnsetType = UNSET
-    code: ErrorCode | UnsetType | None = UNSET
-    retryable: bool | UnsetType | None = UNSET

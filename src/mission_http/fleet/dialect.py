@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mission_http.fleet.access import SECURITY_SCHEMES, agent_name_header_of, authenticator, credential_precheck
+from mission_http.fleet.error_payloads import ErrorPayload
 from mission_http.fleet.errors import FIXED_CODES, STATUSES, OriginMismatch, render_error
 from mission_http.fleet.field_descriptions import FIELDS
-from mission_http.fleet.payloads import ErrorPayload
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
 from mission_http.platform.endpoints import Dialect, EndpointGroup, HttpOptions, OpenApiMetadata
 from mission_http.platform.examples import examples_in

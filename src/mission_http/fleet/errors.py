@@ -5,7 +5,7 @@ Errors of the Fleet API: their classes, statuses, texts and the envelope `{"erro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 from starlette.requests import Request
@@ -20,7 +20,6 @@ from mission_core.agents.model import WorkingMemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralBoardProtected, TicketPrefixTaken
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
-from mission_core.prompt_injection import ScreeningFinding
 from mission_core.reports.task_regression import MomentInFuture
 from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDependency
@@ -35,6 +34,9 @@ from mission_http.platform.errors import (
     TooManyRequests,
 )
 from mission_http.platform.json_responses import json_response
+
+if TYPE_CHECKING:
+    from mission_core.prompt_injection import ScreeningFinding
 
 VALIDATION: Final = "Validation failed"
 

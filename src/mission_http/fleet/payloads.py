@@ -27,25 +27,10 @@ from mission_http.fleet.wire import (
     shown_status,
     tag_names_of,
 )
-from mission_http.platform.error_codes import ErrorCode
 from mission_http.platform.shapes import Computed, DatabaseValue, Fixed, Given, Of, Payload
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-
-class InjectionPayload(Payload):
-    rule: str
-    description: str
-
-
-class ErrorPayload(Payload):
-    error: str
-    details: list[str] | UnsetType = UNSET
-    injection: list[InjectionPayload] | UnsetType = UNSET
-    missing_mentions: list[str] | UnsetType = UNSET
-    code: ErrorCode | UnsetType = UNSET
-    hint: str | UnsetType = UNSET
 
 
 def tags_of(row: TaskRow) -> Any:
@@ -434,10 +419,3 @@ class DeletedProjectPayload(Payload):
 
 class ProjectListPayload(Payload):
     projects: list[ProjectPayload]
-
-
-class HealthPayload(Payload):
-    status: Literal["ok", "degraded"]
-    db: Literal["ok", "error"]
-    ts: str
-    code: ErrorCode | UnsetType = UNSET

@@ -7,9 +7,10 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from attrs import field, frozen
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,7 +22,6 @@ from mission_http.fleet import system_info
 from mission_http.fleet.access import STATUS_VIEWER
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.model_catalog import MODELS
-from mission_http.fleet.payloads import HealthPayload
 from mission_http.fleet.system_info import MIB, ResourceUsage
 from mission_http.fleet.wire import iso_of
 from mission_http.platform.endpoints import PUBLIC, Endpoint
@@ -31,6 +31,7 @@ from mission_http.platform.field_annotations import Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.openapi_endpoints import own_document
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Payload
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports
@@ -55,6 +56,13 @@ NO_GATEWAY: Final = {
 
 class StatusQuery(Query):
     action: str = "overview"
+
+
+class HealthPayload(Payload):
+    status: Literal["ok", "degraded"]
+    db: Literal["ok", "error"]
+    ts: str
+    code: ErrorCode | UnsetType = UNSET
 
 
 async def health(request: Request) -> Response:

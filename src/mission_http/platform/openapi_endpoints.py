@@ -16,7 +16,6 @@ from mission_http.platform.docs_page import CONTENT_SECURITY_POLICY, FILES, cont
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.exchange import dialect_of, endpoint_of, exchange_of
 from mission_http.platform.json_responses import JsonResponse
-from mission_http.platform.openapi import document_of
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS
 
 
@@ -35,6 +34,8 @@ class OpenApiDocuments:
         The OpenAPI document as JSON: of all dialects, or of one only; *server* is the base URL it names.
         """
         if (only, server) not in self._encoded:
+            from mission_http.platform.openapi import document_of  # most servers are never asked for it
+
             document = document_of(self.dialects, only, self.quotas, server=server)
             self._encoded[only, server] = msgspec.json.encode(document)
         return self._encoded[only, server]
