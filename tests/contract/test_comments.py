@@ -102,6 +102,29 @@ async def test_only_what_may_be_written_to_is_commented_on(world, elsewhere):
     assert [] == await comments(world)
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "handle"),
+    [
+        ("Bob", {}, "bob"),
+        ("Bob  Ross", {}, "bob-ross"),
+        ("Bob\u00a0Ross", {}, "bob-ross"),
+        ("\u00c4nne", {}, "\u00e4nne"),
+        ("Bob", {"config": '{"openclawId":"br-1"}'}, "br-1"),
+    ],
+)
+async def test_names_are_read_of_those_who_may_have_a_handle(world, name, fields, handle):
+    """
+    And not of all agents, on stores that are asked by SQL.
+    """
+    agent = await world.agent(name, **fields)
+    await world.agent("carol")
+    found = {each.name for each in await world.ports.reads.agents.names(world.me, handles=[handle])}
+    session = getattr(world.ports.numbers, "session", None)
+
+    assert agent.name in found
+    assert session is None or "carol" not in found
+
+
 async def test_whom_nobody_knows_cannot_be_called_by_handle(world):
     """
     Nothing is kept then: no comment, no task, no change.

@@ -24,6 +24,8 @@ from mission_core.tasks.counters import WORKLOADS
 from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.api_keys import ApiKeyTable
     from mission_adapters.memory.counters import MemoryCounters
@@ -85,7 +87,9 @@ class MemoryAgentReads:
         some = (by_status.get(status, 0) for status in AgentTaskCounts._fields[1:])
         return AgentTaskCounts(sum(by_status.values()), *some)
 
-    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
+    async def names(
+        self, principal: Principal, *, board: BoardId | None = None, handles: Collection[str] | None = None
+    ) -> list[AgentNameRow]:
         """
         The names of the agents, of all boards or of one, by number. The list covers the boards whose agents the
         principal may address by name.

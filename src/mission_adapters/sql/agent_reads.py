@@ -4,12 +4,12 @@ The read models of agents and their API keys in SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, exists, func, select
+from sqlalchemy import ColumnElement, Executable, Select, exists, func, or_, select
 
 from mission_adapters.sql.agent_row_query import (
     STATUS,
@@ -29,7 +29,7 @@ from mission_adapters.sql.board_visibility import (
 from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
-from mission_adapters.sql.statements import IntegerArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IntegerArray, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, api_keys
 from mission_adapters.sql.tool_connection_reads import read_connections
 from mission_core.agents.model import AgentNotFound
@@ -43,6 +43,7 @@ from mission_core.agents.queries import (
 )
 from mission_core.ids import BoardId
 from mission_core.projections import Projection
+from mission_core.tasks.mentions import IDENTIFIER_IN_CONFIG
 from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
@@ -107,12 +108,28 @@ def _count(*filters: str) -> Select[Any]:
 _select_count = cached_statement(_count)
 
 
-@cached_statement
-def select_names(*filters: str) -> Executable:
+def _names(*filters: str) -> Select[Any]:
     found = select(*(agents.c[name] for name in AgentNameRow._fields)).where(
         _in_organization, *(FILTERS[name]() for name in filters)
     )
     return found.order_by(agents.c.number)
+
+
+select_names = cached_statement(_names)
+
+
+@cached_statement
+def select_names_of_handles(dialect: str, *filters: str) -> Executable:
+    """
+    Select the agents whose handle may be one of some: their name is, or it has words or letters of which another handle
+    is made, or they have an identifier that is one.
+    """
+    match = agents.c.name_key.op("GLOB") if dialect == "sqlite" else agents.c.name_key.op("~")
+    has_other_handle = or_(
+        match("*[^!-~]*" if dialect == "sqlite" else "[^!-~]"), agents.c.config.like(f"%{IDENTIFIER_IN_CONFIG}%")
+    )
+    mentioned = in_array(agents.c.name_key, "handles", TextArray())
+    return _names(*filters).where(or_(mentioned, has_other_handle))
 
 
 @cached_statement
@@ -184,9 +201,12 @@ class SqlAgentReads:
 
         return await self.session.read(steps)
 
-    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
+    async def names(
+        self, principal: Principal, *, board: BoardId | None = None, handles: Collection[str] | None = None
+    ) -> list[AgentNameRow]:
         """
         Return the names of the agents whose names the principal may know, on all boards or on one, by agent number.
+        With *handles*, agents that have none of them are left out, as far as their rows tell.
         """
         given = board_filter_for(boards_of_nameable_agents(principal))
         if board is not None:
@@ -194,7 +214,11 @@ class SqlAgentReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[AgentNameRow]]:
-            rows = yield select_names(*given)(dialect, organization=own, **given)
+            if handles is None:
+                rows = yield select_names(*given)(dialect, organization=own, **given)
+            else:
+                ask = select_names_of_handles(dialect, *given)
+                rows = yield ask(dialect, organization=own, handles=sorted(handles), **given)
             return [AgentNameRow._make((*row[:4], optional_uuid(row[4]))) for row in rows]
 
         return await self.session.read(steps)

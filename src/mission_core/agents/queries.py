@@ -18,6 +18,7 @@ from mission_core.projections import Projection
 from mission_core.values import JsonText, micros
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from mission_core.accounts.model import Principal
@@ -181,10 +182,12 @@ class AgentReads(Protocol):
         A page of agent rows, newest first (by number, descending), each rendered by the projection.
         """
 
-    async def names(self, principal: Principal, *, board: BoardId | None = None) -> list[AgentNameRow]:
+    async def names(
+        self, principal: Principal, *, board: BoardId | None = None, handles: Collection[str] | None = None
+    ) -> list[AgentNameRow]:
         """
         The names of all agents, or of those on one board, by number, as far as the principal may address them
-        (`boards_of_nameable_agents`).
+        (`boards_of_nameable_agents`). Agents that have none of the *handles* may be left out.
         """
 
     async def keys(self, principal: Principal, agent: AgentId) -> list[ApiKeyRow]:

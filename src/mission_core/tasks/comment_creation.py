@@ -5,6 +5,7 @@ Comments: adding one to a task, and finding whom it mentions.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -22,6 +23,7 @@ from mission_core.tasks.mentions import (
     Mentionable,
     MentionStyle,
     UnknownMentions,
+    handle_keys_in,
     handles_in,
     index_by_handle,
     is_mentioned,
@@ -136,13 +138,15 @@ def _assigned_to(task: Task, name: str, *, at: datetime) -> tuple[Task, tuple[Ev
     return given, (moved, assigned)
 
 
-async def mentionable_by_handle(ports: Ports, principal: Principal) -> dict[str, Mentionable]:
+async def mentionable_by_handle(
+    ports: Ports, principal: Principal, handles: Collection[str] | None = None
+) -> dict[str, Mentionable]:
     """
     Return all people and agents that the principal can mention, by each of their handles: those who may read a board
-    that the principal sees.
+    that the principal sees. Agents that have none of the *handles* may be left out.
     """
     reads, seen = ports.reads, readable_boards(principal)
-    people, agents = await reads.members.every(principal), await reads.agents.names(principal)
+    people, agents = await reads.members.every(principal), await reads.agents.names(principal, handles=handles)
     if seen is not None:
         given = defaultdict(list)
         for each in await reads.entities.every(SystemPrincipal(organization=principal.organization), GRANTS):
@@ -179,7 +183,7 @@ async def new_mentions(
     else:
         if not handles_in(text):
             return ()
-        known = await mentionable_by_handle(ports, principal)
+        known = await mentionable_by_handle(ports, principal, handle_keys_in(text, already or ""))
         (found, missing), (before, _) = mentioned_by_handle(text, known), mentioned_by_handle(already or "", known)
         if missing:
             raise UnknownMentions(missing)

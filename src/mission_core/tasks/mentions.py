@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 HANDLE: Final = re.compile(r"(?<![\w.-])@([^\W_][\w.-]{0,63})")
 NAME: Final = re.compile(r"@([A-Za-z][\w-]{0,31})")
 LEAD_NAME: Final = "lead"
+IDENTIFIER_IN_CONFIG: Final = "openclawId"
+"""The key of an agent's configuration whose value is another handle of it."""
 
 
 class MentionStyle(Enum):
@@ -79,7 +82,7 @@ def index_by_handle(people: Iterable[MemberWithUser], agents: Iterable[AgentName
 
 
 def _handles_of_agent(agent: AgentNameRow) -> Iterable[str]:
-    id = json.loads(agent.config).get("openclawId") if "openclawId" in agent.config else None
+    id = json.loads(agent.config).get(IDENTIFIER_IN_CONFIG) if IDENTIFIER_IN_CONFIG in agent.config else None
     if isinstance(id, str) and id:
         yield name_key(id)
     name = name_key(agent.name)
@@ -100,6 +103,14 @@ def handles_in(text: str) -> tuple[str, ...]:
         for handle in HANDLE.findall(normalize("NFC", text)):
             found.setdefault(name_key(handle), handle)
     return tuple(found.values())
+
+
+def handle_keys_in(*texts: str) -> frozenset[str]:
+    """
+    Return the keys of the handles that texts mention, with and without a full stop after them.
+    """
+    keys = [name_key(handle) for text in texts for handle in handles_in(text)]
+    return frozenset(chain(keys, (key.rstrip(".") for key in keys)))
 
 
 def mentioned_by_handle(text: str, known: dict[str, Mentionable]) -> tuple[tuple[Mentionable, ...], tuple[str, ...]]:
