@@ -154,9 +154,9 @@ class SqlBoardReads:
 
         return await self.session.read(steps)
 
-    async def _select_by_key(self, family: Callable[..., Any], principal: Principal, given: Parameters) -> list[Any]:
+    async def _select_by_key(self, factory: Callable[..., Any], principal: Principal, given: Parameters) -> list[Any]:
         def steps() -> Steps[list[Any]]:
-            ask = family(*given)(self.session.dialect, organization=principal.organization.bytes, **given)
+            ask = factory(*given)(self.session.dialect, organization=principal.organization.bytes, **given)
             rows: list[Any] = yield ask
             return rows
 

@@ -222,15 +222,15 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
         if links:
             given = {"marked": links[0]["task"], f"{factory.__name__}_ids": [each["mark"] for each in links]}
             terms.append(Term(factory, (), given))
-    for family, arguments, given in queue_statements(tasks):
-        if family is change_open_dependencies:
+    for factory, arguments, given in queue_statements(tasks):
+        if factory is change_open_dependencies:
             terms.append(Term(_change_dependents, arguments, {"dependency": given["task"]}))
         elif arguments and arguments[-1] is True:
             return None  # the open dependencies are counted
-        elif family is insert_into_queue:
+        elif factory is insert_into_queue:
             terms.append(Term(_insert_into_queue, (), {f"queue_{name}": each for name, each in given.items()}))
         else:
-            terms.append(Term(_change_queue, (family, *arguments), given))
+            terms.append(Term(_change_queue, (factory, *arguments), given))
     states = [(write.before, write.after) for write in tasks]
     places = buffer.boards_of_tasks | boards_of_tasks(write.after for write in tasks)
     changes = CountedChanges(buffer.principal.organization, buffer.events, states, places, micros(at))
@@ -315,8 +315,8 @@ def _change_dependents(by: int) -> Select[Any]:
     return select(changed.label("changed")).where(HEAD_IS_LOCKED)
 
 
-def _change_queue(family: Callable[..., Update | Delete], *arguments: Any) -> ChangeStatement:
-    return family(*arguments).where(HEAD_IS_LOCKED)
+def _change_queue(factory: Callable[..., Update | Delete], *arguments: Any) -> ChangeStatement:
+    return factory(*arguments).where(HEAD_IS_LOCKED)
 
 
 def _add_amounts(counters: Counters) -> ChangeStatement:

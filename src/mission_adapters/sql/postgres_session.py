@@ -346,7 +346,7 @@ class PostgresSession:
         while self._unnotified:
             written = [each.bytes for each in self._unnotified]
             self._unnotified.clear()
-            with suppress(StoreFailed):  # listeners also read the head rows every RELOOK seconds
+            with suppress(StoreFailed):  # listeners also read the head rows every HEAD_POLL_INTERVAL seconds
                 self._report_heads(await self._read(partial(execute, BoundStatement(NOTIFY_HEADS, (written,)))))
             await asyncio.sleep(NOTIFY_INTERVAL)
 

@@ -36,8 +36,8 @@ class BatchedStatement(NamedTuple):
 
 
 @cached_statement
-def _single_statement(family: StatementFactory, shape: tuple[Any, ...]) -> Executable:
-    return family(*shape)
+def _single_statement(factory: StatementFactory, arguments: tuple[Any, ...]) -> Executable:
+    return factory(*arguments)
 
 
 @cached_statement
@@ -45,7 +45,7 @@ def _combined_statement(*parts: tuple[StatementFactory, tuple[Any, ...]]) -> Exe
     """
     Combine the parts into one statement with a CTE each. It returns the rows of the part that returns any.
     """
-    terms: list[CTE] = [family(*shape).cte(f"part_{place}") for place, (family, shape) in enumerate(parts)]
+    terms: list[CTE] = [factory(*arguments).cte(f"part_{place}") for place, (factory, arguments) in enumerate(parts)]
     rows = next((select(*term.c) for term in terms if len(term.c)), select(NOTHING))
     return rows.add_cte(*terms)
 
@@ -58,8 +58,8 @@ def run_in_turn(dialect: str, parts: Iterable[BatchedStatement]) -> Steps[list[A
         The rows of the parts that return any.
     """
     answers: list[Any] = []
-    for family, shape, given in parts:
-        statement = _single_statement(family, shape)
+    for factory, arguments, given in parts:
+        statement = _single_statement(factory, arguments)
         if statement.returns:
             answers += yield statement(dialect, **given)
         else:
@@ -77,6 +77,6 @@ def run_together(dialect: str, parts: Iterable[BatchedStatement]) -> Steps[list[
     given: dict[str, Any] = {}
     for part in parts:
         given |= part.parameters
-    statement = _combined_statement(*((family, shape) for family, shape, _ in parts))
+    statement = _combined_statement(*((factory, arguments) for factory, arguments, _ in parts))
     rows: list[Any] = yield statement(dialect, **given)
-    return rows if any(_single_statement(family, shape).returns for family, shape, _ in parts) else []
+    return rows if any(_single_statement(factory, arguments).returns for factory, arguments, _ in parts) else []

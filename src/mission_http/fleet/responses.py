@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 TASK_REFERENCE: Final = Projection(render=lambda row: row, fields=frozenset({"assignee"}))
-"""The rows of tasks without what their references do not need: all but the id, number, board and assignee."""
+"""Rows of tasks that have only the id, number, board and assignee, for references to a task."""
 
 
 class HasId(Protocol):
@@ -95,7 +95,7 @@ async def committed_task(request: Request, task: Task) -> TaskPayload:
 
 async def task_reference(request: Request, task: TaskId | TaskNumber) -> TaskRow:
     """
-    Read the row of a task with nothing but its id, number and assignee.
+    Read the row of a task with nothing but its id, number, board and assignee.
     """
     row: TaskRow = await ports_of(request).reads.tasks.get(principal_of(request), task, TASK_REFERENCE)
     return row

@@ -43,10 +43,10 @@ def configure_logging(
         The log of requests, which bypasses the standard library's records for speed.
     """
     stream = cast(TextIO, LogStream.over(file or sys.stderr, lock))
-    scrubber = SecretRedactor.of(secrets)
+    redactor = SecretRedactor.of(secrets)
     timestamp = Timestamps(logs.utc).text_of
-    handler = BatchingHandler(stream, RequestLineRenderer(timestamp, scrubber, logs.as_json, worker))
-    handler.setFormatter(LineFormatter(timestamp, scrubber, as_json=logs.as_json, worker=worker))
+    handler = BatchingHandler(stream, RequestLineRenderer(timestamp, redactor, logs.as_json, worker))
+    handler.setFormatter(LineFormatter(timestamp, redactor, as_json=logs.as_json, worker=worker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logs.level, logging.WARNING if logs.level >= logging.INFO else logging.INFO))

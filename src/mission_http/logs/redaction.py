@@ -49,7 +49,7 @@ class SecretRedactor:
     @classmethod
     def of(cls, known: Iterable[str]) -> SecretRedactor:
         """
-        Create a scrubber that also replaces these *known* secrets.
+        Create a redactor that also replaces these *known* secrets.
         """
         return cls(tuple(sorted({each for each in known if len(each) >= MIN_SECRET_LENGTH}, key=len, reverse=True)))
 

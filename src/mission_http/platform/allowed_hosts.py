@@ -25,12 +25,12 @@ MAX_HOST_LENGTH: Final = 255
 _host_in_forwarded: Final = re.compile(r'(?:^|[;\s])host\s*=\s*("[^"]*"|[^;\s"]+)', re.IGNORECASE)
 
 
-def requested_hosts(scope: Scope, fronting: NetworkSettings) -> list[str]:
+def requested_hosts(scope: Scope, network: NetworkSettings) -> list[str]:
     """
     The host names that a request is addressed to: that in `Host`, and those in the headers of a trusted proxy.
     """
     told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    if fronting.trusts(peer_address(scope)):
+    if network.trusts(peer_address(scope)):
         told += [entry for name in FORWARDED_HOST_HEADERS for entry in header_entries(scope, name)]
         for entry in header_entries(scope, b"forwarded"):
             told += [found.strip('"') for found in _host_in_forwarded.findall(entry)]

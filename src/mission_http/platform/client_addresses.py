@@ -35,7 +35,7 @@ class RequestAddresses(NamedTuple):
     secure: bool
 
 
-def addresses_of(scope: Scope, fronting: NetworkSettings) -> RequestAddresses:
+def addresses_of(scope: Scope, network: NetworkSettings) -> RequestAddresses:
     """
     Determine where a request comes from.
 
@@ -47,9 +47,9 @@ def addresses_of(scope: Scope, fronting: NetworkSettings) -> RequestAddresses:
     """
     peer = peer_address(scope)
     secure = bool(scope.get("scheme") == "https")
-    if not fronting.trusts(peer):
+    if not network.trusts(peer):
         return RequestAddresses(peer, peer, secure)
-    proxies, beyond = _proxy_chain(scope, fronting, peer)
+    proxies, beyond = _proxy_chain(scope, network, peer)
     told = [beyond] if beyond else header_entries(scope, b"x-real-ip")[-1:]
     client = (parse_address(told[0]) if told else None) or proxies[-1]
     schemes = header_entries(scope, b"x-forwarded-proto")
@@ -128,14 +128,14 @@ def header_entries(scope: Scope, name: bytes) -> list[str]:
     return [entry.strip() for line in lines for entry in line.split(",") if entry.strip()]
 
 
-def _proxy_chain(scope: Scope, fronting: NetworkSettings, peer: str) -> tuple[list[str], str | None]:
+def _proxy_chain(scope: Scope, network: NetworkSettings, peer: str) -> tuple[list[str], str | None]:
     """
     The trusted proxies from the peer towards the client, and the `X-Forwarded-For` entry beyond them, if any.
     """
     proxies = [peer]
     for hop in reversed(header_entries(scope, b"x-forwarded-for")):
         address = parse_address(hop)
-        if address is None or not fronting.trusts(address):
+        if address is None or not network.trusts(address):
             return proxies, hop
         proxies.append(address)
     return proxies, None

@@ -19,7 +19,7 @@ SESSION_COOKIES: Final = ("__Host-mc-session", "mc-session")
 """The names of the session cookie, in order of preference."""
 
 
-def foreign_origin(request: Request, fronting: NetworkSettings) -> str | None:
+def foreign_origin(request: Request, network: NetworkSettings) -> str | None:
     """
     The `Origin` of a cross-site request; None for one of this site or of an origin in `CORS_ORIGINS`.
 
@@ -30,8 +30,8 @@ def foreign_origin(request: Request, fronting: NetworkSettings) -> str | None:
     if not origins:
         told = (each.strip().lower() for each in request.headers.getlist("sec-fetch-site"))
         return next((f"unknown (Sec-Fetch-Site: {each})" for each in told if each in FOREIGN_FETCH_SITES), None)
-    own = {*requested_hosts(request.scope, fronting), fronting.host} - {"", None}
-    return next((each for each in origins if not _is_ours(each, own, fronting)), None)
+    own = {*requested_hosts(request.scope, network), network.host} - {"", None}
+    return next((each for each in origins if not _is_ours(each, own, network)), None)
 
 
 def has_session_cookie(request: Request) -> bool:
@@ -41,9 +41,9 @@ def has_session_cookie(request: Request) -> bool:
     return any(name in request.cookies for name in SESSION_COOKIES)
 
 
-def _is_ours(origin: str, own: set[str | None], fronting: NetworkSettings) -> bool:
+def _is_ours(origin: str, own: set[str | None], network: NetworkSettings) -> bool:
     try:
         host = host_of(urlsplit(origin))
     except ValueError:
         return False
-    return host in own or parse_origin(origin) in fronting.origins
+    return host in own or parse_origin(origin) in network.origins

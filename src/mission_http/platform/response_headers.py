@@ -116,7 +116,7 @@ class ResponseHeadersMiddleware:
         app: ASGIApp,
         security: SecurityHeaders,
         dialects: Iterable[Dialect],
-        fronting: NetworkSettings,
+        network: NetworkSettings,
         log: RequestLog | None = None,
     ) -> ResponseHeadersMiddleware:
         return cls(
@@ -125,7 +125,7 @@ class ResponseHeadersMiddleware:
                 dialect: (security.fixed(dialect, secure=False), security.fixed(dialect, secure=True))
                 for dialect in (None, *dialects)
             },
-            fronting,
+            network,
             log,
         )
 

@@ -40,11 +40,11 @@ class SessionCookies:
     network: NetworkSettings
 
     @classmethod
-    def signed_with(cls, key: bytes, fronting: NetworkSettings) -> Self:
+    def signed_with(cls, key: bytes, network: NetworkSettings) -> Self:
         """
         Build session cookies that are signed with this key.
         """
-        return cls(key, fronting)
+        return cls(key, network)
 
     @cached_property
     def signer(self) -> Signer:

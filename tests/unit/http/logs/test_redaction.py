@@ -18,7 +18,7 @@ ANNOUNCED = [
     "bearer {}", "Token {}", "X-Api-Key: {}", "'x-agent-token': '{}'", "(b'x-api-key', b'{}')", 'cookie="{}"',
     "GET /things?token={}&page=2", "/x?a=b&api_key={}", "postgresql://me:{}@localhost/mission", "redis://:{}@here:6379/0",
 ]  # fmt: skip
-scrubber = SecretRedactor.of(())
+redactor = SecretRedactor.of(())
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -27,8 +27,8 @@ def test_what_looks_like_a_secret_is_taken_out(secret, text):
     """
     Wherever it stands; all around it stays.
     """
-    assert text.format(REPLACEMENT) == scrubber.redact(text.format(secret))
-    assert text.format(REPLACEMENT) == scrubber.redact_tokens(text.format(secret))
+    assert text.format(REPLACEMENT) == redactor.redact(text.format(secret))
+    assert text.format(REPLACEMENT) == redactor.redact_tokens(text.format(secret))
 
 
 @pytest.mark.parametrize("text", ANNOUNCED)
@@ -36,7 +36,7 @@ def test_what_follows_the_name_of_a_secret_is_taken_out(text):
     """
     However it looks itself.
     """
-    assert text.format(REPLACEMENT) == scrubber.redact(text.format("open-sesame-and-more"))
+    assert text.format(REPLACEMENT) == redactor.redact(text.format("open-sesame-and-more"))
 
 
 @pytest.mark.parametrize("text", ANNOUNCED)
@@ -44,7 +44,7 @@ def test_nothing_is_taken_out_twice(text):
     """
     A token after its name is one secret.
     """
-    assert text.format(REPLACEMENT) == scrubber.redact(text.format(TOKEN)) == scrubber.redact(text.format(REPLACEMENT))
+    assert text.format(REPLACEMENT) == redactor.redact(text.format(TOKEN)) == redactor.redact(text.format(REPLACEMENT))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_is_no_secret_stays(text):
     """
     Ids, words and addresses are what a log is for.
     """
-    assert text == scrubber.redact(text)
+    assert text == redactor.redact(text)
 
 
 @given(secret=st.text(min_size=MIN_SECRET_LENGTH), before=st.text(), after=st.text())
@@ -89,4 +89,4 @@ def test_all_that_is_told_is_looked_at():
     assert {
         "event": f"got {REPLACEMENT}", "status": 200, "slow": True, "by": None,
         "headers": f"[(b'x-api-key', b'{REPLACEMENT}')]",
-    } == scrubber.redact_event(told)  # fmt: skip
+    } == redactor.redact_event(told)  # fmt: skip
