@@ -38,7 +38,7 @@ from mission_http.settings import Settings, settings_from
 from mission_http.wiring import ports_over_database
 from tests import postgres_server, statement_counts
 from tests.bench import authentication, baseline, baselines, job_queues, rate_limits
-from tests.bench.load import LoadResult, Step, measure, request_bytes
+from tests.bench.load import LoadResult, Step, measure, request_bytes, wait_for
 
 AGENTS = 2000
 ONE_BOARD = 1000
@@ -360,24 +360,13 @@ def _bare(bodies: list[bytes], folder: Path) -> LoadResult:
     command = [sys.executable, "-m", "tests.bench.baselines", str(PORT + 1), *map(str, files)]
     process = subprocess.Popen(command)
     try:
-        _wait_for(PORT + 1)
+        wait_for(PORT + 1)
         requests = ([request_bytes("GET", f"/{index}", {}) for index in range(len(files))] for _ in itertools.count())
         asyncio.run(measure(PORT + 1, process.pid, requests, 300))
         return asyncio.run(measure(PORT + 1, process.pid, requests, 3000 // len(files)))
     finally:
         process.terminate()
         process.wait()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/0", timeout=1).close()
-        except OSError:
-            time.sleep(0.05)  # another process starts; it has no way to tell us
-        else:
-            return
-    raise TimeoutError(f"nothing answers on port {port}")
 
 
 def main() -> None:

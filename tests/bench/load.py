@@ -4,6 +4,7 @@ A small, cheap HTTP load: so many connections, each sending the next request whe
 
 import asyncio
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,7 +116,9 @@ def postgres_cpu() -> float:
     return ticks / HERTZ
 
 
-async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: int) -> LoadResult:
+async def measure(
+    port: int, pid: int, requests: Iterator[list[Step]], count: int, *, connections: int = CONNECTIONS
+) -> LoadResult:
     """
     Send *count* scenarios, each a list of requests of which later ones may be made of the answer before.
 
@@ -123,7 +126,7 @@ async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: in
         AssertionError: If an answer is no success.
     """
     loop = asyncio.get_running_loop()
-    connections = [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(CONNECTIONS)]
+    opened = [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(connections)]
     latencies: list[float] = []
     left = iter(range(count))
 
@@ -138,8 +141,22 @@ async def measure(port: int, pid: int, requests: Iterator[list[Step]], count: in
                 assert status in (200, 201), (status, answer, request)
 
     before, database, began = cpu_of(pid), postgres_cpu(), time.perf_counter()
-    await asyncio.gather(*(work(connection) for connection in connections))
+    await asyncio.gather(*(work(connection) for connection in opened))
     seconds, cpu, database = time.perf_counter() - began, cpu_of(pid) - before, postgres_cpu() - database
-    for connection in connections:
+    for connection in opened:
         connection.transport.close()
     return LoadResult(len(latencies), seconds, cpu, database, sorted(latencies))
+
+
+def wait_for(port: int) -> None:
+    """
+    Wait until a bare route answers on this port.
+    """
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/0", timeout=1).close()
+        except OSError:
+            time.sleep(0.05)  # another process starts; it has no way to tell us
+        else:
+            return
+    raise TimeoutError(f"nothing answers on port {port}")

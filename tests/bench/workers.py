@@ -3,6 +3,10 @@ What it costs to serve with two worker processes instead of one, on PostgreSQL: 
 the database, and the share of the requests that each worker answers.
 
     python -m tests.bench.workers [rounds] [requests]
+
+A bare Starlette route is measured beside them, with one process and with two that get half of the connections each. Its
+CPU per request rises, too: with two processes a turn of an event loop serves fewer requests, and where processors are
+few, more processes push each other from them. What it rises by is no fault of the workers.
 """
 
 import asyncio
@@ -22,10 +26,13 @@ from tempfile import TemporaryDirectory
 import asyncpg
 from attrs import frozen
 
-from tests.bench.load import Step, cpu_of, measure, request_bytes
+from tests.bench.load import CONNECTIONS, LoadResult, Step, cpu_of, measure, request_bytes, wait_for
 from tests.postgres_server import empty_database, postgres_server
 
 TASKS = 50
+BARE_BYTES = 1000
+BARE_FACTOR = 5
+"""How many more requests the bare route gets, because the CPU of processes is counted in hundredths of a second."""
 
 
 @frozen
@@ -47,20 +54,65 @@ def main() -> None:
         for _ in range(rounds):
             for workers in (1, 2):
                 with empty_database(server) as url, TemporaryDirectory() as folder:
-                    for name, result in _measured(url, Path(folder), workers, count):
+                    measured = (
+                        ("bare", _bare(Path(folder), workers, BARE_FACTOR * count)),
+                        *_measured(url, Path(folder), workers, count),
+                    )
+                    for name, result in measured:
                         found.setdefault((name, workers), []).append(result)
                         print(f"{name:<8}{workers} workers: {result}", flush=True)
+    costs = {
+        key: statistics.median(each.server_ms + each.database_ms for each in results) for key, results in found.items()
+    }
     for (name, workers), results in found.items():
-        cpu = statistics.median(each.server_ms + each.database_ms for each in results)
         rate = statistics.median(each.rate for each in results)
         share = max(each.largest_share for each in results)
+        cpu = costs[name, workers]
         print(f"{name:<8}{workers} workers: {cpu:.3f} CPU ms, {rate:.0f} requests/s, largest share {share:.0%}")
+    for name in ("bare", "get", "update"):
+        print(f"{name:<8}from 1 to 2 workers: {costs[name, 2] / costs[name, 1] - 1:+.0%} of CPU per request")
+
+
+def _bare(folder: Path, processes: int, count: int) -> WorkersResult:
+    """
+    The cost of a bare route that answers as many bytes as a task has, in so many processes with a port each.
+    """
+    answer = folder / "bare.json"
+    answer.write_bytes(b"x" * BARE_BYTES)
+    ports = [_free_port() for _ in range(processes)]
+    servers = [
+        subprocess.Popen([sys.executable, "-m", "tests.bench.baselines", str(port), str(answer)]) for port in ports
+    ]
+    try:
+        for port in ports:
+            wait_for(port)
+        scenarios = itertools.repeat([request_bytes("GET", "/0", {})])
+
+        async def load(count: int) -> list[LoadResult]:
+            each = {"count": count // processes, "connections": CONNECTIONS // processes}
+            return await asyncio.gather(
+                *(measure(port, server.pid, scenarios, **each) for port, server in zip(ports, servers, strict=True))
+            )
+
+        asyncio.run(load(200))
+        results = asyncio.run(load(count))
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait()
+    cpu, seconds = sum(each.cpu for each in results), max(each.seconds for each in results)
+    return WorkersResult(cpu / count * 1000, 0.0, count / seconds, 1 / processes)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _measured(url: str, folder: Path, workers: int, count: int) -> Iterator[tuple[str, WorkersResult]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     environment = {**os.environ, "MC_DISABLE_RATE_LIMIT": "1", "LOG_FORMAT": "json", "API_KEY": "bench"}
     command = [sys.executable, "-m", "mission_http.main", "serve", "--port", str(port), "--workers", str(workers)]
     command += ["--database-url", url, "--data-dir", str(folder)]
