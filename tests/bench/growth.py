@@ -379,6 +379,7 @@ def operations(database: GrowingDatabase) -> dict[str, Callable[[int], Awaitable
         "create": create,
         "update": update,
         "comment": ask("POST", comments, {"content": "It goes on."}),
+        "comment, mentions (reads the agents)": ask("POST", comments, {"content": f"@{counted.agent} It goes on."}),
         "claim": claim,
         "lease heartbeat": renew,
         "complete": complete,

@@ -53,7 +53,7 @@ from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import Failure, FailureReason, LeaseTerms, Outcome, TaskResult
 from mission_core.tasks.use_cases import UpdateTask, update_task
-from mission_core.values import PageRequest
+from mission_core.values import PageRequest, name_key
 from mission_http.boards.payloads import TaskRead
 from mission_http.fleet.payloads import AgentPayload, TaskPayload
 from mission_http.platform.projections import projection_of
@@ -271,6 +271,7 @@ VALUES: Mapping[str, Values] = {
     "name: str": lambda many: [SHARED, many.wanderer.name, *(place.worker.name for place in many.places)],
     "assignee: str": lambda many: [SHARED, many.wanderer.name, *(place.worker.name for place in many.places)],
     "assignee: str | None": lambda many: [None, SHARED, *(place.worker.name for place in many.places)],
+    "handles": lambda many: [None, [name_key(place.worker.name) for place in many.places]],
     "assignees": lambda many: [(SHARED, many.wanderer.name, *(place.worker.name for place in many.places))],
     "limit": lambda many: [1, 100],
     "latest": lambda many: [1, 100],
