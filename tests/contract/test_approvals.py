@@ -3,11 +3,15 @@ Approvals: asking for them and deciding about them, on every store.
 """
 
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
+from mission_adapters.sql.approval_reads import SqlApprovalReads
+from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_core.accounts.model import MemberPrincipal
 from mission_core.agents.model import AgentNotFound
 from mission_core.approvals.model import (
@@ -282,6 +286,45 @@ async def test_pages_show_the_newest_first_with_their_tasks(world: World) -> Non
     assert ([(old, ["a"])], 3) == await page(page=PageRequest(after=approvals[1].number))
     assert ([], 3) == await page(page=PageRequest(offset=3))
     assert ([], 2) == await page(page=PageRequest(after=approvals[1].number), status=PENDING)
+
+
+@define
+class SlowSession:
+    """
+    A session whose reads are interrupted after each statement, as another process may interrupt those of PostgreSQL.
+    """
+
+    session: DatabaseSession
+    interrupt: Callable[[], Awaitable[object]]
+
+    @property
+    def dialect(self) -> str:
+        return self.session.dialect
+
+    async def read(self, steps: Callable[[], Steps[Any]]) -> Any:
+        asking = steps()
+        ask = next(asking)
+        while True:
+            answer = await self.session.read(partial(the_answer_to, ask))
+            await self.interrupt()
+            try:
+                ask = asking.send(answer)
+            except StopIteration as done:
+                return done.value
+
+
+def the_answer_to(ask: BoundStatement) -> Steps[Any]:
+    return (yield ask)
+
+
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True, scope="session")
+async def test_a_page_is_whole_although_another_approval_is_asked_meanwhile(world: World) -> None:
+    task = await world.task("first")
+    await asked(world, task, status=APPROVED)
+    session: Any = SlowSession(world.ports.unit(world.me).store.session, lambda: asked(world))
+    [found] = (await SqlApprovalReads(session).page(world.me, world.board.id, PageRequest(limit=1))).rows
+
+    assert ["first"] == [each.title for each in found.tasks]
 
 
 async def test_a_page_shows_approvals_as_they_are_kept(world: World) -> None:

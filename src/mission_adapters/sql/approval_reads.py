@@ -45,20 +45,17 @@ APPROVAL_COUNTS: Final = Statement(
     .where(approval_links.c.organization == parameter("organization"), approval_links.c.board == parameter("board"))
     .group_by(approval_links.c.task)
 )
-
-
 _of_board: Final = approvals.c.organization == parameter("organization"), approvals.c.board == parameter("board")
-_linked_columns: Final = approval_links.c.approval, approval_links.c.task, tasks.c.title, approval_links.c.used_at
-_links_with_tasks: Final = approval_links.outerjoin(
-    tasks, and_(tasks.c.id == approval_links.c.task, tasks.c.board == approval_links.c.board)
-)
 
 
 @cached_statement
 def _select_linked_tasks(*board_filters: str) -> Executable:
+    with_tasks = approval_links.outerjoin(
+        tasks, and_(tasks.c.id == approval_links.c.task, tasks.c.board == approval_links.c.board)
+    )
     found = (
-        select(*_linked_columns)
-        .select_from(_links_with_tasks)
+        select(approval_links.c.approval, approval_links.c.task, tasks.c.title, approval_links.c.used_at)
+        .select_from(with_tasks)
         .where(
             approval_links.c.organization == parameter("organization"),
             in_array(approval_links.c.approval, "approvals", IdArray()),
@@ -73,18 +70,7 @@ def _select_page(*filters: str) -> Executable:
     Select a page of the approvals that match the filters, newest first. The last column is the total count.
     """
     counted = _count(*filters).correlate(None).scalar_subquery()
-    return _page_of(select(*(approvals.c[name] for name in SELECTED_FIELDS), counted), *filters)
-
-
-@cached_statement
-def _select_links_of_page(*filters: str) -> Executable:
-    page = _page_of(select(approvals.c.organization, approvals.c.id), *filters).subquery("page")
-    of_page = page.c.organization == approval_links.c.organization, page.c.id == approval_links.c.approval
-    found = select(*_linked_columns).select_from(page.join(_links_with_tasks, and_(*of_page)))
-    return found.order_by(approval_links.c.place)
-
-
-def _page_of(found: Select[Any], *filters: str) -> Select[Any]:
+    found = select(*(approvals.c[name] for name in SELECTED_FIELDS), counted)
     found = found.where(*_of_board, *(FILTERS[name] for name in filters)).order_by(approvals.c.number.desc())
     return found.limit(parameter("limit", int)).offset(parameter("offset", int))
 
@@ -134,7 +120,9 @@ class SqlApprovalReads:
             if not found:
                 ((total,),) = yield _select_count(*shape)(dialect, **given)
                 return PageOfRows([], total)
-            linked = _by_approval((yield _select_links_of_page(*shape)(dialect, **given, **limits)))
+            # By their ids, because on PostgreSQL the page may have other approvals by now.
+            own, ids = principal.organization.bytes, [row[0] for row in found]
+            linked = _by_approval((yield _select_linked_tasks()(dialect, organization=own, approvals=ids)))
             return PageOfRows([ApprovalRow._make((*row[:-1], linked.get(row[0], ()))) for row in found], found[0][-1])
 
         return await self.session.read(steps)
