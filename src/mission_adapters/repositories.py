@@ -272,8 +272,12 @@ class BufferedTaskRepository(BufferedRepository[Task]):
     async def get_many(self, tasks: tuple[TaskNumber, ...]) -> list[Task]:
         return [self._remember_loaded(each) for each in await self.loader.tasks_numbered(self.principal, tasks)]
 
-    async def dependents(self, task: TaskId) -> list[Task]:
+    async def dependents(self, task: TaskId, *, assume_none: bool = False) -> list[Task]:
+        if assume_none and self.buffer.may_assume_no_dependents(task):
+            return []
         found = await self.loader.dependents(self.principal, task)
+        if self.buffer.memory is not None:
+            self.buffer.memory.note_dependents(task, bool(found))
         writes = self.buffer.writes
         return [writes[each.id].after if each.id in writes else self._remember_loaded(each) for each in found]
 

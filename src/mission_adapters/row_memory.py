@@ -53,6 +53,8 @@ class RowMemory:
     _rows: OrderedDict[tuple[type, UUID], Any] = field(factory=OrderedDict, init=False)
     _ids: dict[tuple[type, UUID, int | str], UUID] = field(factory=dict, init=False)
     """The ids by class, organization, and number or name key of an agent."""
+    _with_dependents: OrderedDict[UUID, None] = field(factory=OrderedDict, init=False)
+    """The tasks that other tasks depend on."""
 
     def find(self, kind: type, principal: Principal, key: UUID | int | str) -> Any | None:
         """
@@ -93,6 +95,22 @@ class RowMemory:
         self._characters += length
         while len(self._rows) > self.size or self._characters > self.characters:
             self.forget(next(iter(self._rows.values())))
+
+    def note_dependents(self, task: UUID, exist: bool) -> None:
+        """
+        Remember whether other tasks depend on this one.
+        """
+        self._with_dependents.pop(task, None)
+        if exist:
+            self._with_dependents[task] = None
+            if len(self._with_dependents) > self.size:
+                self._with_dependents.popitem(last=False)
+
+    def has_dependents(self, task: UUID) -> bool:
+        """
+        Whether other tasks are known to depend on this one.
+        """
+        return task in self._with_dependents
 
     def forget(self, *rows: Any) -> None:
         """

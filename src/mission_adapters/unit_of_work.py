@@ -138,12 +138,16 @@ class BufferedUnitOfWork:
     async def __aexit__(self, *exc: object) -> None:
         self._done = True
         error, remembered, memory = exc[1], self.buffer.remembered, self.buffer.memory
-        if not remembered or self._committed or memory is None:
+        assumed = self.buffer.without_dependents if isinstance(error, StaleWrite) else []
+        if not (remembered or assumed) or self._committed or memory is None:
             return
         if isinstance(error, StoreFailed) or (isinstance(error, BaseException) and not isinstance(error, Exception)):
             return
         if not isinstance(error, StaleWrite) and await memory.are_unchanged(remembered.values()):
             return
         memory.forget(*remembered.values())
-        row = next(iter(remembered.values()))
-        raise StaleWrite(type(row).__name__.lower(), row.id, remembered=True)
+        for each in assumed:
+            memory.note_dependents(each, True)
+        outdated = next(((type(row).__name__.lower(), row.id) for row in remembered.values()), None)
+        name, id = outdated or ("task", assumed[0])
+        raise StaleWrite(name, id, remembered=True)

@@ -90,6 +90,8 @@ class WriteBuffer:
     memory: RowMemory | None = None
     remembered: dict[UUID, Any] = field(factory=dict)
     """The rows that were not read, but remembered by the store. The flush must find that none of them has changed."""
+    without_dependents: list[UUID] = field(factory=list)
+    """The tasks that are assumed to have no dependents. The flush must find that none of them has one."""
     assignee_agents: dict[UUID, AgentId | None] = field(factory=dict)
     """The agents with the names of assignees, by the ids of the written tasks, as the flush has read them."""
 
@@ -114,6 +116,16 @@ class WriteBuffer:
             return self.remembered.get(row.id)
         self.remembered[row.id] = self.loaded[row.id] = row
         return row
+
+    def may_assume_no_dependents(self, task: UUID) -> bool:
+        """
+        Assume that no task depends on this one, unless the store remembers that one does.
+        """
+        memory = self.memory
+        if memory is None or not may_use_remembered_rows.get() or memory.has_dependents(task):
+            return False
+        self.without_dependents.append(task)
+        return True
 
     def rely_on_remembered(self) -> None:
         """
@@ -154,8 +166,11 @@ class WriteBuffer:
             for write in self.writes.values():
                 if write.after is None:
                     self.memory.forget(write.before)
-                else:
-                    self.remember_committed(write.after)
+                    continue
+                self.remember_committed(write.after)
+                if isinstance(write.after, Task):
+                    for each in write.after.depends_on:
+                        self.memory.note_dependents(each, True)
             for id, agent in self.presence.items():
                 if id not in self.writes:
                     self.memory.remember(agent)

@@ -196,6 +196,12 @@ class Life:
         cmd = UpdateTask(task=self.task(nth).id, **fields)
         return self.said(await update_task(world.ports, world.me, cmd))
 
+    async def depend(self, world: World, nth: int, on: int) -> Any:
+        if not self.tasks:
+            return None
+        cmd = UpdateTask(task=self.task(nth).id, depends_on=(self.task(on).id,))
+        return self.said(await update_task(world.ports, world.me, cmd))
+
     async def comment(self, world: World, nth: int) -> Any:
         if not self.tasks:
             return None
@@ -312,6 +318,7 @@ steps = st.one_of(
     st.tuples(places, st.sampled_from(["fail", "release"]), nth),
     st.tuples(places, st.just("change"), nth, changes),
     st.tuples(places, st.just("change"), nth, changes),
+    st.tuples(places, st.just("depend"), nth, nth),
     st.tuples(places, st.just("comment"), nth),
     st.tuples(places, st.just("order"), nth, st.sampled_from(OrderKind)),
     st.tuples(places, st.sampled_from(["poll", "renew", "hire", "dismiss"]), names),
@@ -613,6 +620,26 @@ async def test_a_memory_holds_no_more_text_than_it_may(worlds: list[World]) -> N
     memory.remember(tasks[3])
 
     assert [None, None, tasks[2], tasks[3]] == [memory.find(Task, here.me, task.id) for task in tasks]
+
+
+async def test_a_dependent_that_another_process_added_hears_of_the_completion(worlds: list[World]) -> None:
+    """
+    A completion does not read whether there are dependents, but it finds that there is one. From then on this process
+    knows it.
+    """
+    here, there = worlds
+    task, _, lease = await claimed_by(here)
+    dependent = await there.task()
+    await update_task(there.ports, there.me, UpdateTask(task=dependent.id, depends_on=(task.id,)))
+    await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=lease))
+    toggled = (await here.event_kinds()).count("task.dependency_toggled")
+    async with here.ports.unit(here.me) as unit:
+        memory = unit.buffer.memory
+    claimed = await here.claimed(await here.fresh(dependent))
+
+    assert 1 == toggled
+    assert memory.has_dependents(task.id)
+    assert dependent.id == claimed.task.id
 
 
 async def test_a_task_that_an_operator_claimed_for_a_name_is_remembered(worlds: list[World]) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -54,7 +55,7 @@ from mission_adapters.sql.row_writes import (
 )
 from mission_adapters.sql.statement_batch import ChangeStatement
 from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
-from mission_adapters.sql.tables import marks, queue
+from mission_adapters.sql.tables import dependencies, marks, queue
 from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.task_queue import (
@@ -163,8 +164,8 @@ def _steps(statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task]
 
 def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]:
     """
-    Return the terms that lock, check, change and insert the rows of entities, in this order. Each changes or locks one
-    row.
+    Return the terms that lock, check, change and insert the rows of entities, in this order. Each returns one row if
+    it finds what it expects.
     """
     terms: list[Term] = []
     for _, id, what in sorted(existing_rows(buffer), key=lambda each: each[:2]):
@@ -186,6 +187,8 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
                 if whole is not None:
                     term.parameters.update(version_parameters(type(whole), id, whole.version, place))
                 terms.append(term)
+    for task in buffer.without_dependents:
+        terms.append(Term(_no_dependents, (len(terms),), {f"depended_on_{len(terms)}": task.bytes}))
     for write in writes:
         if write.before is None:
             mapping, place = ENTITY_MAPPINGS[type(write.after)], len(terms)
@@ -270,6 +273,11 @@ def _arrays(names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, 
 
 def _lock_shared(kind: type, place: int) -> Executable:
     return select(ONE).where(*has_version(kind, place)).with_for_update(read=True)
+
+
+def _no_dependents(place: int) -> Executable:
+    dependents = exists().where(dependencies.c.depends_on == parameter(f"depended_on_{place}"))
+    return select(ONE).where(~dependents)
 
 
 def _update_row(

@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from attrs import evolve, frozen
-from sqlalchemy import Executable, Table, delete, exists, insert, update
+from sqlalchemy import Executable, Table, delete, exists, insert, literal_column, select, update
 
 from mission_adapters.kind_registry import LOCK_ORDER, kinds_cascading_from, nullable_references_to
 from mission_adapters.row_parts import ROW_PARTS, WholeAgent
@@ -48,7 +48,7 @@ from mission_adapters.sql.row_writes import (
     version_parameters,
 )
 from mission_adapters.sql.statement_batch import run_in_turn, run_together
-from mission_adapters.sql.statements import Statement, cached_statement, parameter
+from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, runs, tasks
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.task_queue import queue_statements
@@ -60,6 +60,7 @@ from mission_core.boards.model import HandleTaken, TicketPrefixTaken
 from mission_core.errors import Conflict, StaleWrite
 from mission_core.events.counters import CountedChanges
 from mission_core.kinds import kind_of
+from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task
 from mission_core.tasks.rows import TASK_ROWS
@@ -90,6 +91,11 @@ DELETE_DEPENDENCY: Final = Statement(
     delete(dependencies).where(
         dependencies.c.task == parameter("task"), dependencies.c.depends_on == parameter("depends_on")
     )
+)
+SELECT_DEPENDENT: Final = Statement(
+    select(dependencies.c.depends_on)
+    .where(in_array(dependencies.c.depends_on, "depended_on", IdArray()))
+    .limit(literal_column("1"))
 )
 INSERT_DEPENDENCY: Final = Statement(insert(dependencies))
 DELETE_MARK: Final = Statement(
@@ -139,6 +145,7 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
     try:
         yield from take_key(dialect, buffer, at=at)
         yield from check_remembered(dialect, buffer.remembered_unchecked())
+        yield from _require_no_dependents(dialect, buffer.without_dependents)
         for operation in buffer.operations:
             yield from run_operation(dialect, buffer.principal, operation, results)
         touched = sorted(existing_rows(buffer), key=lambda each: each[:2])
@@ -150,6 +157,17 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
     except ConstraintViolated as violated:
         raise refusal_of_constraint(violated.constraint, buffer) from violated
     return results
+
+
+def _require_no_dependents(dialect: str, tasks: Sequence[UUID]) -> Steps[None]:
+    """
+    Check that no task depends on one of these.
+
+    Raises:
+        StaleWrite: If one does.
+    """
+    if tasks and (found := (yield SELECT_DEPENDENT(dialect, depended_on=[each.bytes for each in tasks]))):
+        raise StaleWrite("task", uuid_of_bytes(found[0][0]))
 
 
 def refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
@@ -407,7 +425,8 @@ def _write_under_head(
     )
     parts = [
         *results.head_statements,
-        *queue_statements(tasks_changed),
+        # On PostgreSQL another flush may have added a dependent since the check.
+        *queue_statements(tasks_changed, without_dependents=buffer.without_dependents if dialect == "sqlite" else ()),
         *counter_statements(dialect, CountedChanges(owner, facts, states, places, micros(at))),
     ]
     if not facts and not parts:

@@ -8,8 +8,9 @@ exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
 
@@ -52,11 +53,16 @@ def queue_row(task: Task | None) -> ColumnValues | None:
     }
 
 
-def queue_statements(writes: Iterable[RowWrite]) -> list[BatchedStatement]:
+def queue_statements(
+    writes: Iterable[RowWrite], *, without_dependents: Collection[UUID] = ()
+) -> list[BatchedStatement]:
     """
     Return the statements that update the queue after these task writes.
 
     Existing rows are changed by arithmetic first. Then new rows are inserted with their open dependencies counted.
+
+    Args:
+        without_dependents: The tasks that certainly have no dependents when the statements run.
     """
     left: list[BatchedStatement] = []
     shifted: list[BatchedStatement] = []
@@ -67,7 +73,7 @@ def queue_statements(writes: Iterable[RowWrite]) -> list[BatchedStatement]:
         if was and not now:
             left.append(BatchedStatement(delete_from_queue, (), {"task": was["task"]}))
         finished = _became_done(before, after)
-        if finished is not None:
+        if finished is not None and after.id not in without_dependents:
             shifted.append(
                 BatchedStatement(change_open_dependencies, (-1 if finished else 1,), {"task": after.id.bytes})
             )

@@ -89,7 +89,7 @@ async def completion_events(unit: UnitOfWork, task: Task, *, at: datetime) -> li
     """
     if task.status is not Status.DONE:
         return []
-    waiting = await unit.tasks.dependents(task.id)
+    waiting = await unit.tasks.dependents(task.id, assume_none=True)
     return [dependency_toggled(each, task, at=at) for each in waiting if each.status is not Status.DONE]
 
 

@@ -229,9 +229,13 @@ class TaskRepository(Protocol):
         Return these tasks and all tasks that they depend on, directly or indirectly. Unknown ids are left out.
         """
 
-    async def dependents(self, task: TaskId) -> list[Task]:
+    async def dependents(self, task: TaskId, *, assume_none: bool = False) -> list[Task]:
         """
         Return the tasks that depend on this one, by number, each as last committed, or as this unit wrote it.
+
+        Args:
+            assume_none: Whether the store may assume that there are none. If there is one after all, the commit
+                raises `StaleWrite`, and the use case is repeated without the assumption.
         """
 
     def add(self, task: Task) -> Task:
