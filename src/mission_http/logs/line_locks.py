@@ -4,6 +4,7 @@ A lock by which forked processes that share one log write whole lines.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from typing import IO, Final, Self
@@ -23,7 +24,11 @@ class LineLock:
 
     @classmethod
     def open(cls) -> Self:
-        return cls(tempfile.TemporaryFile())
+        """
+        Make a lock. On Linux its file is in memory, because a container may have no disk to write to.
+        """
+        in_memory = hasattr(os, "memfd_create")
+        return cls(os.fdopen(os.memfd_create("log"), "wb") if in_memory else tempfile.TemporaryFile())
 
     def acquire(self, seconds: float) -> bool:
         """
