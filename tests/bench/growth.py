@@ -4,7 +4,7 @@ run and a log entry take on disk.
 
     python -m tests.bench.growth [DATABASE_URL] [--tasks N] [--keep FOLDER]
 
-Two databases are open at once, and each operation is measured in both, one after the other. The ratio is that of the
+Two databases are open at once, and take turns at each operation. The ratio is that of the
 medians. On PostgreSQL the small database is created beside the other one, with `_small` at the end of its name. With
 `--keep` the large database and the keys stay in a folder, and the next run does not fill it again.
 
@@ -46,7 +46,7 @@ from mission_core.ports import Ports
 from tests.statement_counts import CountedApp, counted_app
 
 SMALL = 1000
-REPEATS = 15
+REPEATS = 25
 GROWTH = 1.5
 BATCH = 200
 """The rows of one transaction. For a larger one SQLite's journal of statements takes ever longer, because tasks have a
@@ -308,27 +308,38 @@ class Cost:
         return self.here + self.there
 
 
-async def cost_of(database: GrowingDatabase, operation: Callable[[int], Awaitable[Any]]) -> Cost:
+Operation = Callable[[int], Awaitable[Any]]
+
+
+async def costs_of(*asked: tuple[GrowingDatabase, Operation]) -> list[Cost]:
     """
-    The median cost of an operation, after three calls that warm it.
+    The median cost of an operation in each database, after three calls that warm it. The databases take turns, so that
+    what else the machine does is the same for all.
     """
-    costs = []
+    costs: list[list[tuple[int, int]]] = [[] for _ in asked]
     for n in range(-3, REPEATS):
-        pids: list[int] = []
-        if database.session.dialect == "postgresql":
-            found = await database.rows(
-                "SELECT pid FROM pg_stat_activity "
-                "WHERE datname = current_database() AND backend_type = 'client backend'"
-            )
-            pids = [pid for (pid,) in found]
-        before, began = cpu_of(pids), time.process_time_ns()
-        await operation(n)
-        spent, after = time.process_time_ns() - began, cpu_of(pids)
-        costs.append((spent, sum(after[pid] - before[pid] for pid in after)))
-    return Cost(*(statistics.median(each) / 1e6 for each in zip(*costs[3:], strict=True)))
+        for (database, operation), found in zip(asked, costs, strict=True):
+            pids = await pids_of(database)
+            before, began = cpu_of(pids), time.process_time_ns()
+            await operation(n)
+            spent, after = time.process_time_ns() - began, cpu_of(pids)
+            found.append((spent, sum(after[pid] - before[pid] for pid in after)))
+    return [Cost(*(statistics.median(each) / 1e6 for each in zip(*found[3:], strict=True))) for found in costs]
 
 
-def operations(database: GrowingDatabase) -> dict[str, Callable[[int], Awaitable[Any]]]:
+async def pids_of(database: GrowingDatabase) -> list[int]:
+    """
+    The PostgreSQL processes that serve a database.
+    """
+    if database.session.dialect != "postgresql":
+        return []
+    found = await database.rows(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
+    return [pid for (pid,) in found]
+
+
+def operations(database: GrowingDatabase) -> dict[str, Operation]:
     """
     What is measured, by name.
     """
@@ -412,7 +423,8 @@ async def measured(small: GrowingDatabase, large: GrowingDatabase) -> dict[str, 
     in_large = operations(large)
     for name, operation in operations(small).items():
         try:
-            found[name] = await cost_of(small, operation), await cost_of(large, in_large[name])
+            before, after = await costs_of((small, operation), (large, in_large[name]))
+            found[name] = before, after
         except AssertionError as error:
             told(f"{name}: {str(error)[:200]}")
     return found
