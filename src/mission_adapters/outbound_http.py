@@ -25,7 +25,7 @@ Origin = tuple[str, str, int | None]
 T = TypeVar("T")
 
 
-@define
+@define(repr=False)
 class OutboundRequestFailed(Exception):
     """
     A request to another server failed, or its answer was not the expected one. *why* contains no secret.

@@ -79,7 +79,7 @@ class Exhausted(Refusal):
     """
 
 
-@define
+@define(repr=False)
 class InvalidField(Invalid):
     """
     A field has a value that cannot be accepted.
@@ -92,7 +92,7 @@ class InvalidField(Invalid):
     says = "{self.field} {self.reason}"
 
 
-@define
+@define(repr=False)
 class StaleWrite(Conflict):
     """
     Another request changed the row after it was read.
@@ -108,7 +108,7 @@ class StaleWrite(Conflict):
     says = "this {self.kind} was changed by another request in the meantime; read it again and repeat the change"
 
 
-@define
+@define(repr=False)
 class VersionMismatch(Conflict):
     """
     The version that the caller expects is not the current one.
@@ -120,7 +120,7 @@ class VersionMismatch(Conflict):
     says = "the current version is {self.current}, which is not the expected one; read it again"
 
 
-@define
+@define(repr=False)
 class RoleTooLow(Denied):
     """
     The principal's role is lower than the operation requires.
@@ -132,7 +132,7 @@ class RoleTooLow(Denied):
     says = "Requires {self.needed} role or higher"
 
 
-@define
+@define(repr=False)
 class KeyReused(Invalid):
     """
     An idempotency key was used before with a different request.
@@ -143,7 +143,7 @@ class KeyReused(Invalid):
     says = "idempotency key {self.key!r} was used for another request; use a new key for a new request"
 
 
-@define
+@define(repr=False)
 class StoreFailed(Exhausted):
     """
     The store could not keep the change and rolled it back, for example because of a full disk or a lost connection.

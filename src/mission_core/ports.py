@@ -144,7 +144,7 @@ class IdempotencyKey:
     principal: Principal | None = None
 
 
-@define
+@define(repr=False)
 class AlreadyDone(Conflict):
     """
     The idempotency key was used before; *result* is the id of the first result. `perform` catches this error and

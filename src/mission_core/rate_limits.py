@@ -70,7 +70,7 @@ class RateLimitDecision:
         return max(1, ceil((self.resets_at - self.at).total_seconds()))
 
 
-@define
+@define(repr=False)
 class LimiterFailed(Exhausted):
     """
     The rate limiter's store cannot be reached or returned an error.

@@ -42,7 +42,7 @@ def record_events(
         body = {"__doc__": f"A {noun} was {verb}.", "kind": f"{noun}.{verb}"}
         return make_class(
             f"{noun}_{verb}".title().replace("_", ""), [subject, *names], (Event,), body,
-            frozen=True, kw_only=True, slots=True,
+            frozen=True, kw_only=True, slots=True, eq=False, repr=False,
         )  # fmt: skip
 
     return made("created", logs), made("updated", (*logs_change, "changed")), made("deleted", logs)

@@ -20,7 +20,6 @@ from mission_adapters.clocks import SystemClock
 from mission_adapters.database import database_ports, secret_keys
 from mission_adapters.lease_sweeper import lease_sweeper
 from mission_adapters.rate_limits import MemoryRateLimiter, RedisRateLimiter
-from mission_adapters.sql.database_inspection import inspect_database
 from mission_adapters.sql.database_lock import RESTORE_SUFFIX
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.secret_fingerprint import SecretMismatch
@@ -380,6 +379,8 @@ async def with_current_auth_secret(settings: Settings) -> Settings:
     following = settings.next_auth_secret
     if following is None:
         return settings
+    from mission_adapters.sql.database_inspection import inspect_database
+
     found = await inspect_database(settings.database_url)
     if not secret_keys(following).has_fingerprint(found.fingerprint):
         return settings

@@ -6,6 +6,7 @@ exists, and in an empty directory; with compiled bytecode.
     python -m tests.bench.start [rounds]
 """
 
+import os
 import re
 import socket
 import statistics
@@ -21,6 +22,8 @@ from attrs import frozen
 from tests.bench.load import cpu_of
 
 OWN = frozenset({"mission_core", "mission_adapters", "mission_http"})
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""The environment of the processes, which keep the bytecode that they compile."""
 IMPORTED = re.compile(r"import time:\s+\d+ \|\s+\d+ \| +(\S+)")
 
 
@@ -83,7 +86,7 @@ def _import(modules: list[str]) -> StartResult:
     program += "used = resource.getrusage(resource.RUSAGE_SELF)\nprint(used.ru_utime + used.ru_stime)"
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", program.format(modules)], check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program.format(modules)], check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
     return StartResult(time.perf_counter() - began, float(done.stdout))
 
@@ -98,6 +101,7 @@ def _start(folder: Path, *options: str, errors: object = subprocess.DEVNULL) -> 
         [*command, "--data-dir", str(folder)],
         stdout=subprocess.PIPE,
         stderr=errors,
+        env=ENVIRONMENT,
         text=True,  # type: ignore[call-overload]
     ) as server:
         assert "listens" in server.stdout.readline()

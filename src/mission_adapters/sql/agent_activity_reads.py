@@ -161,7 +161,7 @@ def _count_comments(*board_filters: str) -> Executable:
     return found.where(*within_boards(_comments, Comment, board_filters))
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlAgentActivityReads:
     """
     Reads the activity of an agent as far as a principal may see it.

@@ -145,7 +145,7 @@ def select_keys(columns: tuple[ColumnElement[Any], ...], *board_filters: str) ->
     return found.order_by(api_keys.c.number.desc())
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlAgentReads:
     """
     Reads the agents that a principal may see.

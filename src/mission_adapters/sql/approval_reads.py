@@ -91,7 +91,7 @@ def count_approvals(dialect: str, organization: bytes, board: bytes) -> Steps[di
     return {task: ApprovalCounts(every, pending) for task, every, pending in found}
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlApprovalReads:
     """
     Reads approvals and the tasks that are linked to them.

@@ -104,7 +104,7 @@ def _select_count(*filters: str) -> Executable:
 ID_COLUMNS: Final = columns_read([select_id("id"), select_id("number")])
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlBoardReads:
     """
     Reads the boards that a principal may see.

@@ -141,7 +141,7 @@ class Valid(NamedTuple, Generic[V]):
         return self.expires_at is None or micros(at) < self.expires_at
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlCredentialStore:
     """
     Looks up principals, organizations and invites without being limited to one organization. Valid credentials are

@@ -45,7 +45,7 @@ Steps = Generator[BoundStatement, Any, R]
 """A generator of statements: it yields each statement, is sent its result, and returns the final result."""
 
 
-@define
+@define(repr=False)
 class ConstraintViolated(Exception):
     """
     A statement violated a constraint. The session throws this into the steps that yielded the statement.

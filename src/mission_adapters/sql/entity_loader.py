@@ -152,7 +152,7 @@ def _upstream_statement() -> Statement:
 UPSTREAM: Final = _upstream_statement()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlEntityLoader:
     """
     Loads committed entities for units of work.

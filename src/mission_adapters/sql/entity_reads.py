@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mission_core.values import PageRequest
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlEntityReads:
     """
     Reads entities of any kind.

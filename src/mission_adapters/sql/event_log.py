@@ -219,7 +219,7 @@ def _update_head() -> ChangeStatement:
 UPDATE_HEAD: Final = Statement(_update_head())
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlEventLog:
     """
     Reads the event log of any organization.

@@ -41,7 +41,7 @@ DELETE_EXPIRED_SESSIONS: Final = Statement(
 DELETIONS: Final = ((HAS_EXPIRED, DELETE_EXPIRED), (HAS_EXPIRED_SESSION, DELETE_EXPIRED_SESSIONS))
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlHousekeeping:
     """
     Deletes expired rows and adds tasks to the search index.

@@ -145,7 +145,7 @@ def _principal_from(rows: list[Any], session: SessionId | None = None) -> Member
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlMemberReads:
     """
     Reads the members of the principal's organization.

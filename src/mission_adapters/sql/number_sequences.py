@@ -53,7 +53,7 @@ def _raise_numbers(dialect: str) -> Executable:
     return ahead
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SqlNumberSequences:
     """
     Draws the short numbers of entities. A draw is not made durable by itself: the commit of the numbered entity is.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ONE: Final = Statement(select(literal_column("1")))
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlReads:
     """
     The read models of all areas, over one database session. The statements of each are made when it is first used.

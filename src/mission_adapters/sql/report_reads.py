@@ -311,7 +311,7 @@ def _pending_approvals(found: Select[Any], *board_filters: str) -> Select[Any]:
     return waiting.where(approvals.c.board.in_(_boards(*board_filters))) if board_filters else waiting
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlReportReads:
     """
     Reads the figures of reports as far as a principal may see them.

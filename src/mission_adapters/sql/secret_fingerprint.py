@@ -63,7 +63,7 @@ def _store_fingerprint(dialect: str, *, instead: bool) -> Statement:
     return Statement(changed)
 
 
-@define
+@define(repr=False)
 class SecretMismatch(Exception):
     """
     The given secret is not the one the database was written with. Without a stored fingerprint, *broken* of the
@@ -79,7 +79,7 @@ class SecretMismatch(Exception):
         return f"the secret does not decrypt {self.broken} of the {self.sealed} encrypted values in the database"
 
 
-@define
+@define(repr=False)
 class OtherClientsConnected(Exception):
     """
     Other clients are connected to the database.

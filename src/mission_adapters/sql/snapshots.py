@@ -94,7 +94,7 @@ def _select_top_tasks(order: StatusOrder, boards: int) -> Executable:
     return union_all(*parts) if boards > 1 else parts[0]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlSnapshotReads:
     """
     Reads whole boards, and the first tasks of several boards.

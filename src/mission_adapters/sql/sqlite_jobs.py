@@ -49,7 +49,7 @@ DATABASE_FAULTS: Final = frozenset(
 is rolled back."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SqliteJob:
     """
     Database steps that run on a driver's thread, and the future that gets their result.

@@ -179,7 +179,7 @@ class Commit(NamedTuple):
     written: Collection[str]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class SqliteSession:
     """
     A SQLite database with one connection for writes and several for reads.

@@ -221,7 +221,7 @@ def _select_status_counts(*filters: str) -> Executable:
     return totals(workloads, ("assignee_key", "status"), named, *conditions)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SqlTaskReads:
     """
     Reads the tasks that a principal may see.

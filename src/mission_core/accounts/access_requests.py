@@ -137,7 +137,7 @@ def is_same_person(user: User, person: ProviderIdentity) -> bool:
     return bool(person.verified) and person.email is not None and (user.email or "").strip().lower() == person.email
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AccessRequestReceived(Event):
     """
     A person without access signed in, so an access request was created or renewed.
@@ -151,7 +151,7 @@ class AccessRequestReceived(Event):
     attempts: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AccessRequestApproved(Event):
     """
     An admin approved an access request.
@@ -165,7 +165,7 @@ class AccessRequestApproved(Event):
     role: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AccessRequestRejected(Event):
     """
     An admin rejected an access request.

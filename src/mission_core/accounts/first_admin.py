@@ -11,8 +11,6 @@ from attrs import field, frozen
 
 from mission_core.accounts.members import OWNER, MemberWithUser
 from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal
-from mission_core.accounts.sign_in import sign_in_principal
-from mission_core.accounts.user_admin import add_user, checked_username
 from mission_core.accounts.users import USERS, IdentityProvider, User, UsernameTaken
 from mission_core.errors import Conflict, Denied
 from mission_core.ids import MemberId, UserId, UserNumber
@@ -80,6 +78,9 @@ async def create_first_admin(ports: Ports, cmd: CreateFirstAdmin) -> MemberWithU
     """
     if not await needs_setup(ports):
         raise SetupDone
+    from mission_core.accounts.sign_in import sign_in_principal  # every start asks `needs_setup`, and creates nobody
+    from mission_core.accounts.user_admin import add_user, checked_username
+
     username, name = checked_username(cmd.username), (cmd.name or "").strip()
     desk, now = await sign_in_principal(ports), ports.clock.now()
     password = await ports.passwords.hash(cmd.password)

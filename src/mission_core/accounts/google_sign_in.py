@@ -76,7 +76,7 @@ class NoPasswordYet(Invalid):
     says = "Cannot disconnect Google — no password set. Set a password first to avoid being locked out."
 
 
-@define
+@define(repr=False)
 class SignInStateUsed(Invalid):
     """
     The state parameter of this sign-in was used before.

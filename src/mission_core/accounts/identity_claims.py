@@ -48,7 +48,7 @@ class TokenFault(StrEnum):
     INVALID = "invalid_token"
 
 
-@define
+@define(repr=False)
 class TokenRefused(Denied):
     """
     The token is not valid.
@@ -74,7 +74,7 @@ class TokenRefused(Denied):
         return " ".join(f"{name}={str(value)[:MAX_LOGGED_VALUE]!r}" for name, value in facts.items())
 
 
-@define
+@define(repr=False)
 class SigningKeysUnavailable(Exhausted):
     """
     The tokens of an issuer cannot be verified now: its keys are not available, or the token's key is not known yet.

@@ -10,7 +10,7 @@ from mission_core.events.model import Event
 from mission_core.ids import OrganizationId
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RowsImported(Event):
     """
     An organization imported *count* rows from a table of another system.

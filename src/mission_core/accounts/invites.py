@@ -134,7 +134,7 @@ def withdraw_invites(unit: UnitOfWork, *invites: Invite, at: datetime) -> None:
         unit.record(InviteWithdrawn(invite=each.id, at=at))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class InviteCreated(Event):
     """
     An invite was created.
@@ -146,7 +146,7 @@ class InviteCreated(Event):
     role: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class InviteWithdrawn(Event):
     """
     An invite was withdrawn.
@@ -157,7 +157,7 @@ class InviteWithdrawn(Event):
     invite: InviteId
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class InviteAccepted(Event):
     """
     An invite was accepted: a person became a member, or a member got more access.

@@ -23,7 +23,7 @@ INCLUDED_SCOPES: Final = {SELF: frozenset({HEARTBEAT, DIAGNOSTICS, ATTRIBUTION})
 """The scopes that a scope includes."""
 
 
-@define
+@define(repr=False)
 class ScopeMissing(Denied):
     """
     The key has no role, and none of its scopes permits the operation.

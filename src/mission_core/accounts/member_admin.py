@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LONGEST_ROLE: Final = 64
 
 
-@define
+@define(repr=False)
 class OwnersOnly(Denied):
     """
     Only an owner of the organization may do this.
@@ -196,7 +196,7 @@ async def end_membership(ports: Ports, unit: UnitOfWork, member: Member, *, at: 
     unit.record(MemberLeft(member=member.id, user=user.id, username=user.username, at=at))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class MemberJoined(Event):
     """
     A person became a member.
@@ -209,7 +209,7 @@ class MemberJoined(Event):
     role: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class MemberUpdated(Event):
     """
     The role or the board grants of a member changed. The event names the changed fields; of the values it has only the
@@ -224,7 +224,7 @@ class MemberUpdated(Event):
     changed: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class MemberLeft(Event):
     """
     A person's membership ended.

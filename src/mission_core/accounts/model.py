@@ -296,7 +296,7 @@ class ApiKey:
         return evolve(self, revoked_at=at, updated_at=at), ApiKeyRevoked(key=self.id, agent=self.agent, at=at)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApiKeyCreated(Event):
     """
     A key was created for an agent.
@@ -310,7 +310,7 @@ class ApiKeyCreated(Event):
     scopes: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApiKeyRevoked(Event):
     """
     A key was revoked.

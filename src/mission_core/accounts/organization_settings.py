@@ -63,7 +63,7 @@ SETTINGS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SettingsChanged(Event):
     """
     Settings got values.
@@ -75,7 +75,7 @@ class SettingsChanged(Event):
     keys: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SettingReset(Event):
     """
     A setting was removed, so that its default applies.

@@ -141,7 +141,7 @@ def is_default_organization(organization: Organization) -> bool:
     return organization.slug == DEFAULT_ORGANIZATION_SLUG
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OrganizationCreated(Event):
     """
     An organization was created.
@@ -155,7 +155,7 @@ class OrganizationCreated(Event):
     name: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OrganizationUpdated(Event):
     """
     Fields of an organization changed.
@@ -167,7 +167,7 @@ class OrganizationUpdated(Event):
     changed: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OrganizationDeleted(Event):
     """
     An organization was deleted. The event is in the log of the organization from which it was deleted.

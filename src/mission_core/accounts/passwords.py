@@ -16,7 +16,7 @@ COMMON_PASSWORDS: Final = frozenset({"admin", "password", "change-me-on-first-lo
 """Passwords from example files and other common ones, which attackers try first."""
 
 
-@define
+@define(repr=False)
 class PasswordRefused(Invalid):
     """
     The new password is too weak, or cannot be hashed.

@@ -178,7 +178,7 @@ class TokenVerifier(Protocol):
         """
 
 
-@define
+@define(repr=False)
 class ProviderAccountNotDeleted(Exhausted):
     """
     The identity provider could not delete its account of this person. Nothing was deleted here.

@@ -29,7 +29,7 @@ NAMED_PROVIDERS = frozenset({IdentityProvider.LOCAL, IdentityProvider.PROXY})
 from their own claims."""
 
 
-@define
+@define(repr=False)
 class ProxyUserRefused(Denied):
     """
     The user whom the proxy names has no access.

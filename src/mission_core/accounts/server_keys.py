@@ -59,7 +59,7 @@ SERVER_KEYS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ServerKeyRotated(Event):
     """
     The server's key was replaced. The event has only masked keys.

@@ -54,7 +54,7 @@ SESSIONS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SignedIn(Event):
     """
     A user signed in. *how* names the identity provider.
@@ -67,7 +67,7 @@ class SignedIn(Event):
     how: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SignedOut(Event):
     """
     A user signed out, which ended the session.
@@ -79,7 +79,7 @@ class SignedOut(Event):
     session: SessionId
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SignInFailed(Event):
     """
     A sign-in failed. The event has the reason, which the caller is not told. An unknown user name is not recorded: it

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 
-@define
+@define(repr=False)
 class SignInRefused(Denied):
     """
     The sign-in failed.

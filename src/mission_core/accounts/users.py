@@ -127,7 +127,7 @@ USERS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class UserCreated(Event):
     """
     A user was created as a member of this organization.
@@ -142,7 +142,7 @@ class UserCreated(Event):
     email: str | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class UserUpdated(Event):
     """
     Fields of a user changed. The event names them; of the values it has only the role and the approval.
@@ -156,7 +156,7 @@ class UserUpdated(Event):
     approved: bool | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class UserDeleted(Event):
     """
     A user was deleted.
@@ -168,7 +168,7 @@ class UserDeleted(Event):
     username: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class PasswordChanged(Event):
     """
     A user's password changed, which ended all earlier sessions.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 
-@define
+@define(repr=False)
 class UserNotApproved(Denied):
     """
     The user is known but may not sign in: an admin has not approved them yet, or has blocked them.

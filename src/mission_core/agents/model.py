@@ -41,7 +41,7 @@ class AgentNotFound(NotFound):
     says = "Agent not found"
 
 
-@define
+@define(repr=False)
 class AgentNameTaken(Conflict):
     """
     Another agent of the organization has this name, ignoring case.
@@ -84,7 +84,7 @@ class TokenAlreadyIssued(Conflict):
     )
 
 
-@define
+@define(repr=False)
 class WorkingMemoryFull(Invalid):
     """
     An agent's working memory would exceed its maximum length.
@@ -101,7 +101,7 @@ class WorkingMemoryFull(Invalid):
         )
 
 
-@define
+@define(repr=False)
 class TooManyAgents(Exhausted):
     """
     The board has its maximum number of workers, so its lead cannot add one.
@@ -279,7 +279,7 @@ def checked_agent_name(name: str) -> str:
     return name
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentCreated(Event):
     """
     An agent was created, or registered itself.
@@ -295,7 +295,7 @@ class AgentCreated(Event):
     registered: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentUpdated(Event):
     """
     Fields of an agent changed.
@@ -307,7 +307,7 @@ class AgentUpdated(Event):
     changed: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentStatusChanged(Event):
     """
     An agent's derived status changed.
@@ -321,7 +321,7 @@ class AgentStatusChanged(Event):
     status: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentRenamed(Event):
     """
     An agent was renamed, and its tasks with it.
@@ -334,7 +334,7 @@ class AgentRenamed(Event):
     name: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentDeleted(Event):
     """
     An agent was deleted with its keys. Its unfinished tasks went back to the queue.

@@ -73,7 +73,7 @@ class OnboardingConfirmed(Conflict):
     says = "this onboarding was confirmed; start another one"
 
 
-@define
+@define(repr=False)
 class NotTheMainAgent(Denied):
     """
     Only the organization's main agent may lead an onboarding.
@@ -145,7 +145,7 @@ ONBOARDINGS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OnboardingStageChanged(Event):
     """
     An onboarding was started, completed with a draft, or confirmed.

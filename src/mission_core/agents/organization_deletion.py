@@ -41,7 +41,7 @@ BUILT_IN_AGENTS: Final = 1
 """The number of agents in a new organization: its main agent."""
 
 
-@define
+@define(repr=False)
 class OrganizationInUse(Conflict):
     """
     The organization is not empty.

@@ -39,7 +39,7 @@ class WriteSoul:
     expects: int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SoulWritten(Event):
     """
     An agent's soul was replaced. The event carries the new and the old length, not the text.

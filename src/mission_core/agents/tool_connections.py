@@ -77,7 +77,7 @@ CONNECTIONS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ToolConnected(Event):
     """
     A tool was connected to an agent.
@@ -91,7 +91,7 @@ class ToolConnected(Event):
     tool_name: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ToolDisconnected(Event):
     """
     A tool's connection was closed.

@@ -45,7 +45,7 @@ class ClearWorkingMemory:
     expects: int | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class WorkingMemoryWritten(Event):
     """
     An agent's working memory was replaced or appended to. The event carries its length, not its text.
@@ -59,7 +59,7 @@ class WorkingMemoryWritten(Event):
     appended: bool
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class WorkingMemoryCleared(Event):
     """
     An agent's working memory was emptied.

@@ -66,7 +66,7 @@ class AgentsCannotDecide(Denied):
     says = "only people may decide about approvals, not agents"
 
 
-@define
+@define(repr=False)
 class ApprovalTasksNotFound(NotFound):
     """
     The board does not have these tasks.
@@ -79,7 +79,7 @@ class ApprovalTasksNotFound(NotFound):
     says = "One or more tasks were not found on this board."
 
 
-@define
+@define(repr=False)
 class ApprovalAlreadyPending(Conflict):
     """
     A task can have only one pending approval.
@@ -104,7 +104,7 @@ class ApprovalAlreadyLinked(Conflict):
     says = "this approval is already linked to this task"
 
 
-@define
+@define(repr=False)
 class ApprovalAlreadyDecided(Conflict):
     """
     The approval was decided differently before.
@@ -292,7 +292,7 @@ def digest_of(action: str, arguments: JsonText | None, tasks: Iterable[tuple[Tas
     return sha256(canonical([action, None if arguments is None else json.loads(arguments), named]).encode()).digest()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApprovalRequested(Event):
     """
     An approval was requested.
@@ -309,7 +309,7 @@ class ApprovalRequested(Event):
     digest: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApprovalDecided(Event):
     """
     A person decided about an approval.
@@ -327,7 +327,7 @@ class ApprovalDecided(Event):
     reason: str | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApprovalReopened(Event):
     """
     A decision was taken back, and the approval is pending again.
@@ -342,7 +342,7 @@ class ApprovalReopened(Event):
     was: ApprovalStatus
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ApprovalUsed(Event):
     """
     A task *passed* a gate with an approval, which is used up for this task.

@@ -74,7 +74,7 @@ PAYLOADS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class PayloadReceived(Event):
     """
     A webhook received a payload. The event has nothing of its content.

@@ -41,7 +41,7 @@ class AlreadyAssigned(Conflict):
     says = "this agent is assigned to the board already"
 
 
-@define
+@define(repr=False)
 class AgentsUnknown(Invalid):
     """
     The organization has no agents of these names.
@@ -81,7 +81,7 @@ BOARD_ASSIGNMENTS: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentAssigned(Event):
     """
     An agent was assigned to a board.
@@ -94,7 +94,7 @@ class AgentAssigned(Event):
     role: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class AgentUnassigned(Event):
     """
     An agent's assignment to a board was removed.

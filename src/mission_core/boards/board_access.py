@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 
-@define
+@define(repr=False)
 class GrantedBoardNotFound(Invalid):
     """
     The organization does not have a board that is to be granted.

@@ -200,7 +200,7 @@ class FieldInUse(Conflict):
     says = "Cannot delete a custom field definition while task values exist."
 
 
-@define
+@define(repr=False)
 class FieldBoardsUnknown(Invalid):
     """
     The organization does not have all of the named boards.
@@ -211,7 +211,7 @@ class FieldBoardsUnknown(Invalid):
     says = "Some selected boards are invalid for this organization."
 
 
-@define
+@define(repr=False)
 class DefaultInvalid(Invalid):
     """
     The custom field does not accept its default value.

@@ -282,7 +282,7 @@ def prefix_from(name: str, *, most: int = 12) -> str:
     return prefix
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BoardCreated(Event):
     """
     A board was created.
@@ -295,7 +295,7 @@ class BoardCreated(Event):
     name: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BoardUpdated(Event):
     """
     Fields of a board changed.
@@ -307,7 +307,7 @@ class BoardUpdated(Event):
     changed: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BoardDeleted(Event):
     """
     A board was deleted, along with its tasks and agents. If *handed_to* is set, they were moved to that board instead.

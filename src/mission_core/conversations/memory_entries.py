@@ -121,7 +121,7 @@ GROUP_MEMORY: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BoardMemoryWritten(Event):
     """
     An entry was added to a board's memory. The event has its length, not its text, which is deleted with the board.
@@ -137,7 +137,7 @@ class BoardMemoryWritten(Event):
     length: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class GroupMemoryWritten(Event):
     """
     An entry was added to a group's memory. The event has its length, not its text, which is deleted with the group.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         HourRange as HourRange,
         MinuteCount as MinuteCount,
         MinuteRange as MinuteRange,
+        MomentInFuture as MomentInFuture,
         PendingApproval as PendingApproval,
         PendingApprovals as PendingApprovals,
         ReportCounts as ReportCounts,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     )
     from mission_core.reports.task_outcomes import ResultCounts as ResultCounts, TaskOutcomes as TaskOutcomes
     from mission_core.reports.task_regression import (
-        MomentInFuture as MomentInFuture,
         RegressionWindow as RegressionWindow,
         TaskRegression as TaskRegression,
     )

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from mission_core.errors import Invalid
 from mission_core.reports.board_metrics import value_at
-from mission_core.reports.queries import DurationCount
+from mission_core.reports.queries import DurationCount, MomentInFuture
 from mission_core.values import EPOCH
 
 if TYPE_CHECKING:
@@ -22,15 +21,6 @@ if TYPE_CHECKING:
 SECOND: Final = timedelta(seconds=1)
 MIN_LOOKBACK: Final = timedelta(minutes=1)
 MAX_LOOKBACK: Final = timedelta(days=30)
-
-
-class MomentInFuture(Invalid):
-    """
-    The given moment is in the future.
-    """
-
-    code = "still_to_come"
-    says = "that moment has not come yet"
 
 
 @frozen(kw_only=True)

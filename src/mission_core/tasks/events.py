@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mission_core.tasks.runs import OrderKind, Outcome, TaskResult
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskCreated(Event):
     """
     A task was created. *recorded* says that its work was done elsewhere. *mentions* are the names that its description
@@ -39,7 +39,7 @@ class TaskCreated(Event):
     mentions: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskUpdated(Event):
     """
     Fields of a task changed. *mentions* are the names that its description newly mentions.
@@ -54,7 +54,7 @@ class TaskUpdated(Event):
     mentions: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskMoved(Event):
     """
     The status of a task changed. *reopened* is the title of the reopened dependency that sent it back to the inbox, if
@@ -71,7 +71,7 @@ class TaskMoved(Event):
     reopened: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskSelfReviewed(Event):
     """
     An owner closed the review of their own work, because no other member may review it.
@@ -84,7 +84,7 @@ class TaskSelfReviewed(Event):
     title: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class DependencyToggled(Event):
     """
     A dependency of a task was done or reopened. *title* is the title of the dependency.
@@ -99,7 +99,7 @@ class DependencyToggled(Event):
     done: bool
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskCommented(Event):
     """
     A comment was added to a task.
@@ -115,7 +115,7 @@ class TaskCommented(Event):
     mentions: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskBroadcast(Event):
     """
     A message was sent to the followers of a task. *sent* are the agents that it reached, *skipped* those it did not
@@ -131,7 +131,7 @@ class TaskBroadcast(Event):
     skipped: tuple[str, ...]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskAssigned(Event):
     """
     The assignee of a task changed.
@@ -146,7 +146,7 @@ class TaskAssigned(Event):
     agent: AgentId | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskClaimed(Event):
     """
     A task was claimed under a lease.
@@ -164,7 +164,7 @@ class TaskClaimed(Event):
     by: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class TaskDeleted(Event):
     """
     A task was deleted.
@@ -177,7 +177,7 @@ class TaskDeleted(Event):
     title: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunCompleted(Event):
     """
     The result of a run was accepted.
@@ -191,7 +191,7 @@ class RunCompleted(Event):
     outcome: Outcome
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunFailed(Event):
     """
     A run reported that it failed.
@@ -206,7 +206,7 @@ class RunFailed(Event):
     message: str | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunReleased(Event):
     """
     A run released its task unfinished.
@@ -220,7 +220,7 @@ class RunReleased(Event):
     note: str | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunExpired(Event):
     """
     The lease of a run expired.
@@ -234,7 +234,7 @@ class RunExpired(Event):
     ran_out_at: datetime
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunRevoked(Event):
     """
     The lease of a run was revoked.
@@ -248,7 +248,7 @@ class RunRevoked(Event):
     why: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunResultLate(Event):
     """
     A run sent a result or a failure after its lease was lost. It was stored with the run and changed nothing else.
@@ -266,7 +266,7 @@ class RunResultLate(Event):
     size: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunResultAdopted(Event):
     """
     The late result of a run completed its task.
@@ -280,7 +280,7 @@ class RunResultAdopted(Event):
     by: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunSuspended(Event):
     """
     A run was suspended to wait for a person.
@@ -294,7 +294,7 @@ class RunSuspended(Event):
     until: datetime
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RunResumed(Event):
     """
     A suspended run was resumed, and its lease started again.
@@ -306,7 +306,7 @@ class RunResumed(Event):
     run: RunId
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OrderGiven(Event):
     """
     An operator gave a run an order.
@@ -321,7 +321,7 @@ class OrderGiven(Event):
     message: str | None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OrderAcknowledged(Event):
     """
     A worker acknowledged an order.

@@ -41,7 +41,7 @@ class AdoptLateResult:
     expects: int | None = None
 
 
-@define
+@define(repr=False)
 class LateResultNotAdoptable(Conflict):
     """
     The late result cannot complete the task.

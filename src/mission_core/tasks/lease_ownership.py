@@ -58,7 +58,7 @@ UNASSIGNING_STATUSES: Final = frozenset({Status.INBOX, Status.BACKLOG})
 """A task that was claimed unassigned loses its assignee when it is released to one of these."""
 
 
-@define
+@define(repr=False)
 class LeaseHeldByAnother(Conflict):
     """
     Another agent or person has the task.
@@ -79,7 +79,7 @@ class LeaseHeldByAnother(Conflict):
         return f"{self.by} holds this task under a lease until {self.until.isoformat()}; poll the queue for another one"
 
 
-@define
+@define(repr=False)
 class LeaseRequired(Conflict):
     """
     The caller holds an explicit lease on the task and must send it.

@@ -41,7 +41,7 @@ class MentionStyle(Enum):
     NAMES = "names"
 
 
-@define
+@define(repr=False)
 class UnknownMentions(Invalid):
     """
     The text mentions handles that no person or agent has.

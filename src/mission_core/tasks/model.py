@@ -115,7 +115,7 @@ class TaskNotFound(NotFound):
     says = "Task not found"
 
 
-@define
+@define(repr=False)
 class GateClosed(Conflict):
     """
     A gate of the board refuses the status change.
@@ -158,7 +158,7 @@ class FinishedTaskDenied(Denied):
     )
 
 
-@define
+@define(repr=False)
 class BlockedByDependencies(Conflict):
     """
     The task depends on tasks that are not done.
@@ -197,7 +197,7 @@ class DependenciesFrozen(Conflict):
     says = "Cannot change task dependencies after a task is done."
 
 
-@define
+@define(repr=False)
 class DependencyNotFound(NotFound):
     """
     A named dependency does not exist on the task's board.
@@ -208,7 +208,7 @@ class DependencyNotFound(NotFound):
     says = "One or more dependency tasks were not found on this board."
 
 
-@define
+@define(repr=False)
 class NotClaimable(Conflict):
     """
     The task cannot be claimed now.

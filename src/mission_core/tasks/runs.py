@@ -116,7 +116,7 @@ class TaskResult(StrEnum):
     ABANDONED = "abandoned"
 
 
-@define
+@define(repr=False)
 class LeaseLost(Conflict):
     """
     The run's lease has ended, so the write is refused.
@@ -150,7 +150,7 @@ class RunNotFound(NotFound):
     says = "Run not found"
 
 
-@define
+@define(repr=False)
 class NoLiveLease(Conflict):
     """
     The task has no live lease, so there is no worker to give the order to.
@@ -163,7 +163,7 @@ class NoLiveLease(Conflict):
     says = "this task has no live lease, so there is no worker to give the order to"
 
 
-@define
+@define(repr=False)
 class OrderNotDeliverable(Conflict):
     """
     The task is under an implicit lease. Its worker sends no heartbeats and would never get the order.

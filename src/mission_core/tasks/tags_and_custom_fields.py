@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mission_core.tasks.use_cases import CreateTask, UpdateTask
 
 
-@define
+@define(repr=False)
 class TagsNotFound(NotFound):
     """
     The organization does not have these tags.
@@ -39,7 +39,7 @@ class TagsNotFound(NotFound):
     says = "One or more tags do not exist in this organization."
 
 
-@define
+@define(repr=False)
 class CustomFieldsUnknown(Invalid):
     """
     The task's board does not have these custom fields.
@@ -52,7 +52,7 @@ class CustomFieldsUnknown(Invalid):
     says = "Unknown custom field keys for this board."
 
 
-@define
+@define(repr=False)
 class CustomFieldValueInvalid(Invalid):
     """
     The custom field does not accept the value.
@@ -67,7 +67,7 @@ class CustomFieldValueInvalid(Invalid):
     says = "Invalid custom field value."
 
 
-@define
+@define(repr=False)
 class CustomFieldsRequired(Invalid):
     """
     These custom fields are required and have no value.

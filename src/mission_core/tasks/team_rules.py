@@ -126,7 +126,7 @@ class LeadCommentRefused(Denied):
     says = "a lead's update takes no comment; post a comment instead"
 
 
-@define
+@define(repr=False)
 class LeadFieldsRefused(Denied):
     """
     A lead may not change these fields of a task.
@@ -138,7 +138,7 @@ class LeadFieldsRefused(Denied):
         return f"a lead may not change {', '.join(self.fields)}"
 
 
-@define
+@define(repr=False)
 class LeadCannotMove(Denied):
     """
     A lead may only move tasks that are in review.
@@ -155,7 +155,7 @@ class LeadCannotMove(Denied):
     )
 
 
-@define
+@define(repr=False)
 class LeadCannotMoveTo(Denied):
     """
     A lead may move a task from review only to done or inbox.

@@ -67,7 +67,7 @@ WIRE_NAMES: Final = {
 """Fields of the core that have another name in this dialect."""
 
 
-@define
+@define(repr=False)
 class CredentialRefused(Denied):
     """
     The request has no credential that is valid for this operation.
@@ -90,7 +90,7 @@ class ForbiddenSilently(Denied):
     code = "forbidden"
 
 
-@define
+@define(repr=False)
 class ForbiddenWithReason(Denied):
     """
     The caller may not do this. The response gives the reason.
@@ -104,7 +104,7 @@ class ForbiddenWithReason(Denied):
         return self.why
 
 
-@define
+@define(repr=False)
 class PayloadRuleBroken(Invalid):
     """
     The payload breaks a rule. The text is the one that clients of this API know.
@@ -126,7 +126,7 @@ class CreatorNotFound(NotFound):
     code = "user_not_found"
 
 
-@define
+@define(repr=False)
 class NamedNotFound(NotFound):
     """
     Something that the request names does not exist, and the response says what.
@@ -139,7 +139,7 @@ class NamedNotFound(NotFound):
     says = "{self.thing} not found"
 
 
-@define
+@define(repr=False)
 class GatewayUnreachable(Exhausted):
     """
     The operation needs a live gateway, and none is connected. Nothing was changed.
@@ -156,7 +156,7 @@ class DelegationBlocked(BlockedByDependencies):
     """
 
 
-@define
+@define(repr=False)
 class AgentNameConflict(Conflict):
     """
     Another agent of the board, or of the organization, has this name.

@@ -69,7 +69,7 @@ JSON_TYPES: Final = ("object", "array", "string", "integer", "number", "boolean"
 AnyJson = Annotated[Any, SchemaOverride({"anyOf": [{"type": each} for each in JSON_TYPES]})]
 
 
-@define
+@define(repr=False)
 class PayloadTooLarge(BodyTooLarge):
     """
     A payload sent to a webhook exceeds the maximum size.

@@ -48,7 +48,7 @@ class AgentActivityQuery(Query):
     privileged: str | None = None
 
 
-@define
+@define(repr=False)
 class ActivityAccessDenied(Denied):
     """
     A report on an agent is for the agent itself, and for admins with `privileged=1`.

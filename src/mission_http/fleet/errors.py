@@ -20,7 +20,7 @@ from mission_core.agents.model import WorkingMemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralBoardProtected, TicketPrefixTaken
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
-from mission_core.reports.task_regression import MomentInFuture
+from mission_core.reports.queries import MomentInFuture
 from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDependency
 from mission_core.tasks.runs import TooManyOrders
@@ -50,7 +50,7 @@ class CredentialMissing(Denied):
     says = "Unauthorized"
 
 
-@define
+@define(repr=False)
 class OriginMismatch(Denied):
     """
     The request comes from a page of another site.
@@ -91,7 +91,7 @@ class InvalidCredentials(Denied):
     says = "Invalid credentials"
 
 
-@define
+@define(repr=False)
 class SetupRequired(Denied):
     """
     There is no user yet, so nobody can sign in.
@@ -104,7 +104,7 @@ class SetupRequired(Denied):
     says = "No admin account has been created yet"
 
 
-@define
+@define(repr=False)
 class SetupCodeRequired(Denied):
     """
     Creating the first admin from another machine, or through a proxy, needs the setup code.
@@ -126,7 +126,7 @@ class SetupCodeRequired(Denied):
         )
 
 
-@define
+@define(repr=False)
 class InvalidRequest(Invalid):
     """
     The request is invalid, with the operation's own error text.
@@ -140,7 +140,7 @@ class InvalidRequest(Invalid):
     says = "{self.text}"
 
 
-@define
+@define(repr=False)
 class InvalidRequestWithHint(Invalid):
     """
     The request is invalid, or this server is not configured for it. The `hint` says what to do.
@@ -154,7 +154,7 @@ class InvalidRequestWithHint(Invalid):
     says = "{self.text}"
 
 
-@define
+@define(repr=False)
 class GateClosedForTask(Denied):
     """
     A gate of one task refuses its new status, so no task of the request is changed.
@@ -170,7 +170,7 @@ class GateClosedForTask(Denied):
         return f"Task {self.task}: {self.closed}"
 
 
-@define
+@define(repr=False)
 class HostToolMissing(Exhausted):
     """
     The operation needs a tool on an agent's host, which this server does not have.
@@ -184,7 +184,7 @@ class HostToolMissing(Exhausted):
     says = "{self.text}"
 
 
-@define
+@define(repr=False)
 class PromptInjectionDetected(Invalid):
     """
     The text was blocked as a prompt injection.
@@ -198,7 +198,7 @@ class PromptInjectionDetected(Invalid):
     says = "{self.text}"
 
 
-@define
+@define(repr=False)
 class FileTooLarge(Invalid):
     """
     The content of an agent's file is too large.

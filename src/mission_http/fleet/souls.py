@@ -50,7 +50,7 @@ SoulText = Annotated[str, Length(0, MAX_SOUL_LENGTH)]
 ContentSource = Literal["workspace", "database", "none"]
 
 
-@define
+@define(repr=False)
 class TemplateNotFound(NotFound):
     """
     There is no soul template with this name.

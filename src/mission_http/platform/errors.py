@@ -64,7 +64,7 @@ class FieldError:
         return ".".join(str(step) for step in self.loc[1:])
 
 
-@define
+@define(repr=False)
 class FieldsInvalid(Invalid):
     """
     Values of the request are not valid. Every wrong value is listed, with a location in `body`, `query`, `path` or
@@ -77,7 +77,7 @@ class FieldsInvalid(Invalid):
         return "; ".join(f"{'.'.join(map(str, error.loc))}: {error.message}" for error in self.errors)
 
 
-@define
+@define(repr=False)
 class BodyMalformed(Invalid):
     """
     The body is not JSON, or nests too deeply to be read.
@@ -89,7 +89,7 @@ class BodyMalformed(Invalid):
     says = "the body is not JSON: {self.reason} (character {self.offset})"
 
 
-@define
+@define(repr=False)
 class BodyMissing(Invalid):
     """
     The operation needs a body, and none was sent.
@@ -98,7 +98,7 @@ class BodyMissing(Invalid):
     says = "a body is required"
 
 
-@define
+@define(repr=False)
 class BodyTooLarge(Invalid):
     """
     The body is longer than the limit.
@@ -109,7 +109,7 @@ class BodyTooLarge(Invalid):
     says = "the body is longer than {self.limit} bytes"
 
 
-@define
+@define(repr=False)
 class EncodingUnsupported(Invalid):
     """
     The body is compressed, or has another unsupported encoding.
@@ -120,7 +120,7 @@ class EncodingUnsupported(Invalid):
     says = "the encoding {self.encoding!r} of the body is not supported; send it without an encoding"
 
 
-@define
+@define(repr=False)
 class RequestMalformed(Invalid):
     """
     The request is not valid HTTP.
@@ -131,7 +131,7 @@ class RequestMalformed(Invalid):
     says = "the request is not HTTP: {self.reason}"
 
 
-@define
+@define(repr=False)
 class HeadersTooLarge(Invalid):
     """
     The headers of the request are longer than the limit.
@@ -160,7 +160,7 @@ class ServerBusy(Exhausted):
     says = "the server has too many connections; try again in a second"
 
 
-@define
+@define(repr=False)
 class PathUnknown(NotFound):
     """
     No endpoint has this path.
@@ -171,7 +171,7 @@ class PathUnknown(NotFound):
     says = "there is nothing at this path"
 
 
-@define
+@define(repr=False)
 class MethodRefused(Refusal):
     """
     The path does not support this method.
@@ -184,7 +184,7 @@ class MethodRefused(Refusal):
         return f"only {', '.join(self.allow)} can be used here"
 
 
-@define
+@define(repr=False)
 class TooManyRequests(Exhausted):
     """
     A rate limit is used up.

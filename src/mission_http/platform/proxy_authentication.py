@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mission_core.accounts.proxy_authentication import ProxyUser, ProxyUserRefused, authenticate_proxy_user
 from mission_http.platform.exchange import exchange_of, ports_of
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ async def member_named_by_proxy(request: Request, proxy: ProxyAuthSettings | Non
     """
     if proxy is None or not is_user_named_by_proxy(request, proxy):
         return None
+    from mission_core.accounts.proxy_authentication import ProxyUser, ProxyUserRefused, authenticate_proxy_user
+
     exchange, said = exchange_of(request), request.headers.getlist(proxy.header)
     name = _decoded(said[0])
     try:
