@@ -60,10 +60,12 @@ READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_r
 SERVER_TIME: Final = "SELECT clock_timestamp()"
 CHANNEL: Final = "mission_log"
 SELECT_HEADS: Final = "SELECT organization, position FROM heads WHERE organization = ANY($1::bytea[])"
-NOTIFY_HEADS: Final = (
-    f"SELECT organization, position, pg_notify('{CHANNEL}', encode(organization, 'hex') || ' ' || position) "
-    "FROM heads WHERE organization = ANY($1::bytea[])"
+_NOTIFY: Final = (
+    f"SELECT organization, position, pg_notify('{CHANNEL}', encode(organization, 'hex') || ' ' || position) FROM heads "
 )
+NOTIFY_HEADS: Final = f"{_NOTIFY}WHERE organization = ANY($1::bytea[])"
+NOTIFY_HEAD: Final = f"{_NOTIFY}WHERE organization = $1"
+"""For one organization, because PostgreSQL plans a statement with an array anew each time."""
 
 RETRYABLE: Final = (
     asyncpg.SerializationError,
@@ -347,7 +349,8 @@ class PostgresSession:
             written = [each.bytes for each in self._unnotified]
             self._unnotified.clear()
             with suppress(StoreFailed):  # listeners also read the head rows every HEAD_POLL_INTERVAL seconds
-                self._report_heads(await self._read(partial(execute, BoundStatement(NOTIFY_HEADS, (written,)))))
+                ask = (NOTIFY_HEAD, tuple(written)) if len(written) == 1 else (NOTIFY_HEADS, (written,))
+                self._report_heads(await self._read(partial(execute, BoundStatement(*ask))))
             await asyncio.sleep(NOTIFY_INTERVAL)
 
     async def _listen(self) -> None:
