@@ -12,12 +12,14 @@ from typing import IO, Final, Self
 from attrs import frozen
 
 RETRY_SECONDS: Final = 0.001
+PARTIAL, COMPLETE = b"+", b"-"
 
 
 @frozen(eq=False)
 class LineLock:
     """
-    A lock between this process and those forked from it. A process that ends releases it.
+    A lock between this process and those forked from it. A process that ends releases it. Its file also tells whether
+    the last line has no end.
     """
 
     file: IO[bytes]
@@ -54,3 +56,15 @@ class LineLock:
         from fcntl import LOCK_UN, lockf
 
         lockf(self.file, LOCK_UN)
+
+    def has_partial_line(self) -> bool:
+        """
+        Whether the last line that any of the processes wrote has no end.
+        """
+        return os.pread(self.file.fileno(), 1, 0) == PARTIAL
+
+    def note_partial_line(self, partial: bool) -> None:
+        """
+        Tell the other processes whether the last line has no end.
+        """
+        os.pwrite(self.file.fileno(), PARTIAL if partial else COMPLETE, 0)

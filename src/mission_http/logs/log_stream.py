@@ -95,15 +95,24 @@ class LogStream:
         Write as many bytes as there is room for within `WRITE_TIMEOUT_MS`, and return their number.
         """
         deadline = monotonic() + WRITE_TIMEOUT_MS / 1000
-        if self._line_is_partial:
+        if self._has_partial_line():
             if not self._write_chunk(b"\n", deadline):
                 return 0
-            self._line_is_partial = False
+            self._note_partial_line(False)
         for start in range(0, len(data), CHUNK_BYTES):
             if not self._write_chunk(data[start : start + CHUNK_BYTES], deadline):
-                self._line_is_partial = start > 0 and not data.endswith(b"\n", 0, start)
+                self._note_partial_line(start > 0 and not data.endswith(b"\n", 0, start))
                 return start
         return len(data)
+
+    def _has_partial_line(self) -> bool:
+        return self._line_is_partial if self.lock is None else self.lock.has_partial_line()
+
+    def _note_partial_line(self, partial: bool) -> None:
+        if self.lock is None:
+            self._line_is_partial = partial
+        else:
+            self.lock.note_partial_line(partial)
 
     def _write_chunk(self, chunk: bytes, deadline: float) -> bool:
         if not self._has_room() and not self._has_room(max(0, int((deadline - monotonic()) * 1000))):

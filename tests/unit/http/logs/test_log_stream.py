@@ -128,3 +128,18 @@ def test_a_process_that_stops_while_it_writes_delays_the_others_once():
     assert took < 4 * log_stream.WRITE_TIMEOUT_MS / 1000
     assert 20 == lost
     assert "late\n" == told
+
+
+def test_a_line_does_not_go_on_where_another_process_stopped(pipe):
+    """
+    Both have the lock, and the first had no room for the end of its line.
+    """
+    reading, one = pipe
+    one.lock = LineLock.open()
+    other = LogStream(one.file, one.descriptor, one.lock)
+    with one.lock.file:
+        one.write("x" * 200_000 + "\n")
+        read(reading)
+        other.write("late\n")
+
+    assert "\nlate\n" == read(reading)
