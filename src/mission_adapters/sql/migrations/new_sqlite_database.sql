@@ -1,4 +1,4 @@
--- 0011
+-- 0012
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -870,4 +870,5 @@ CREATE TABLE search_changes (
 ;
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 CREATE INDEX ix_agents_organization_hidden ON agents (organization, hidden);
-INSERT INTO alembic_version VALUES ('0011');
+CREATE INDEX ix_agents_organization_board_number_hidden ON agents (organization, board, number, hidden);
+INSERT INTO alembic_version VALUES ('0012');
