@@ -3,6 +3,7 @@ What every session promises, over a small schema of its own.
 """
 
 import asyncio
+import gc
 import socket
 import sqlite3
 import sys
@@ -811,6 +812,26 @@ class TestPostgres:
 
             assert ("4s", "3s", "0" if local else "15") == tuple(told)
             assert local or end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    async def test_a_caller_that_is_cancelled_while_a_connection_is_made_leaves_no_error(self, fresh_postgres):
+        """
+        Whenever it is cancelled.
+        """
+        said = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(context))
+        try:
+            for turns in range(12):
+                async with PostgresSession.open(fresh_postgres) as session:
+                    waiting = asyncio.ensure_future(session.wait(ACME, after=0))  # which opens a connection to listen
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    waiting.cancel()
+                gc.collect()
+        finally:
+            loop.set_exception_handler(None)
+
+        assert [] == said
 
     async def test_more_callers_than_connections(self, session):
         assert [[]] * 40 == await soon(asyncio.gather(*(names_in(session) for _ in range(40))))

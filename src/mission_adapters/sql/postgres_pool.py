@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT: Final = 10.0
 """The seconds that opening a connection, or rolling back on it, may take."""
+ABANDONED_TIMEOUT: Final = 1.0
+"""The seconds that the end of a session waits for connections whose callers were cancelled."""
+_abandoned: Final = set[asyncio.Task[Any]]()
+"""Connections that are being made, and whose callers were cancelled."""
 POOL_TIMEOUT: Final = 5.0
 """The seconds that a caller waits for a free connection."""
 STATEMENT_TIMEOUT: Final = 60.0
@@ -121,13 +125,15 @@ async def open_connection(
         ValueError: If the URL cannot be read.
     """
     try:
-        connection = await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=patience,
-            statement_cache_size=1024,
-            max_cached_statement_lifetime=0,
-            server_settings={**PLANNER_SETTINGS, **ISOLATION_SETTINGS, **TIMEOUT_SETTINGS, **(settings or {})},
+        connection = await _unless_cancelled(
+            asyncpg.connect(
+                dsn,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=patience,
+                statement_cache_size=1024,
+                max_cached_statement_lifetime=0,
+                server_settings={**PLANNER_SETTINGS, **ISOLATION_SETTINGS, **TIMEOUT_SETTINGS, **(settings or {})},
+            )
         )
     except (ValueError, OverflowError):  # the driver's message may quote a part of the password
         raise ValueError(UNREADABLE) from None
@@ -138,6 +144,35 @@ async def open_connection(
         ) from error
     _set_keepalive(connection._transport.get_extra_info("socket"))  # the driver has no option for it
     return connection
+
+
+async def _unless_cancelled(connect: Coroutine[Any, Any, Connection]) -> Connection:
+    """
+    Await a connection. If the caller is cancelled, the connection is still made, and then closed.
+    """
+    # The driver leaves an error that nobody retrieves if it is cancelled before it has sent anything.
+    made = asyncio.get_running_loop().create_task(connect)
+    try:
+        return await asyncio.shield(made)
+    except asyncio.CancelledError:
+        _abandoned.add(made)
+        made.add_done_callback(_discard)
+        raise
+
+
+def _discard(made: asyncio.Task[Connection]) -> None:
+    _abandoned.discard(made)
+    if not made.cancelled() and made.exception() is None:
+        made.result().terminate()
+
+
+async def wait_for_abandoned_connections() -> None:
+    """
+    Wait a moment until the connections of cancelled callers are made and closed.
+    """
+    loop = asyncio.get_running_loop()
+    if own := [each for each in _abandoned if each.get_loop() is loop]:
+        await asyncio.wait(own, timeout=ABANDONED_TIMEOUT)
 
 
 def _set_keepalive(end: socket.socket) -> None:

@@ -34,6 +34,7 @@ from mission_adapters.sql.postgres_pool import (
     ConnectionPool,
     dsn_from,
     open_connection,
+    wait_for_abandoned_connections,
 )
 from mission_adapters.sql.read_cache import ReadCache
 from mission_adapters.sql.readiness_check import run_check, write_unchanged_row
@@ -309,6 +310,7 @@ class PostgresSession:
             await asyncio.wait([self._notifying])
         for connections in (self._not_durable, self._writing, self._reading):
             await connections.close()
+        await wait_for_abandoned_connections()
 
     async def server_time(self) -> datetime:
         """
