@@ -25,11 +25,9 @@ from mission_adapters.decision_operations import (
     Operation,
 )
 from mission_adapters.sql.approval_holds import HAS_CLAIM_RULES, is_lead_only, pending_hold
-from mission_adapters.sql.board_deletion import delete_board
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_for
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS, select_entity
-from mission_adapters.sql.organization_deletion import delete_organization
 from mission_adapters.sql.row_writes import lock_row
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked, unfinished
@@ -145,8 +143,12 @@ def run_operation(dialect: str, principal: Principal, operation: Operation, resu
         case FreeAssignedOperation():
             yield from _free_assigned(dialect, operation, results)
         case DeleteBoardOperation():
+            from mission_adapters.sql.board_deletion import delete_board  # deletions are rare, and have many statements
+
             yield from delete_board(dialect, operation, results)
         case DeleteOrganizationOperation():
+            from mission_adapters.sql.organization_deletion import delete_organization
+
             yield from delete_organization(dialect, operation)
 
 
