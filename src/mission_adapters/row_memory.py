@@ -112,6 +112,26 @@ class RowMemory:
         """
         return task in self._with_dependents
 
+    def forget_task(self, task: UUID) -> None:
+        """
+        Forget a task.
+        """
+        known = self._rows.get((Task, task))
+        if known is not None:
+            self.forget(known)
+
+    def forget_assigned(self, agent: Agent) -> None:
+        """
+        Forget the tasks that are assigned to this agent, by its id or by its name alone.
+        """
+        for row in list(self._rows.values()):
+            assignee = row.assignee if isinstance(row, Task) else None
+            if assignee is None:
+                continue
+            by_name = assignee.agent is None and row.organization == agent.organization
+            if assignee.agent == agent.id or (by_name and assignee.key == agent.name_key):
+                self.forget(row)
+
     def forget(self, *rows: Any) -> None:
         """
         Forget rows.

@@ -130,6 +130,8 @@ class BufferedUnitOfWork:
                 for row in (answer.task, answer.run, answer.heartbeat, answer.new_run):
                     if row is not None:
                         self.buffer.remember_committed(row)
+                if answer.late_result is not None:
+                    self.buffer.memory.forget_task(answer.late_result.task)  # which has counted it
         return answer
 
     async def __aenter__(self) -> Self:

@@ -164,6 +164,8 @@ class WriteBuffer:
         """
         if self.memory is not None:
             for write in self.writes.values():
+                for agent in _with_another_name(write):
+                    self.memory.forget_assigned(agent)
                 if write.after is None:
                     self.memory.forget(write.before)
                     continue
@@ -214,3 +216,15 @@ class WriteBuffer:
         self.read_dependencies[kind, row.id] = ReadDependency(
             kind, row.id, version, bump or (known.bump if known else False)
         )
+
+
+def _with_another_name(write: RowWrite) -> Iterable[Agent]:
+    """
+    The states of an agent before and after the write, if it gets or loses a name.
+    """
+    before, after = write.before, write.after
+    if not isinstance(after or before, Agent):
+        return ()
+    if before is not None and after is not None and before.name_key == after.name_key:
+        return ()
+    return tuple(each for each in (before, after) if each is not None)

@@ -642,6 +642,51 @@ async def test_a_dependent_that_another_process_added_hears_of_the_completion(wo
     assert dependent.id == claimed.task.id
 
 
+async def test_a_late_result_leaves_no_outdated_row(worlds: list[World]) -> None:
+    """
+    The task counts it without a new version. The next request of the process that kept it need not be repeated.
+    """
+    here, _ = worlds
+    task, _, old = await claimed_by(here)
+    here.clock.advance(minutes=10)
+    await claim_task(here.ports, key_of(await here.agent("bob")), ClaimTask(task=task.id, terms=TERMS))
+    with pytest.raises(LeaseLost):
+        await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=old))
+    async with here.ports.unit(here.me) as unit:
+        memory = unit.buffer.memory
+    row = memory.find(Task, here.me, task.id)
+
+    assert row is None or await memory.are_unchanged([row])
+
+
+async def test_an_agent_that_gets_or_loses_a_name_leaves_no_outdated_row(worlds: list[World]) -> None:
+    """
+    Of the tasks that are assigned to that name. The next request of this process need not be repeated.
+    """
+    here, _ = worlds
+    tasks = [await here.task(assignee=name) for name in ("ada", "ada", "bob")]
+    async with here.ports.unit(here.me) as unit:
+        memory = unit.buffer.memory
+    outdated = []
+
+    async def note(what: str) -> None:
+        rows = [row for task in tasks if (row := memory.find(Task, here.me, task.id))]
+        outdated.extend([] if await memory.are_unchanged(rows) else [what])
+        for task in tasks:
+            await update_task(here.ports, here.me, UpdateTask(task=task.id, title=what))
+
+    await note("created")
+    ada = await here.agent("ada")
+    await note("registered")
+    await update_agent(here.ports, here.me, UpdateAgent(agent=ada.id, name="eve"))
+    await note("renamed")
+    await update_task(here.ports, here.me, UpdateTask(task=tasks[0].id, status=Status.DONE))
+    await delete_agent(here.ports, here.me, DeleteAgent(agent="eve"))
+    await note("deleted")
+
+    assert [] == outdated
+
+
 async def test_a_task_that_an_operator_claimed_for_a_name_is_remembered(worlds: list[World]) -> None:
     """
     With the agent of that name, if there is one, which the claim does not know.
