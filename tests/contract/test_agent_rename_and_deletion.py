@@ -8,6 +8,10 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
+from mission_adapters.sql.agent_rename import LOCK_TASKS
+from mission_adapters.sql.decision_operations import UNFINISHED_OF_NAME
+from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.postgres_pool import PLANNER_SETTINGS
 from mission_core.accounts.model import Role
 from mission_core.agents.model import AgentNameTaken, AgentNotFound, MainAgentProtected
 from mission_core.agents.update import UpdateAgent, update_agent
@@ -28,6 +32,7 @@ from mission_core.tasks.runs import LeaseLost, OrderKind
 from mission_core.tasks.team_rules import OnlyLeadMovesTasks
 from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.values import PageRequest
+from tests.contract.schemas import asked
 
 
 async def renamed(world, agent, name, *, by=None):
@@ -394,3 +399,22 @@ async def test_nothing_stands_in_the_way_exactly_where_somebody_entitled_may_cla
             assert (TaskState.CLAIMABLE is told.state) is (taken is not None)
             assert told.why
             assert told.next
+
+
+@pytest.mark.parametrize(
+    ("locking", "values"), [(UNFINISHED_OF_NAME, "'x', 1"), (LOCK_TASKS, "'x'")], ids=["deletion", "rename"]
+)
+def test_the_tasks_of_a_name_are_locked_without_reading_others(fresh_postgres, locking, values):
+    """
+    PostgreSQL sorts them, rather than reading all tasks in the order of the locks.
+    """
+    migrate(fresh_postgres)
+    given = dict.fromkeys(("organization", "name", "was", "most"))
+    settings = "; ".join(f"SET {name} = {value}" for name, value in PLANNER_SETTINGS.items())
+    text = locking("postgresql", **given).text
+    (plan,) = asked(
+        fresh_postgres, f"EXPLAIN EXECUTE locking('', {values})", script=f"{settings}; PREPARE locking AS {text}"
+    )
+
+    assert [] == [line for (line,) in plan if "pk_tasks on tasks" in line]
+    assert any("Index Scan using ix_tasks_organization" in line for (line,) in plan), plan

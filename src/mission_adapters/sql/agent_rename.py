@@ -11,7 +11,7 @@ from sqlalchemy import case, delete, func, insert, select, update
 
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.statements import Statement, parameter
-from mission_adapters.sql.tables import alive, queue, runs, tasks, workloads
+from mission_adapters.sql.tables import alive, lock_order, queue, runs, tasks, workloads
 from mission_core.agents.model import Agent
 
 _organization: Final = parameter("organization")
@@ -24,7 +24,7 @@ _either: Final = (tasks.c.organization == _organization, tasks.c.assignee_key.in
 
 LOCK_TASKS: Final = Statement(
     select(func.count()).select_from(
-        select(tasks.c.id).where(*_of_old_name).order_by(tasks.c.id).with_for_update().subquery("held")
+        select(tasks.c.id).where(*_of_old_name).order_by(lock_order).with_for_update().subquery("held")
     )
 )
 RENAME_RUNS: Final = Statement(

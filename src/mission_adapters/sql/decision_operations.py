@@ -30,7 +30,7 @@ from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS, select_entity
 from mission_adapters.sql.row_writes import lock_row
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import alive, queue, runs, tasks, unblocked, unfinished
+from mission_adapters.sql.tables import alive, lock_order, queue, runs, tasks, unblocked, unfinished
 from mission_adapters.sql.task_decisions import SELECT_RUN_FOR_UPDATE, FlushResults, apply_decision, decide_task
 from mission_adapters.sql.task_queue import UNASSIGNED
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
@@ -113,7 +113,7 @@ UNFINISHED_OF_NAME: Final = Statement(
     .where(
         tasks.c.organization == parameter("organization"), tasks.c.assignee_key == parameter("name", str), unfinished
     )
-    .order_by(tasks.c.id)
+    .order_by(lock_order)
     .limit(parameter("most", int))
     .with_for_update(of=tasks)
 )

@@ -9,9 +9,9 @@ counters from their declarations.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Index, UniqueConstraint, literal_column, text
+from sqlalchemy import ColumnElement, Index, UniqueConstraint, func, literal_column, text
 
 from mission_adapters.sql.columns import ID, INTEGER, TEXT, columns_of, optional, required, table
 from mission_adapters.sql.columns import metadata as metadata
@@ -206,6 +206,10 @@ done: ColumnElement[bool] = literal_column(DONE.replace("done_at", "tasks.done_a
 in_progress: ColumnElement[bool] = literal_column(IN_PROGRESS.replace("status", "tasks.status"))
 under_way: ColumnElement[bool] = literal_column(UNDER_WAY.replace("status", "tasks.status"))
 unfinished: ColumnElement[bool] = literal_column(UNFINISHED.replace("status", "tasks.status"))
+
+lock_order: ColumnElement[Any] = func.coalesce(tasks.c.id, tasks.c.id)
+"""The order in which a transaction locks several tasks. It is no plain column, because PostgreSQL, which sorts nothing
+that it can read in order, would read all tasks by their primary key."""
 
 dependencies = table(
     "dependencies",
