@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -59,6 +60,31 @@ def doctor(cwd: Path, *flags: str, **environment: str) -> str:
     """
     told = json.loads(run("doctor", "--json", "--port", "0", *flags, cwd=cwd, **environment).stdout)
     return "\n".join(str(each) for each in told["findings"] if each["level"] != "ok")
+
+
+def test_it_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """
+    No command line, migration, sign-in or inspection, and no endpoint but the one that was asked for.
+    """
+    command = ["-X", "importtime", "-m", "mission_http.main", "serve", "--port", "0", "--data-dir", str(tmp_path)]
+    with (
+        (tmp_path / "imports").open("w") as log,
+        subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        assert server.stdout is not None
+        port = int(server.stdout.readline().rpartition(":")[2])
+        urlopen(f"http://127.0.0.1:{port}/api/health", timeout=60).close()
+        server.terminate()
+        server.stdout.read()
+    imported = {line.rpartition("|")[2].strip() for line in (tmp_path / "imports").read_text().splitlines()}
+
+    assert "mission_http.fleet.system_info" in imported
+    assert set() == imported & {
+        "alembic", "cyclopts", "mission_http.command_line", "mission_http.maintenance", "mission_adapters.oidc_tokens",
+        "mission_adapters.outbound_http", "mission_adapters.sql.database_inspection", "mission_http.platform.openapi",
+        "mission_core.accounts.user_admin", "mission_core.accounts.proxy_authentication", "mission_http.fleet.bodies",
+        "mission_http.boards.payloads", "mission_adapters.sql.report_reads", "mission_adapters.sql.board_deletion",
+    }  # fmt: skip
 
 
 def test_over_http_on_this_machine(tmp_path: Path) -> None:
