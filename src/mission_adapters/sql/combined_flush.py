@@ -43,9 +43,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from mission_adapters.row_parts import whole_row
 from mission_adapters.sql.columns import TYPES
+from mission_adapters.sql.constraint_refusals import refusal_of_constraint
 from mission_adapters.sql.counters import counter_rows, insert_or_add
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
-from mission_adapters.sql.flush import existing_rows, link_changes, lock_position, refusal_of_constraint
+from mission_adapters.sql.lock_positions import existing_rows, link_changes, lock_position
 from mission_adapters.sql.row_writes import (
     ENTITY_MAPPINGS,
     RETURNED_COLUMNS,
@@ -72,7 +73,7 @@ from mission_core.tasks.model import Task
 from mission_core.values import micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mission_core.events.counters import Counters
 
@@ -116,10 +117,15 @@ class Term(NamedTuple):
     parameters: dict[str, Any]
 
 
-def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[FlushResults]] | None:
+def combined_flush(
+    buffer: WriteBuffer, *, at: datetime, guards: Sequence[Term] = ()
+) -> Callable[[], Steps[FlushResults]] | None:
     """
     Return the steps of a unit's flush in one statement, or None if the unit needs a transaction. They raise
     `NotCombined` if they changed nothing, and the unit needs a transaction after all.
+
+    Args:
+        guards: Terms that come before those of entities. Like them, each must find or write one row.
     """
     if buffer.operations or buffer.idempotency_key or buffer.presence or buffer.used_keys or not buffer.events:
         return None
@@ -127,7 +133,7 @@ def combined_flush(buffer: WriteBuffer, *, at: datetime) -> Callable[[], Steps[F
     tasks = [each for each in writes if isinstance(each.after, Task)]
     if len(tasks) > 1 or any(map(_needs_transaction, writes)) or any(buffer.remembered_unchecked()):
         return None
-    entities = _entity_terms(buffer, writes)
+    entities = [*guards, *_entity_terms(buffer, writes)]
     rest = _terms_under_head(buffer, tasks, at)
     if rest is None or len(entities) > LARGEST_ENTITIES:
         return None

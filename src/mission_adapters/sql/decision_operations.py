@@ -8,11 +8,11 @@ decision needs are read by further statements.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Executable, Select, and_, func, select, union_all
+from sqlalchemy import and_, select
 
 from mission_adapters.decision_operations import (
     ClaimNextOperation,
@@ -24,15 +24,22 @@ from mission_adapters.decision_operations import (
     LeaseHeartbeatOperation,
     Operation,
 )
-from mission_adapters.sql.approval_holds import HAS_CLAIM_RULES, is_lead_only, pending_hold
-from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_for
+from mission_adapters.sql.combined_claims import combined_claim, needs_candidate_only
+from mission_adapters.sql.combined_flush import NotCombined
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS, select_entity
+from mission_adapters.sql.number_sequences import draw_numbers
+from mission_adapters.sql.queue_candidates import FIRST_BATCH, QueueCandidate, claim_sequence, read_candidate
 from mission_adapters.sql.row_writes import lock_row
-from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import alive, lock_order, queue, runs, tasks, unblocked, unfinished
-from mission_adapters.sql.task_decisions import SELECT_RUN_FOR_UPDATE, FlushResults, apply_decision, decide_task
-from mission_adapters.sql.task_queue import UNASSIGNED
+from mission_adapters.sql.statements import Statement, parameter
+from mission_adapters.sql.tables import alive, lock_order, runs, tasks, unfinished
+from mission_adapters.sql.task_decisions import (
+    SELECT_RUN_FOR_UPDATE,
+    FlushResults,
+    apply_decision,
+    decide_task,
+    write_change,
+)
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
 from mission_core.accounts.model import Principal, writable_boards
 from mission_core.agents.model import Agent
@@ -40,60 +47,12 @@ from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.ids import BoardId
 from mission_core.tasks.model import IDLE_STATUSES, Task, TaskNotFound
-from mission_core.tasks.ports import CapacityCheck, TaskChange, TooManyUnfinishedTasks
+from mission_core.tasks.ports import Candidate, ClaimFilter, Decide, TaskChange, TaskInProgress, TooManyUnfinishedTasks
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import RunNotFound
 from mission_core.values import micros
 
-FIRST_BATCH: Final = 8
-"""The number of queued tasks that a claim looks at first. If all are locked by others, it looks at eight times more."""
 LARGEST_BATCH: Final = 4096
-QUEUE_FILTERS: Final[dict[str, ColumnElement[bool]]] = {
-    "": queue.c.organization == parameter("organization"),
-    "own_board": BOARD_FILTERS["own_board"](queue.c.board),
-    "own_boards": and_(queue.c.organization == parameter("organization"), BOARD_FILTERS["own_boards"](queue.c.board)),
-}
-"""The conditions that limit the queue to the boards of a claim, by the name of their board filter."""
-
-
-def _ready_of_name(name: str, again: bool, board_filter: str, worker: bool) -> Select[Any]:
-    """
-    Select the first ready tasks of one assignee name in queue order, on the boards of a board filter. For a worker,
-    tasks of boards that reserve moves for their lead are left out.
-    """
-    ready = select(queue.c.task, queue.c.rank, queue.c.due, queue.c.number).where(
-        QUEUE_FILTERS[board_filter],
-        queue.c.assignee_key == parameter(name, str),
-        unblocked,
-        queue.c.not_before <= parameter("at", int),
-        pending_hold(queue.c.organization, queue.c.board, queue.c.task).is_(None),
-    )
-    if worker:
-        ready = ready.where(is_lead_only(queue.c.board) == 0)
-    if again:
-        ready = ready.where(~in_array(queue.c.task, "tried", IdArray()))
-    ready = ready.order_by(queue.c.rank, queue.c.due, queue.c.number).limit(parameter("first", int))
-    return select(ready.subquery())
-
-
-@cached_statement
-def _select_first_ready(again: bool, board_filter: str, worker: bool) -> Executable:
-    lines = union_all(*(_ready_of_name(name, again, board_filter, worker) for name in ("nobody", "mine"))).subquery(
-        "ready"
-    )
-    found = select(*TASK_COLUMNS, HAS_CLAIM_RULES).select_from(tasks.join(lines, lines.c.task == tasks.c.id))
-    found = found.order_by(lines.c.rank, lines.c.due, lines.c.number).limit(1)
-    return found.with_for_update(of=tasks, skip_locked=True)
-
-
-@cached_statement
-def _count_ready(again: bool, board_filter: str, worker: bool) -> Executable:
-    lines = union_all(*(_ready_of_name(name, again, board_filter, worker) for name in ("nobody", "mine"))).subquery(
-        "ready"
-    )
-    return select(func.count()).select_from(lines)
-
-
 EXPIRED_LEASES: Final = Statement(
     select(*TASK_COLUMNS)
     .select_from(tasks.join(runs, and_(runs.c.task == tasks.c.id, runs.c.id == tasks.c.run)))
@@ -117,12 +76,22 @@ UNFINISHED_OF_NAME: Final = Statement(
     .limit(parameter("most", int))
     .with_for_update(of=tasks)
 )
-LOCK_NAME: Final = Statement(select(func.pg_advisory_xact_lock(parameter("key", int))))
 
 
-def run_operation(dialect: str, principal: Principal, operation: Operation, results: FlushResults) -> Steps[None]:
+def run_operations(
+    dialect: str,
+    principal: Principal,
+    operations: Sequence[Operation],
+    results: FlushResults,
+    *,
+    combined_at: datetime | None = None,
+) -> Steps[None]:
     """
-    Run one operation inside the flush. Its events, task changes and answer are added to *results*.
+    Run the operations of a unit inside the flush, in their order. Their events, task changes and answer are added to
+    *results*.
+
+    Args:
+        combined_at: The time of the flush, if a claim may lock the head row, because the unit does nothing after it.
 
     Raises:
         TaskNotFound: If the organization does not have the task.
@@ -131,6 +100,15 @@ def run_operation(dialect: str, principal: Principal, operation: Operation, resu
         TooManyUnfinishedTasks: If an agent to be deleted has more unfinished tasks than one unit reassigns.
         StaleWrite: If the version of a row has changed.
     """
+    match operations:
+        case [ExpireLeasesOperation() as expiry, ClaimNextOperation() as claim]:
+            results.answer = yield from _claim_next(dialect, principal, claim, results, expiry, combined_at)
+        case _:
+            for operation in operations:
+                yield from _run_operation(dialect, principal, operation, results)
+
+
+def _run_operation(dialect: str, principal: Principal, operation: Operation, results: FlushResults) -> Steps[None]:
     match operation:
         case ClaimNextOperation():
             results.answer = yield from _claim_next(dialect, principal, operation, results)
@@ -153,66 +131,112 @@ def run_operation(dialect: str, principal: Principal, operation: Operation, resu
 
 
 def _claim_next(
-    dialect: str, principal: Principal, operation: ClaimNextOperation, results: FlushResults
+    dialect: str,
+    principal: Principal,
+    operation: ClaimNextOperation,
+    results: FlushResults,
+    expiry: ExpireLeasesOperation | None = None,
+    combined_at: datetime | None = None,
 ) -> Steps[TaskChange | None]:
-    wanted = operation.wanted
-    boards = writable_boards(principal) if wanted.board is None else frozenset((wanted.board,))
-    if wanted.board is not None:
-        require_grant(principal, wanted.board)
-    if operation.capacity_check is not None:
-        yield from _require_agreement(dialect, principal, wanted.name_key, operation.capacity_check)
-    board_filter, first = board_filter_for(boards), FIRST_BATCH
-    where = next(iter(board_filter), "")
-    given: dict[str, Any] = {
-        **board_filter,
-        "organization": principal.organization.bytes,
-        "nobody": UNASSIGNED,
-        "mine": wanted.name_key,
-        "at": micros(operation.at),
-    }
+    """
+    Claim the next task, after *expiry*.
+    """
+    boards, check = claimed_boards(principal, operation.wanted), operation.capacity_check
+    if check is not None and dialect == "postgresql":
+        yield from _count_claim(principal, operation.wanted.name_key)
     tried: list[bytes] = []
-    requeued = _requeued_in_flush(operation, boards, results)
+    requeued, first = _requeued_in_flush(operation, boards, results), FIRST_BATCH
     while True:
-        again = bool(tried)
-        shown = {**given, "tried": tried} if tried else given
-        found = yield _select_first_ready(again, where, wanted.worker)(dialect, first=first, **shown)
-        task = TASK_ROWS.entity_from(found[0]) if found else None
+        candidate = yield from read_candidate(dialect, principal, operation, boards, tried=tried, first=first)
+        if check is not None:
+            name_key = operation.wanted.name_key
+            in_hand = (yield from read_tasks_in_progress(dialect, principal, name_key)) if candidate.has_work else []
+            require_capacity(operation, in_hand)
+            check = None
+        if expiry is not None and candidate.has_expired:
+            yield from _expire_due(dialect, principal, expiry, results)
+            expiry, requeued = None, _requeued_in_flush(operation, boards, results)
+            continue
+        task = candidate.task
         if requeued and (task is None or _queue_order(requeued[0]) < _queue_order(task)):
             change = yield from decide_task(dialect, requeued.pop(0), operation.decide, results, ruled=True)
             if change is not None:
                 return change
             continue
-        if task is not None:
+        if combined_at is not None and not results.writes and needs_candidate_only(candidate, boards):
+            change = yield from _claim_combined(principal, candidate, operation.decide, results, at=combined_at)
+            if change is not None:
+                return change
+        elif task is not None:
             # The locked task may have moved to another board, or be held, since the queue was read.
-            elsewhere, ruled = boards is not None and task.board not in boards, bool(found[0][-1])
+            elsewhere, ruled = boards is not None and task.board not in boards, candidate.has_rules
             change = (
                 None if elsewhere else (yield from decide_task(dialect, task, operation.decide, results, ruled=ruled))
             )
             if change is not None:
                 return change
+        if task is not None:
             tried.append(task.id.bytes)
             continue
         # Either no task is ready, or other flushes have locked all the tasks in this batch.
-        (ready,) = (yield _count_ready(again, where, wanted.worker)(dialect, first=first, **shown))[0]
-        if ready < first or first >= LARGEST_BATCH:
+        if candidate.ready < first or first >= LARGEST_BATCH:
             return None
         first *= 8
 
 
-def _require_agreement(dialect: str, principal: Principal, name_key: str, agrees: CapacityCheck) -> Steps[None]:
+def _claim_combined(
+    principal: Principal, candidate: QueueCandidate, decide: Decide, results: FlushResults, *, at: datetime
+) -> Steps[TaskChange | None]:
     """
-    Check that the name may claim another task. On PostgreSQL an advisory lock makes the claims of one name wait for
-    each other.
+    Offer a candidate to *decide*, and write its change, in one statement if that can be.
+    """
+    task = candidate.task
+    assert task is not None
+    change = decide(Candidate(task=task, run=None))
+    claim = None if change is None else combined_claim(principal, candidate, change, at=at)
+    if change is None:
+        return None
+    if claim is None:
+        return (yield from write_change("postgresql", task, None, change, results))
+    try:
+        claimed = yield from claim()
+    except NotCombined as changed:
+        raise StaleWrite("task", task.id) from changed
+    results.contexts += claimed.contexts
+    results.result = claimed.result
+    answer: TaskChange = claimed.answer
+    return answer
+
+
+def claimed_boards(principal: Principal, wanted: ClaimFilter) -> frozenset[BoardId] | None:
+    """
+    Return the boards whose tasks a claim may take, or None for all.
+
+    Raises:
+        BoardDenied: If the principal may not write to the wanted board.
+    """
+    if wanted.board is None:
+        return writable_boards(principal)
+    require_grant(principal, wanted.board)
+    return frozenset((wanted.board,))
+
+
+def _count_claim(principal: Principal, name_key: str) -> Steps[None]:
+    """
+    Count a claim under a name. The lock of the row makes the claims of one name wait for each other on PostgreSQL.
+    """
+    given = {"scope0": principal.organization.bytes, "kind0": claim_sequence(name_key), "value0": 1}
+    yield draw_numbers("postgresql", 1)("postgresql", **given)
+
+
+def require_capacity(operation: ClaimNextOperation, in_hand: Sequence[TaskInProgress]) -> None:
+    """
+    Check that the name may claim another task, if the claim has a check of that.
 
     Raises:
         StaleWrite: If the name may not claim more.
     """
-    if dialect == "postgresql":
-        name = principal.organization.bytes + name_key.encode()
-        key = int.from_bytes(blake2b(name, digest_size=8).digest(), signed=True)
-        yield LOCK_NAME(dialect, key=key)
-    in_hand = yield from read_tasks_in_progress(dialect, principal, name_key)
-    if not agrees(in_hand):
+    if operation.capacity_check is not None and not operation.capacity_check(in_hand):
         raise StaleWrite("task", in_hand[0].task)
 
 

@@ -8,7 +8,7 @@ Because of this order two flushes do not deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -17,12 +17,14 @@ from uuid import UUID
 from attrs import evolve, frozen
 from sqlalchemy import Executable, Table, delete, exists, insert, literal_column, select, update
 
-from mission_adapters.kind_registry import LOCK_ORDER, kinds_cascading_from, nullable_references_to
-from mission_adapters.row_parts import ROW_PARTS, WholeAgent
+from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
+from mission_adapters.row_parts import WholeAgent
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
+from mission_adapters.sql.combined_claims import next_claim_of
+from mission_adapters.sql.constraint_refusals import refusal_of_constraint
 from mission_adapters.sql.counters import counter_statements
 from mission_adapters.sql.database_session import ConstraintViolated, Steps
-from mission_adapters.sql.decision_operations import run_operation
+from mission_adapters.sql.decision_operations import run_operations
 from mission_adapters.sql.entity_queries import select_entity
 from mission_adapters.sql.event_log import (
     KnownHeads,
@@ -33,8 +35,8 @@ from mission_adapters.sql.event_log import (
     move_head,
 )
 from mission_adapters.sql.idempotency_keys import store_result, take_key
-from mission_adapters.sql.kind_tables import KIND_UNIQUENESS_REFUSALS as TAKEN_PLAIN
 from mission_adapters.sql.kind_tables import clear_reference, delete_removed_with
+from mission_adapters.sql.lock_positions import existing_rows, link_changes, lock_position
 from mission_adapters.sql.row_writes import (
     ENTITY_MAPPINGS,
     bump_row,
@@ -53,11 +55,10 @@ from mission_adapters.sql.tables import agents, api_keys, dependencies, marks, r
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.task_queue import queue_statements
 from mission_adapters.write_buffer import ReadDependency, RowWrite, WriteBuffer
-from mission_core.accounts.model import ApiKey
-from mission_core.agents.model import Agent, AgentNameTaken, SessionKeyTaken
+from mission_core.agents.model import Agent
 from mission_core.agents.rows import AGENT_ROWS, presence_columns
-from mission_core.boards.model import HandleTaken, TicketPrefixTaken
-from mission_core.errors import Conflict, StaleWrite
+from mission_core.boards.model import Board
+from mission_core.errors import StaleWrite
 from mission_core.events.counters import CountedChanges
 from mission_core.kinds import kind_of
 from mission_core.row_mapping import uuid_of_bytes
@@ -66,18 +67,8 @@ from mission_core.tasks.model import Task
 from mission_core.tasks.rows import TASK_ROWS
 from mission_core.values import micros
 
-UNIQUENESS_REFUSALS: Final[dict[str, Callable[[], Conflict]]] = {
-    "uq_boards_organization_handle": HandleTaken,
-    "uq_boards_organization_ticket_prefix": TicketPrefixTaken,
-    "uq_agents_organization_name_key": AgentNameTaken,
-    "uq_agents_organization_session_key": SessionKeyTaken,
-    **TAKEN_PLAIN,
-}
-"""The refusal for each unique constraint, by the constraint's name."""
 FOLDED_CHECKS: Final = 4
 """The number of checks that one statement holds at most."""
-LOCK_POSITION: Final[dict[type, int]] = {kind: place for place, kind in enumerate(LOCK_ORDER)}
-LOCK_POSITION.update((part, LOCK_POSITION[entity]) for part, (entity, _) in ROW_PARTS.items())
 
 UPDATE_KEY_USE: Final = Statement(
     update(api_keys)
@@ -144,10 +135,16 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
     results = FlushResults()
     try:
         yield from take_key(dialect, buffer, at=at)
-        yield from check_remembered(dialect, buffer.remembered_unchecked())
+        unchecked = list(buffer.remembered_unchecked())
+        if dialect == "sqlite" and next_claim_of(buffer) is not None:
+            results.relied = [ReadDependency(Board, row.id, row.version, bump=False) for row in unchecked]
+        else:
+            yield from check_remembered(dialect, unchecked)
         yield from _require_no_dependents(dialect, buffer.without_dependents)
-        for operation in buffer.operations:
-            yield from run_operation(dialect, buffer.principal, operation, results)
+        # On PostgreSQL a claim on locked rows is one statement, if the unit does nothing else.
+        combined_at = at if dialect == "postgresql" and next_claim_of(buffer) is not None else None
+        yield from run_operations(dialect, buffer.principal, buffer.operations, results, combined_at=combined_at)
+        yield from require_unchanged(dialect, results.relied)
         touched = sorted(existing_rows(buffer), key=lambda each: each[:2])
         folded = _folded_checks(buffer, touched) if dialect == "sqlite" else FoldedChecks()
         yield from _change_existing_rows(dialect, buffer, touched, folded, results)
@@ -168,18 +165,6 @@ def _require_no_dependents(dialect: str, tasks: Sequence[UUID]) -> Steps[None]:
     """
     if tasks and (found := (yield SELECT_DEPENDENT(dialect, depended_on=[each.bytes for each in tasks]))):
         raise StaleWrite("task", uuid_of_bytes(found[0][0]))
-
-
-def refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
-    """
-    Return the refusal for a violated constraint. A duplicate id is a stale write: another unit inserted the row first,
-    and the next attempt will read it.
-    """
-    kind = next((kind for kind, each in ENTITY_MAPPINGS.items() if constraint == f"pk_{each.table.name}"), None)
-    if kind is None:
-        return UNIQUENESS_REFUSALS.get(constraint, Conflict)()
-    added = (id for id, write in buffer.writes.items() if isinstance(write.after, kind) and write.before is None)
-    return StaleWrite(ENTITY_MAPPINGS[kind].name, next(added, buffer.principal.organization))
 
 
 def _folded_checks(buffer: WriteBuffer, touched: Sequence[tuple[int, UUID, Any]]) -> FoldedChecks:
@@ -256,35 +241,6 @@ def _update_with_edits(
     results.keep_context(write.after, written)
 
 
-def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
-    """
-    Return the changes to existing rows, each with the row's place in the lock order and its id.
-
-    Raises:
-        StaleWrite: If the unit relies on another version of a row than it writes.
-    """
-    writes = buffer.writes
-    for id, write in writes.items():
-        if write.before is not None:
-            yield LOCK_POSITION[type(write.before)], id, write
-    # Before the shared locks on the same rows: two flushes that share a lock and then both write would deadlock.
-    for id, agent in buffer.presence.items():
-        if id not in writes or writes[id].before is not None:
-            yield LOCK_POSITION[Agent], id, agent
-    for id, at in buffer.used_keys.items():
-        yield LOCK_POSITION[ApiKey], id, at
-    for (_, id), reliance in buffer.read_dependencies.items():
-        if id not in writes:
-            yield LOCK_POSITION[reliance.kind], id, reliance
-            continue
-        before = writes[id].before
-        if before is None:
-            continue
-        part_of = ROW_PARTS[reliance.kind][1] if reliance.kind in ROW_PARTS else None
-        if (part_of(before) if part_of else before).version != reliance.version:
-            raise StaleWrite(ENTITY_MAPPINGS[reliance.kind].name, id)
-
-
 @cached_statement
 def update_presence(unchanged: bool) -> Executable:
     """
@@ -347,11 +303,6 @@ def _delete_and_insert_rows(
         yield INSERT_MARK.many(dialect, taken)
 
 
-def lock_position(write: RowWrite) -> tuple[int, UUID]:
-    shape = write.after or write.before
-    return LOCK_POSITION[type(shape)], shape.id
-
-
 def _delete_row(dialect: str, row: Any) -> Steps[None]:
     for kind in kinds_cascading_from(type(row)):
         yield delete_removed_with(kind, type(row)).count(dialect, owner=row.organization.bytes, key=row.id.bytes)
@@ -382,26 +333,6 @@ def delete_unused(table: Table) -> Executable:
     Delete a row that no task refers to.
     """
     return delete(table).where(table.c.id == parameter("key"), ~exists().where(marks.c.mark == parameter("key")))
-
-
-def link_changes(
-    writes: Iterable[RowWrite], name: str, ids_of: Callable[[Task], Collection[UUID]]
-) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
-    """
-    Return the links between tasks and ids that the writes remove, and those that they add.
-    """
-    gone: list[dict[str, bytes]] = []
-    come: list[dict[str, bytes]] = []
-    for write in writes:
-        shape = write.after or write.before
-        if not isinstance(shape, Task):
-            continue
-        was = ids_of(write.before) if write.before else ()
-        now = ids_of(write.after) if write.after else ()
-        if was != now:
-            gone += [{"task": shape.id.bytes, name: each.bytes} for each in was if each not in now]
-            come += [{"task": shape.id.bytes, name: each.bytes} for each in now if each not in was]
-    return gone, come
 
 
 def _write_under_head(

@@ -28,7 +28,10 @@ LARGEST_DRAW: Final = 8
 
 
 @cached_statement
-def _draw_numbers(dialect: str, scopes: int) -> Executable:
+def draw_numbers(dialect: str, scopes: int) -> Executable:
+    """
+    Raise this many sequences, each by the amount in its parameter, and return them.
+    """
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(numbers)
     rows = [
         {column.name: parameter(f"{column.name}{place}", column.type.python_type) for column in numbers.c}
@@ -114,7 +117,7 @@ class SqlNumberSequences:
             given |= {f"scope{place}": scope, f"kind{place}": kind, f"value{place}": amount}
 
         def steps() -> Steps[list[Any]]:
-            rows: list[Any] = yield _draw_numbers(dialect, len(wanted))(dialect, **given)._replace(single=True)
+            rows: list[Any] = yield draw_numbers(dialect, len(wanted))(dialect, **given)._replace(single=True)
             return rows
 
         last = {(scope, kind): value for scope, kind, value in await self.session.write(steps, durable=False)}

@@ -14,6 +14,7 @@ from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.row_memory import RowMemory
+from mission_adapters.sql.combined_claims import next_claim_of
 from mission_adapters.sql.combined_flush import NotCombined, combined_flush
 from mission_adapters.sql.credential_store import SqlCredentialStore
 from mission_adapters.sql.database_lock import shared_lock
@@ -26,6 +27,7 @@ from mission_adapters.sql.housekeeping import SqlHousekeeping
 from mission_adapters.sql.lease_renewal import lease_renewal_of, renew_lease
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.number_sequences import SqlNumberSequences
+from mission_adapters.sql.optimistic_claims import NotOptimistic, OptimisticClaims
 from mission_adapters.sql.readiness_check import write_unchanged_row
 from mission_adapters.sql.reads import SqlReads
 from mission_adapters.sql.row_writes import check_remembered
@@ -72,6 +74,7 @@ class SqlStore:
         self.numbers = SqlNumberSequences(session)
         self.housekeeping = SqlHousekeeping(session)
         self.heads = KnownHeads()
+        self.claims = OptimisticClaims(session)
         self.memory: RowMemory | None = RowMemory(self._are_unchanged)
 
     @classmethod
@@ -133,6 +136,10 @@ class SqlStore:
                 return renewal.change
             renewal.memory.forget(renewal.task, renewal.run)
         if self.session.dialect == "postgresql":
+            claim = next_claim_of(buffer)
+            if claim is not None and buffer.idempotency_key is None:
+                with suppress(NotOptimistic):
+                    return self._answer(buffer, await self.claims.claim(buffer, claim, at=self.clock.now()))
             combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
                 with suppress(NotCombined):

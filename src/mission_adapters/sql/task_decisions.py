@@ -5,6 +5,7 @@ returns are written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import runs, tasks
 from mission_adapters.sql.task_contexts import TaskContext
 from mission_adapters.sql.task_queue import COUNT_OPEN_DEPENDENCIES
-from mission_adapters.write_buffer import RowWrite
+from mission_adapters.write_buffer import ReadDependency, RowWrite
 from mission_core.events.model import Event
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Decide, TaskChange
@@ -43,6 +44,7 @@ class FlushResults:
         claimed: The tasks that got a new run.
         boards_of_tasks: The board of each task that was changed.
         contexts: The tasks that were written, each with its context.
+        relied: The checks of rows that the update of the next task shall make.
         answer: The value that `commit` returns.
     """
 
@@ -52,6 +54,7 @@ class FlushResults:
     facts: list[Event] = field(factory=list)
     boards_of_tasks: dict[UUID, UUID] = field(factory=dict)
     contexts: list[tuple[Task, TaskContext]] = field(factory=list)
+    relied: Sequence[ReadDependency] = ()
     result: Any = None
     answer: Any = None
 
@@ -99,12 +102,22 @@ def apply_decision(
     waits_for = (yield COUNT_OPEN_DEPENDENCIES(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
     candidate = Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)
     change = decide(candidate)
-    if change is None:
-        return None
+    if change is not None:
+        change = yield from write_change(dialect, task, run, change, results)
+    return change
+
+
+def write_change(
+    dialect: str, task: Task, run: Run | None, change: TaskChange, results: FlushResults
+) -> Steps[TaskChange]:
+    """
+    Write a change of a task and its run. Return it with the versions that were written.
+    """
     if change.task is not None:
         after = evolve(change.task, version=task.version + 1)
         change = evolve(change, task=after)
-        results.keep_context(after, (yield from update_row(dialect, task, after)))
+        relied, results.relied = results.relied, ()
+        results.keep_context(after, (yield from update_row(dialect, task, after, relied)))
         results.writes.append(RowWrite(before=task, after=after))
     if change.run is not None and run is not None:
         ended = evolve(change.run, version=run.version + 1)

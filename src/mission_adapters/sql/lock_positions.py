@@ -1,0 +1,76 @@
+"""
+The positions of rows in the lock order of a flush: the rows that a unit of work changes or relies on, and the place of
+each in the order in which every flush locks rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Final
+from uuid import UUID
+
+from mission_adapters.kind_registry import LOCK_ORDER
+from mission_adapters.row_parts import ROW_PARTS
+from mission_adapters.sql.row_writes import ENTITY_MAPPINGS
+from mission_adapters.write_buffer import RowWrite, WriteBuffer
+from mission_core.accounts.model import ApiKey
+from mission_core.agents.model import Agent
+from mission_core.errors import StaleWrite
+from mission_core.tasks.model import Task
+
+LOCK_POSITION: Final[dict[type, int]] = {kind: place for place, kind in enumerate(LOCK_ORDER)}
+LOCK_POSITION.update((part, LOCK_POSITION[entity]) for part, (entity, _) in ROW_PARTS.items())
+
+
+def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
+    """
+    Return the changes to existing rows, each with the row's place in the lock order and its id.
+
+    Raises:
+        StaleWrite: If the unit relies on another version of a row than it writes.
+    """
+    writes = buffer.writes
+    for id, write in writes.items():
+        if write.before is not None:
+            yield LOCK_POSITION[type(write.before)], id, write
+    # Before the shared locks on the same rows: two flushes that share a lock and then both write would deadlock.
+    for id, agent in buffer.presence.items():
+        if id not in writes or writes[id].before is not None:
+            yield LOCK_POSITION[Agent], id, agent
+    for id, at in buffer.used_keys.items():
+        yield LOCK_POSITION[ApiKey], id, at
+    for (_, id), reliance in buffer.read_dependencies.items():
+        if id not in writes:
+            yield LOCK_POSITION[reliance.kind], id, reliance
+            continue
+        before = writes[id].before
+        if before is None:
+            continue
+        part_of = ROW_PARTS[reliance.kind][1] if reliance.kind in ROW_PARTS else None
+        if (part_of(before) if part_of else before).version != reliance.version:
+            raise StaleWrite(ENTITY_MAPPINGS[reliance.kind].name, id)
+
+
+def lock_position(write: RowWrite) -> tuple[int, UUID]:
+    shape = write.after or write.before
+    return LOCK_POSITION[type(shape)], shape.id
+
+
+def link_changes(
+    writes: Iterable[RowWrite], name: str, ids_of: Callable[[Task], Collection[UUID]]
+) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]]]:
+    """
+    Return the links between tasks and ids that the writes remove, and those that they add.
+    """
+    gone: list[dict[str, bytes]] = []
+    come: list[dict[str, bytes]] = []
+    for write in writes:
+        shape = write.after or write.before
+        if not isinstance(shape, Task):
+            continue
+        was = ids_of(write.before) if write.before else ()
+        now = ids_of(write.after) if write.after else ()
+        if was != now:
+            gone += [{"task": shape.id.bytes, name: each.bytes} for each in was if each not in now]
+            come += [{"task": shape.id.bytes, name: each.bytes} for each in now if each not in was]
+    return gone, come
