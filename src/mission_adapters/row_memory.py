@@ -53,8 +53,8 @@ class RowMemory:
     _rows: OrderedDict[tuple[type, UUID], Any] = field(factory=OrderedDict, init=False)
     _ids: dict[tuple[type, UUID, int | str], UUID] = field(factory=dict, init=False)
     """The ids by class, organization, and number or name key of an agent."""
-    _with_dependents: OrderedDict[UUID, None] = field(factory=OrderedDict, init=False)
-    """The tasks that other tasks depend on."""
+    _has_dependents: OrderedDict[UUID, bool] = field(factory=OrderedDict, init=False)
+    """Whether other tasks depend on a task, as this store knows of those it has added or read."""
 
     def find(self, kind: type, principal: Principal, key: UUID | int | str) -> Any | None:
         """
@@ -100,17 +100,16 @@ class RowMemory:
         """
         Remember whether other tasks depend on this one.
         """
-        self._with_dependents.pop(task, None)
-        if exist:
-            self._with_dependents[task] = None
-            if len(self._with_dependents) > self.size:
-                self._with_dependents.popitem(last=False)
+        self._has_dependents.pop(task, None)
+        self._has_dependents[task] = exist
+        if len(self._has_dependents) > self.size:
+            self._has_dependents.popitem(last=False)
 
-    def has_dependents(self, task: UUID) -> bool:
+    def has_dependents(self, task: UUID) -> bool | None:
         """
-        Whether other tasks are known to depend on this one.
+        Whether other tasks depend on this one, or None if that is not known.
         """
-        return task in self._with_dependents
+        return self._has_dependents.get(task)
 
     def forget_task(self, task: UUID) -> None:
         """

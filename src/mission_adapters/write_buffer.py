@@ -4,6 +4,7 @@ The write buffer of a unit of work: everything that its commit will change.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
@@ -119,10 +120,10 @@ class WriteBuffer:
 
     def may_assume_no_dependents(self, task: UUID) -> bool:
         """
-        Assume that no task depends on this one, unless the store remembers that one does.
+        Assume that no task depends on this one, if the store remembers it so.
         """
         memory = self.memory
-        if memory is None or not may_use_remembered_rows.get() or memory.has_dependents(task):
+        if memory is None or not may_use_remembered_rows.get() or memory.has_dependents(task) is not False:
             return False
         self.without_dependents.append(task)
         return True
@@ -170,9 +171,12 @@ class WriteBuffer:
                     self.memory.forget(write.before)
                     continue
                 self.remember_committed(write.after)
-                if isinstance(write.after, Task):
-                    for each in write.after.depends_on:
-                        self.memory.note_dependents(each, True)
+            tasks = [write for write in self.writes.values() if isinstance(write.after, Task)]
+            for write in tasks:
+                if write.before is None:
+                    self.memory.note_dependents(write.after.id, False)
+            for each in chain.from_iterable(write.after.depends_on for write in tasks):
+                self.memory.note_dependents(each, True)
             for id, agent in self.presence.items():
                 if id not in self.writes:
                     self.memory.remember(agent)

@@ -642,6 +642,20 @@ async def test_a_dependent_that_another_process_added_hears_of_the_completion(wo
     assert dependent.id == claimed.task.id
 
 
+async def test_dependents_of_a_task_that_another_process_added_are_read(worlds: list[World]) -> None:
+    """
+    Nothing is assumed of it, so that the completion need not be repeated; from then on it is known.
+    """
+    here, there = worlds
+    task, _, lease = await claimed_by(there)
+    async with here.ports.unit(here.me) as unit:
+        memory = unit.buffer.memory
+    before = memory.has_dependents(task.id)
+    await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=lease))
+
+    assert [None, False] == [before, memory.has_dependents(task.id)]
+
+
 async def test_a_late_result_leaves_no_outdated_row(worlds: list[World]) -> None:
     """
     The task counts it without a new version. The next request of the process that kept it need not be repeated.

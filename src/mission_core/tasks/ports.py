@@ -234,8 +234,8 @@ class TaskRepository(Protocol):
         Return the tasks that depend on this one, by number, each as last committed, or as this unit wrote it.
 
         Args:
-            assume_none: Whether the store may assume that there are none. If there is one after all, the commit
-                raises `StaleWrite`, and the use case is repeated without the assumption.
+            assume_none: Whether the store may answer that there are none, because it remembers so. If there is one
+                after all, the commit raises `StaleWrite`, and the use case is repeated without the assumption.
         """
 
     def add(self, task: Task) -> Task:
