@@ -385,6 +385,7 @@ def operations(database: GrowingDatabase) -> dict[str, Operation]:
         "get": ask("GET", f"/api/tasks/{numbers[3]}"),
         "list 50": ask("GET", "/api/tasks?limit=50"),
         "list 50 done": ask("GET", "/api/tasks?limit=50&status=done"),
+        "list of a priority that no task has": ask("GET", "/api/tasks?limit=10&priority=low"),
         "list 10 agents (counts the agents)": ask("GET", "/api/agents?limit=10"),
         "boards list 50": ask("GET", f"{board_tasks}?limit=50"),
         "create": create,
@@ -463,6 +464,9 @@ async def database_of(url: str, folder: Path, tasks: int) -> AsyncIterator[tuple
     kept = folder / f"{'postgresql' if url.startswith('postgres') else 'sqlite'}-{tasks}.json"
     one = uuid4().hex[:8] if kept.exists() else ""
     names = {"board_name": f"Counted {one}", "agent_name": f"ada{one}"}
+    if url.startswith("postgres"):  # the CPU of parallel workers, which end with their statement, could not be told
+        database_name = url.rpartition("/")[2]
+        await run_on_postgres(url, f'ALTER DATABASE "{database_name}" SET max_parallel_workers_per_gather = 0')
     async with counted_app(url, folder, measures=True, **names) as counted:
         organization = (await ensure_organization(counted.ports)).id
         database = GrowingDatabase(counted, organization, tasks=tasks)
