@@ -126,12 +126,9 @@ class BufferedUnitOfWork:
         self._committed = True
         if self.buffer.memory is not None:
             self.buffer.remember_written()
-            if isinstance(answer, TaskChange):
-                for row in (answer.task, answer.run, answer.heartbeat, answer.new_run):
-                    if row is not None:
-                        self.buffer.remember_committed(row)
-                if answer.late_result is not None:
-                    self.buffer.memory.forget_task(answer.late_result.task)  # which has counted it
+            if isinstance(answer, TaskChange) and all(each is not answer for each in self.buffer.changes):
+                self.buffer.changes.append(answer)
+            self.buffer.remember_changes()
         return answer
 
     async def __aenter__(self) -> Self:

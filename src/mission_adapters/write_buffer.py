@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mission_core.events.model import Event
     from mission_core.ids import AgentId
     from mission_core.ports import IdempotencyKey, RowPart, Versioned
+    from mission_core.tasks.ports import TaskChange
 
 ENTITIES_WITHOUT_KIND: Final = (Board, Agent, ApiKey, Task, Run)
 """The entities that no `Kind` declares, in the order in which a flush writes them. The entities of kinds follow."""
@@ -91,6 +92,8 @@ class WriteBuffer:
     memory: RowMemory | None = None
     remembered: dict[UUID, Any] = field(factory=dict)
     """The rows that were not read, but remembered by the store. The flush must find that none of them has changed."""
+    changes: list[TaskChange] = field(factory=list)
+    """The changes that the operations have made, as the flush has written them."""
     without_dependents: list[UUID] = field(factory=list)
     """The tasks that are assumed to have no dependents. The flush must find that none of them has one."""
     assignee_agents: dict[UUID, AgentId | None] = field(factory=dict)
@@ -180,6 +183,17 @@ class WriteBuffer:
             for id, agent in self.presence.items():
                 if id not in self.writes:
                     self.memory.remember(agent)
+
+    def remember_changes(self) -> None:
+        """
+        Let the store remember the tasks and runs that the operations have changed.
+        """
+        for change in self.changes:
+            for row in (change.task, change.run, change.heartbeat, change.new_run):
+                if row is not None:
+                    self.remember_committed(row)
+            if change.late_result is not None and self.memory is not None:
+                self.memory.forget_task(change.late_result.task)  # which has counted it
 
     def remember_committed(self, row: Any) -> None:
         """

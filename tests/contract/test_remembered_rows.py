@@ -41,6 +41,7 @@ from mission_core.tasks.leases import (
     claim_next,
     claim_task,
     complete_task,
+    expire_leases,
     fail_task,
     release_task,
 )
@@ -654,6 +655,25 @@ async def test_dependents_of_a_task_that_another_process_added_are_read(worlds: 
     await complete_task(here.ports, here.me, CompleteTask(task=task.id, lease=lease))
 
     assert [None, False] == [before, memory.has_dependents(task.id)]
+
+
+async def test_leases_that_expire_leave_no_outdated_row(worlds: list[World]) -> None:
+    """
+    By a sweep, or by the claim of another task. The next request of this process need not be repeated.
+    """
+    here, _ = worlds
+    tasks = [await here.task() for _ in range(3)]
+    claimed = [await claim_task(here.ports, here.me, ClaimTask(task=tasks[0].id, agent="ada", terms=TERMS))]
+    here.clock.advance(minutes=10)
+    await expire_leases(here.ports, here.me)
+    claimed += [await claim_task(here.ports, here.me, ClaimTask(task=tasks[1].id, agent="ada", terms=TERMS))]
+    here.clock.advance(minutes=10)
+    await claim_next(here.ports, here.me, ClaimNext(agent="bob", terms=TERMS))
+    async with here.ports.unit(here.me) as unit:
+        memory = unit.buffer.memory
+    rows = [memory.find(type(row), here.me, row.id) for each in claimed for row in (each.task, each.run)]
+
+    assert await memory.are_unchanged([row for row in rows if row])
 
 
 async def test_a_late_result_leaves_no_outdated_row(worlds: list[World]) -> None:

@@ -158,6 +158,7 @@ class SqlStore:
 
     def _answer(self, buffer: WriteBuffer, results: FlushResults) -> Any:
         self.reads.tasks.contexts.keep(results.contexts)
+        buffer.changes = results.changes
         for task, context in results.contexts:
             agent = context.assignee_agent
             buffer.assignee_agents[task.id] = None if agent is None else AgentId(UUID(bytes=agent))

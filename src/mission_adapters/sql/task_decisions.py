@@ -40,6 +40,7 @@ class FlushResults:
     The results of a unit's operations: task writes, events, and the result of the idempotency key.
 
     Args:
+        changes: The changes of tasks and runs, as they were written.
         head_statements: Statements that must run later, while the organization's head row is locked.
         claimed: The tasks that got a new run.
         boards_of_tasks: The board of each task that was changed.
@@ -49,6 +50,7 @@ class FlushResults:
     """
 
     writes: list[RowWrite] = field(factory=list)
+    changes: list[TaskChange] = field(factory=list)
     head_statements: list[BatchedStatement] = field(factory=list)
     claimed: list[Task] = field(factory=list)
     facts: list[Event] = field(factory=list)
@@ -134,4 +136,5 @@ def write_change(
     results.facts += change.events
     results.boards_of_tasks[task.id] = task.board
     results.result = results.result or change.result
+    results.changes.append(change)
     return change
