@@ -177,6 +177,7 @@ tasks = table(
     Index(None, "board", "status", "number"),
     Index(None, "organization", "status", "number"),
     Index(None, "organization", "assignee_key", "number"),
+    Index(None, "organization", "priority", "number"),
 )
 Index(
     "ix_tasks_under_way",

@@ -131,6 +131,7 @@ def test_those_who_wait_are_found_by_what_they_wait_for() -> None:
         (("own_boards",), "ix_tasks_board_number (board=?)"),
         (("own_boards", "status"), "ix_tasks_board_status_number (board=? AND status=?)"),
         (("status",), "ix_tasks_organization_status_number (organization=? AND status=?)"),
+        (("priority",), "ix_tasks_organization_priority_number (organization=? AND priority=?)"),
         (("own_board", "name"), "ix_tasks_organization_assignee_key_number (organization=? AND assignee_key=?)"),
     ],
 )
@@ -139,6 +140,7 @@ def test_a_page_of_tasks_goes_by_the_index_that_says_most(filters: tuple[str, ..
     In its order: of one board or several those of a board, for who sees all that of the organization.
     """
     some = {"own_board": bytes(16), "board": bytes(16), "own_boards": [bytes(16)], "status": "inbox", "name": "ada"}
+    some |= {"priority": "high"}
     limits = {"organization": bytes(16), "limit": 50, "offset": 0, "reach": 50}
     for selected, shown in ((select_task_rows, WHOLE_ROWS), (select_task_json, projection_of(TaskRead))):
         for first in (None, 50):

@@ -871,4 +871,5 @@ CREATE TABLE search_changes (
 CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 CREATE INDEX ix_agents_organization_hidden ON agents (organization, hidden);
 CREATE INDEX ix_agents_organization_board_number_hidden ON agents (organization, board, number, hidden);
+CREATE INDEX ix_tasks_organization_priority_number ON tasks (organization, priority, number);
 INSERT INTO alembic_version VALUES ('0012');

@@ -1,5 +1,5 @@
 """
-An index that finds and counts the agents of a board without reading those of the whole organization.
+Indexes that find the agents of a board and the tasks of a priority without reading all of the organization.
 """
 
 from alembic import op
@@ -12,3 +12,4 @@ def upgrade() -> None:
     op.create_index(
         "ix_agents_organization_board_number_hidden", "agents", ["organization", "board", "number", "hidden"]
     )
+    op.create_index("ix_tasks_organization_priority_number", "tasks", ["organization", "priority", "number"])
