@@ -25,8 +25,9 @@ from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_fo
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS
 from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import alive, boards, in_progress, numbers, queue, runs, tasks, unblocked
+from mission_adapters.sql.tables import alive, boards, numbers, queue, runs, tasks, unblocked, workloads
 from mission_adapters.sql.task_queue import UNASSIGNED
+from mission_core.tasks.model import Status, Task
 from mission_core.tasks.rows import TASK_ROWS
 from mission_core.values import micros
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from mission_adapters.decision_operations import ClaimNextOperation
     from mission_core.accounts.model import Principal
     from mission_core.ids import BoardId
-    from mission_core.tasks.model import Task
 
 FIRST_BATCH: Final = 8
 """The number of queued tasks that a claim looks at first. If all are locked by others, it looks at eight times more."""
@@ -52,9 +52,13 @@ HAS_EXPIRED_LEASES: Final = exists(
         runs.c.organization == _organization, alive, runs.c.expires_at <= parameter("at", int)
     )
 )
+# The counters tell it, because SQLite would look for the name among all tasks in progress.
 HAS_TASKS_IN_PROGRESS: Final = exists(
     select(literal_column("1")).where(
-        tasks.c.organization == _organization, tasks.c.assignee_key == parameter("mine", str), in_progress
+        workloads.c.organization == _organization,
+        workloads.c.assignee_key == parameter("mine", str),
+        workloads.c.status == literal_column(f"'{Status.IN_PROGRESS.value}'"),
+        workloads.c.amount > 0,
     )
 )
 CLAIM_COUNT: Final = select(numbers.c.value).where(
