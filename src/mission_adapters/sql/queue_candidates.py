@@ -117,7 +117,7 @@ def _ready_of_name(name: str, again: bool, board_filter: str, worker: bool) -> S
 
 
 @cached_statement
-def _select_candidate(again: bool, board_filter: str, worker: bool) -> Executable:
+def select_candidate(again: bool, board_filter: str, worker: bool) -> Executable:
     """
     Select one row, also if there is no ready task.
     """
@@ -170,7 +170,7 @@ def read_candidate(
     }
     if tried:
         given["tried"] = list(tried)
-    statement = _select_candidate(bool(tried), next(iter(board_filter), ""), operation.wanted.worker)
+    statement = select_candidate(bool(tried), next(iter(board_filter), ""), operation.wanted.worker)
     ((has_expired, has_work, claims, ready, has_rules, gates_version, *row),) = yield statement(
         dialect, **given
     )._replace(single=single)

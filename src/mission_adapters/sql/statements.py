@@ -106,6 +106,37 @@ def _in_array_sqlite(element: in_array, compiler: SQLCompiler, **kwargs: Any) ->
     )
 
 
+class unlikely(ColumnElement[bool]):
+    """
+    A condition that few rows meet. Without statistics, SQLite then prefers an index that contains its column.
+    """
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, condition: ColumnElement[bool]) -> None:
+        self.condition = condition
+
+    def get_children(self, **kwargs: Any) -> Iterable[Any]:
+        return (self.condition,)
+
+    def self_group(self, against: Any = None) -> Self:
+        """
+        Return the condition unchanged.
+        """
+        return self
+
+
+@compiles(unlikely, "postgresql")
+def _unlikely_postgresql(element: unlikely, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(element.condition)
+
+
+@compiles(unlikely, "sqlite")
+def _unlikely_sqlite(element: unlikely, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"unlikely({compiler.process(element.condition)})"
+
+
 def parameter(name: str, type: type = bytes) -> BindParameter[Any]:
     """
     Return a named parameter of a statement: bytes, an integer, text or a float.

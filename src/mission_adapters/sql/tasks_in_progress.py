@@ -11,7 +11,7 @@ from sqlalchemy import Executable, select
 from mission_adapters.sql.board_visibility import board_filter_of, on_boards
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import RUN_COLUMNS
-from mission_adapters.sql.statements import cached_statement, parameter
+from mission_adapters.sql.statements import cached_statement, parameter, unlikely
 from mission_adapters.sql.tables import in_progress, runs, tasks
 from mission_core.accounts.model import Principal
 from mission_core.row_mapping import uuid_of_bytes
@@ -30,7 +30,7 @@ def select_tasks_in_progress(*board_filters: str) -> Executable:
     found = select(*TASK_COLUMNS, *RUN_COLUMNS).select_from(tasks.outerjoin(runs, runs.c.id == tasks.c.run))
     of_name = (
         tasks.c.organization == parameter("organization"),
-        tasks.c.assignee_key == parameter("name", str),
+        unlikely(tasks.c.assignee_key == parameter("name", str)),
         in_progress,
     )
     return found.where(*of_name, *on_boards(tasks.c.board, board_filters))

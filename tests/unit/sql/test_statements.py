@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mission_adapters.sql.agent_reads import select_names
 from mission_adapters.sql.agent_reads import select_page as select_page_of_agents
 from mission_adapters.sql.agent_row_query import select_agent_rows
 from mission_adapters.sql.board_deletion import PENDING_TASK
 from mission_adapters.sql.entity_loader import DEPENDENTS, TASKS_BY_NUMBER
+from mission_adapters.sql.migrations import NEW_SQLITE_DATABASE
+from mission_adapters.sql.queue_candidates import select_candidate
 from mission_adapters.sql.row_writes import select_versions
 from mission_adapters.sql.snapshots import AGENTS_OF_BOARD
-from mission_adapters.sql.statements import DIALECTS, IdArray, Statement, TextArray, in_array, parameter
-from mission_adapters.sql.tables import metadata, tasks
+from mission_adapters.sql.statements import IdArray, Statement, TextArray, in_array, parameter
+from mission_adapters.sql.tables import tasks
 from mission_adapters.sql.task_reads import select_page
 from mission_adapters.sql.task_row_query import DEPENDENCIES, select_task_json, select_task_rows
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
@@ -110,6 +111,29 @@ def test_one_of_many_is_found_through_an_index(asked: Statement, given_values: d
     assert [step for step in plan if step.startswith(("SEARCH tasks", "SEARCH dependencies"))]
 
 
+@pytest.mark.parametrize("board_filters", [(), ("own_board",), ("own_boards",)])
+def test_the_tasks_in_progress_of_a_name_are_found_without_reading_those_of_others(
+    board_filters: tuple[str, ...],
+) -> None:
+    """
+    Each poll of the queue asks for them.
+    """
+    given = {"organization": bytes(16), "name": "ada", "own_board": bytes(16), "own_boards": [bytes(16)] * 3}
+    plan = planned(select_tasks_in_progress(*board_filters), given)
+
+    assert "SEARCH tasks USING INDEX ix_tasks_in_progress (organization=? AND assignee_key=?)" in plan
+
+
+def test_a_claim_reads_no_task_in_progress() -> None:
+    """
+    Whether its name has any is told by the counters.
+    """
+    texts = {"nobody": "", "mine": "ada", "claims": "claims of ada"}
+    plan = planned(select_candidate(False, "", False), {"organization": bytes(16), "at": 0, "first": 8, **texts})
+
+    assert ["SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)"] == [each for each in plan if "tasks" in each]
+
+
 def test_those_who_wait_are_found_by_what_they_wait_for() -> None:
     """
     And not among all tasks of the organization: each completion asks for them.
@@ -190,12 +214,9 @@ def test_a_pending_task_of_a_board_is_found_without_reading_the_links_of_others(
 
 def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:
     """
-    How SQLite would run it on tables of which it has no statistics.
+    How SQLite would run it in a new database, which has no statistics.
     """
     with closing(sqlite3.connect(":memory:")) as connection:
-        for table in metadata.sorted_tables:
-            connection.execute(str(CreateTable(table).compile(dialect=DIALECTS["sqlite"])))
-            for index in table.indexes:
-                connection.execute(str(CreateIndex(index).compile(dialect=DIALECTS["sqlite"])))
+        connection.executescript(NEW_SQLITE_DATABASE.read_text("utf-8"))
         ask = asked("sqlite", **given_values)
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {ask.text}", ask.values)]
