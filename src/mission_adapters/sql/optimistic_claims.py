@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
     from mission_core.tasks.ports import TaskInProgress
 
-LOCKING_PERIOD: Final = 1.0
+LOCKING_PERIOD: Final = 5.0
 """The seconds for which claims are decided on locked rows after one that had to be."""
 
 
