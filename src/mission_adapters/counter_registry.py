@@ -4,10 +4,43 @@ All counters. Every store has a table for each, and updates it in each flush.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final
 
-from mission_core.events.counters import Counters
+from mission_core.events.counters import CountedChanges, Counters
+from mission_core.kinds import kind_of
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 
 COUNTERS: Final[tuple[Counters, ...]] = (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS)
+"""The counters of tasks and events. They go with their board."""
+
+
+@cache
+def entity_counters() -> tuple[Counters, ...]:
+    """
+    Return the counters of entities of kinds. They are imported when they are first used, since few programs do.
+    """
+    from mission_core.usage.counters import USAGE_DETAILS, USAGE_TOTALS
+
+    return USAGE_TOTALS, USAGE_DETAILS
+
+
+def counters_for(changes: CountedChanges) -> tuple[Counters, ...]:
+    """
+    Return the counters that these changes may change.
+    """
+    return (*COUNTERS, *entity_counters()) if changes.entities else COUNTERS
+
+
+def counted_entities(writes: Iterable[Any]) -> dict[str, list[tuple[Any, Any]]]:
+    """
+    Return the state before and after of each written entity that is counted, by the name of its kind.
+    """
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for write in writes:
+        kind = kind_of(type(write.after or write.before))
+        if kind is not None and kind.counted:
+            found.setdefault(kind.name, []).append((write.before, write.after))
+    return found

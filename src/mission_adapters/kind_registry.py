@@ -30,12 +30,13 @@ from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.late_results import LATE_RESULTS
+from mission_core.usage.model import USAGE
 
 KINDS: Final[tuple[Kind[Any], ...]] = (
     ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
     CUSTOM_FIELDS, TAGS, GROUPS, BOARD_ASSIGNMENTS, ONBOARDINGS, CONNECTIONS, COMMENTS, LATE_RESULTS, APPROVALS,
     APPROVAL_LINKS,
-    BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS,
+    BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS, USAGE,
 )  # fmt: skip
 LOCK_ORDER: Final[tuple[type, ...]] = (*ENTITIES_WITHOUT_KIND, *(kind.entity for kind in KINDS))
 """The order in which every flush locks rows: by table in this order, then by id."""

@@ -10,6 +10,7 @@ DISTRIBUTION: Final = "mission-control-plane"
 PACKAGES_OF_EXTRAS: Final = {
     "sql": ("aiosqlite", "alembic", "argon2", "cryptography", "sqlalchemy"),
     "postgres": ("asyncpg",),
+    "prices": ("genai_prices",),
     "testing": ("anyio", "hypothesis", "pytest"),
 }
 """The packages that the extras of embedding programs install, as they are imported."""

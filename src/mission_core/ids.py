@@ -39,6 +39,7 @@ WebhookId = NewType("WebhookId", UUID)
 PayloadId = NewType("PayloadId", UUID)
 ApprovalId = NewType("ApprovalId", UUID)
 ApprovalLinkId = NewType("ApprovalLinkId", UUID)
+UsageId = NewType("UsageId", UUID)
 
 ApiKeyNumber = NewType("ApiKeyNumber", int)
 UserNumber = NewType("UserNumber", int)

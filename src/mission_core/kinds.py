@@ -73,6 +73,7 @@ class Kind(Generic[EntityT]):
         in_use: The error for removing a row that a task holds. Without one, the task drops the id.
         shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`). Units of every
             organization then find them, and the use case decides which rows a caller may see.
+        counted: Whether counters sum the rows.
     """
 
     entity: type[EntityT]
@@ -85,6 +86,7 @@ class Kind(Generic[EntityT]):
     held_by_tasks: bool = False
     in_use: type[Conflict] | None = None
     shared: bool = False
+    counted: bool = False
 
     def owner(self, organization: OrganizationId) -> OrganizationId:
         """

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from mission_core.tasks.ports import Gates, RunRepository, TaskRepository
     from mission_core.tasks.queries import TaskReads
     from mission_core.tasks.snapshots import SnapshotReads
+    from mission_core.usage.prices import PriceBook
+    from mission_core.usage.queries import UsageReads
     from mission_core.use_case import Backoff
 
 C = TypeVar("C")
@@ -332,6 +334,12 @@ class Reads(Protocol):
         The read model of approvals.
         """
 
+    @property
+    def usage(self) -> UsageReads:
+        """
+        The read model of the token ledger.
+        """
+
     async def organization(self, principal: Principal) -> Organization:
         """
         The principal's organization.
@@ -376,6 +384,14 @@ class Housekeeping(Protocol):
             Whether the next ones can follow at once.
         """
 
+    async def rebuild_usage(self, organization: OrganizationId) -> int:
+        """
+        Compute the sums of the organization's token ledger from its entries, while entries may be added.
+
+        Returns:
+            The number of entries.
+        """
+
 
 @frozen(kw_only=True, repr=False)
 class Ports:
@@ -401,6 +417,10 @@ class Ports:
     """The user directory of each identity provider that has one."""
     backoff: Backoff | None = None
     """The wait between two tries of a use case; None means no wait."""
+    prices: PriceBook | None = None
+    """The prices of models; None means that no price is known."""
+    subscribed_providers: frozenset[str] = frozenset()
+    """The model providers, in lower case, that a subscription pays for."""
 
 
 async def perform(

@@ -4,15 +4,15 @@ Counters in memory, updated in the flush that makes the counted changes.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from mission_adapters.counter_registry import COUNTERS
+from mission_adapters.counter_registry import COUNTERS, counters_for
 from mission_core.accounts.model import readable_boards
-from mission_core.events.counters import CounterKey
+from mission_core.events.counters import CounterKey, sum_of_amounts
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mission_core.events.counters import CountedChanges, Counters
     from mission_core.ids import OrganizationId
 
-Cells = dict[CounterKey, tuple[CounterKey, int]]
+Cells = dict[CounterKey, tuple[CounterKey, Any]]
 
 
 @define
@@ -39,7 +39,7 @@ class MemoryCounters:
         """
         Add these changes to the counters.
         """
-        for counters in COUNTERS:
+        for counters in counters_for(changes):
             if sums := counters.sums(changes):
                 self._add(self.cells.setdefault((changes.organization, counters), {}), counters, sums)
 
@@ -48,7 +48,7 @@ class MemoryCounters:
         Delete the counters of a board, or add them to those of the board *reassign_to*.
         """
         for counters in COUNTERS:
-            cells, place = self.cells.get((organization, counters), {}), list(counters.keys).index(counters.board)
+            cells, place = self.cells.get((organization, counters), {}), list(counters.keys).index(counters.board or "")
             moved = {}
             for key in [key for key in cells if key[place] == board.bytes]:
                 period, amount = cells.pop(key)
@@ -61,32 +61,42 @@ class MemoryCounters:
         """
         Delete the counters of an organization.
         """
-        for own in [(organization, counters) for counters in COUNTERS if (organization, counters) in self.cells]:
+        for own in [key for key in self.cells if key[0] == organization]:
             self.journal.note(partial(self.cells.__setitem__, own, self.cells.pop(own)))
 
-    def totals(self, counters: Counters, principal: Principal, *by: str, **having: Container[Any]) -> Counter[Any]:
+    def replace(self, organization: OrganizationId, counters: Counters, amounts: Mapping[CounterKey, Any]) -> None:
+        """
+        Replace the counters of an organization.
+        """
+        own = self.cells.setdefault((organization, counters), {})
+        self.journal.note(partial(own.update, dict(own)))
+        own.clear()
+        self._add(own, counters, amounts)
+
+    def totals(self, counters: Counters, principal: Principal, *by: str, **having: Container[Any]) -> Any:
         """
         The sums by these columns of the counters that a principal may see. Columns in *having* have one of the values.
         """
         if (boards := readable_boards(principal)) is not None:
-            having.setdefault(counters.board, as_columns(boards))
-        places = {name: place for place, name in enumerate(list(counters.columns)[1:-1])}
+            having.setdefault(counters.board or "board", as_columns(boards))
+        places = {name: place for place, name in enumerate(list(counters.columns)[1 : -len(counters.summed)])}
         shown, conditions = [places[name] for name in by], [(places[name], having[name]) for name in having]
-        found = Counter[Any]()
+        found: Any = Counter() if len(counters.summed) == 1 else defaultdict(lambda: counters.zero)
         for key, (period, amount) in self.cells.get((principal.organization, counters), {}).items():
             values = key + period
             if amount and all(values[place] in wanted for place, wanted in conditions):
-                found[tuple(values[place] for place in shown)] += amount
+                shown_values = tuple(values[place] for place in shown)
+                found[shown_values] = sum_of_amounts(found[shown_values], amount)
         return found
 
-    def _add(self, cells: Cells, counters: Counters, amounts: Mapping[CounterKey, int]) -> None:
+    def _add(self, cells: Cells, counters: Counters, amounts: Mapping[CounterKey, Any]) -> None:
         width, before = len(counters.keys), Cells()
         self.journal.note(partial(cells.update, before))
         for values, amount in amounts.items():
             key, period = values[:width], values[width:]
-            latest, sum = before[key] = cells.get(key, (period, 0))  # a counter of zero is like none
+            latest, sum = before[key] = cells.get(key, (period, counters.zero))  # a counter of zero is like none
             if latest <= period:
-                cells[key] = (period, amount if latest < period else sum + amount)
+                cells[key] = (period, amount if latest < period else sum_of_amounts(sum, amount))
 
 
 def as_columns(ids: Iterable[UUID]) -> set[bytes]:

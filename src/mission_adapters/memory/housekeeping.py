@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @frozen
 class MemoryHousekeeping:
     """
-    Deletes expired sessions and idempotency keys.
+    Deletes expired sessions and idempotency keys, and rebuilds the rollups of the token ledger.
     """
 
     store: MemoryStore
@@ -44,3 +44,15 @@ class MemoryHousekeeping:
         Return that nothing is left to do: memory has no search index.
         """
         return False
+
+    async def rebuild_usage(self, organization: OrganizationId) -> int:
+        from mission_core.events.counters import CountedChanges
+        from mission_core.usage.counters import USAGE_DETAILS, USAGE_TOTALS
+        from mission_core.usage.model import USAGE
+
+        entries = [each for each in self.store.kind_tables[USAGE].rows.values() if each.organization == organization]
+        changes = CountedChanges(organization, (), (), {}, 0, {USAGE.name: [(None, each) for each in entries]})
+        for counters in (USAGE_TOTALS, USAGE_DETAILS):
+            self.store.counters.replace(organization, counters, counters.sums(changes))
+        self.store.journal.clear()
+        return len(entries)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mission_core.reports.queries import ReportReads
     from mission_core.tasks.queries import TaskReads
     from mission_core.tasks.snapshots import SnapshotReads
+    from mission_core.usage.queries import UsageReads
 
 T = TypeVar("T")
 
@@ -102,6 +103,13 @@ class MemoryReads:
         tables = self.store.kind_tables
         return self._pausing(MemoryApprovalReads(self.store.tasks, tables[APPROVALS], tables[APPROVAL_LINKS]))
 
+    @cached_property
+    def usage(self) -> UsageReads:
+        from mission_adapters.memory.usage_reads import MemoryUsageReads
+
+        store = self.store
+        return self._pausing(MemoryUsageReads(store.boards, store.tasks, store.kind_tables, store.counters))
+
     async def organization(self, principal: Principal) -> Organization:
         return self.store.credentials.by_id(principal.organization)
 
@@ -118,9 +126,7 @@ class MemoryReads:
         from mission_adapters.memory.task_reads import MemoryTaskReads
 
         store = self.store
-        return MemoryTaskReads(
-            store.boards, store.agents, store.tasks, store.runs, store.kind_tables, store.counters
-        )
+        return MemoryTaskReads(store.boards, store.agents, store.tasks, store.runs, store.kind_tables, store.counters)
 
     @cached_property
     def _boards(self) -> MemoryBoardReads:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from mission_adapters.clocks import SystemClock
+from mission_adapters.counter_registry import counted_entities
 from mission_adapters.memory.agents import AgentTable
 from mission_adapters.memory.api_keys import ApiKeyTable
 from mission_adapters.memory.boards import BoardTable
@@ -135,7 +136,8 @@ class MemoryStore:
         changes = [(before, self.tasks.rows.get(id)) for id, before in self.tasks.changed.items()]
         decided = (run for change in runner.changes for run in (change.new_run, change.run, change.heartbeat))
         places = buffer.boards_of_tasks | boards_of_tasks((*decided, *(after or before for before, after in changes)))
-        self.counters.count(CountedChanges(own, facts, changes, places, micros(at)))
+        entities = counted_entities(buffer.writes.values())
+        self.counters.count(CountedChanges(own, facts, changes, places, micros(at), entities))
 
     def _check(self, buffer: WriteBuffer) -> None:
         """

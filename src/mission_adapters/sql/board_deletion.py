@@ -239,7 +239,7 @@ def _move_queue() -> ChangeStatement:
 
 def _of_board(counters: Counters) -> tuple[ColumnElement[bool], ...]:
     columns = COUNTER_TABLES[counters].c
-    return columns.organization == _organization, columns[counters.board] == _board
+    return columns.organization == _organization, columns[str(counters.board)] == _board
 
 
 def _delete_counters(counters: Counters) -> ChangeStatement:

@@ -41,6 +41,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from mission_adapters.counter_registry import counted_entities
 from mission_adapters.row_parts import whole_row
 from mission_adapters.sql.columns import TYPES
 from mission_adapters.sql.constraint_refusals import refusal_of_constraint
@@ -242,7 +243,8 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
             terms.append(Term(_change_queue, (factory, *arguments), given))
     states = [(write.before, write.after) for write in tasks]
     places = buffer.boards_of_tasks | boards_of_tasks(write.after for write in tasks)
-    changes = CountedChanges(buffer.principal.organization, buffer.events, states, places, micros(at))
+    entities = counted_entities(buffer.writes.values())
+    changes = CountedChanges(buffer.principal.organization, buffer.events, states, places, micros(at), entities)
     for counters, rows in counter_rows(changes):
         if rows:
             names = [f"{counters.name}_{name}" for name in counters.columns]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Select, Table, case, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mission_adapters.counter_registry import COUNTERS
+from mission_adapters.counter_registry import COUNTERS, counters_for, entity_counters
 from mission_adapters.sql.columns import INTEGER, TYPES, required, table
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import parameter
@@ -29,7 +29,7 @@ COUNTER_TABLES: Final[Mapping[Counters, Table]] = {
         key=("organization", *each.keys),
         narrow=True,
     )
-    for each in COUNTERS
+    for each in (*COUNTERS, *entity_counters())
 }
 
 
@@ -38,8 +38,12 @@ def counter_rows(changes: CountedChanges) -> Iterable[tuple[Counters, list[tuple
     Return the rows that these changes add to each of the counters.
     """
     own = changes.organization.bytes
-    for counters in COUNTERS:
-        yield counters, sorted([(own, *key, amount) for key, amount in counters.sums(changes).items()])
+    for counters in counters_for(changes):
+        found = counters.sums(changes).items()
+        if len(counters.summed) == 1:
+            yield counters, sorted([(own, *key, amount) for key, amount in found])
+        else:
+            yield counters, sorted([(own, *key, *amounts) for key, amounts in found])
 
 
 def counter_statements(dialect: str, changes: CountedChanges) -> Iterable[BatchedStatement]:
@@ -74,13 +78,14 @@ def insert_or_add(dialect: str, counters: Counters, rows: Any) -> ChangeStatemen
     kept = COUNTER_TABLES[counters]
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(kept)
     new = insert.excluded
-    added: dict[str, Any] = {"amount": kept.c.amount + new.amount}
+    added: dict[str, Any] = {name: kept.c[name] + new[name] for name in counters.summed}
     if counters.period is not None:
         before, now = kept.c[counters.period], new[counters.period]
         added = {
-            "amount": case((before == now, added["amount"]), (before < now, new.amount), else_=kept.c.amount),
-            counters.period: case((before < now, now), else_=before),
+            name: case((before == now, added[name]), (before < now, new[name]), else_=kept.c[name])
+            for name in counters.summed
         }
+        added[counters.period] = case((before < now, now), else_=before)
     filled = insert.from_select(list(counters.columns), rows) if isinstance(rows, Select) else insert.values(rows)
     made: ChangeStatement = filled.on_conflict_do_update(index_elements=kept.primary_key.columns, set_=added)
     return made

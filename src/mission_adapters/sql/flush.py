@@ -17,6 +17,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 from sqlalchemy import Executable, Table, delete, exists, insert, literal_column, select, update
 
+from mission_adapters.counter_registry import counted_entities
 from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
 from mission_adapters.row_parts import WholeAgent
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
@@ -354,11 +355,12 @@ def _write_under_head(
         | results.boards_of_tasks
         | boards_of_tasks(write.after or write.before for write in tasks_changed)
     )
+    entities = counted_entities(buffer.writes.values())
     parts = [
         *results.head_statements,
         # On PostgreSQL another flush may have added a dependent since the check.
         *queue_statements(tasks_changed, without_dependents=buffer.without_dependents if dialect == "sqlite" else ()),
-        *counter_statements(dialect, CountedChanges(owner, facts, states, places, micros(at))),
+        *counter_statements(dialect, CountedChanges(owner, facts, states, places, micros(at), entities)),
     ]
     if not facts and not parts:
         return

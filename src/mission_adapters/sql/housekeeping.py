@@ -17,6 +17,7 @@ from mission_adapters.sql.idempotency_keys import DELETE_EXPIRED, HAS_EXPIRED
 from mission_adapters.sql.search_index import index_tasks, lacks_tasks
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import MAPPINGS
+from mission_adapters.sql.usage_reads import rebuild_usage
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
 from mission_core.values import micros
@@ -44,7 +45,7 @@ DELETIONS: Final = ((HAS_EXPIRED, DELETE_EXPIRED), (HAS_EXPIRED_SESSION, DELETE_
 @frozen(eq=False, repr=False)
 class SqlHousekeeping:
     """
-    Deletes expired rows and adds tasks to the search index.
+    Deletes expired rows, adds tasks to the search index, and rebuilds the rollups of the token ledger.
     """
 
     session: DatabaseSession
@@ -63,6 +64,9 @@ class SqlHousekeeping:
         if not await self.session.read(lambda: lacks_tasks(dialect, organization, limit)):
             return False
         return await self.session.write(lambda: index_tasks(dialect, organization, limit), durable=False)
+
+    async def rebuild_usage(self, organization: OrganizationId) -> int:
+        return await self.session.write(lambda: rebuild_usage(self.session.dialect, organization))
 
     async def _value_of(self, ask: Any) -> Any:
         def steps() -> Steps[Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mission_adapters.sql.report_reads import SqlReportReads
     from mission_adapters.sql.snapshots import SqlSnapshotReads
     from mission_adapters.sql.task_reads import SqlTaskReads
+    from mission_adapters.sql.usage_reads import SqlUsageReads
     from mission_core.accounts.model import Principal
     from mission_core.accounts.organizations import Organization
     from mission_core.ports import IdempotencyKey
@@ -96,6 +97,12 @@ class SqlReads:
         from mission_adapters.sql.approval_reads import SqlApprovalReads
 
         return SqlApprovalReads(self.session)
+
+    @cached_property
+    def usage(self) -> SqlUsageReads:
+        from mission_adapters.sql.usage_reads import SqlUsageReads
+
+        return SqlUsageReads(self.session)
 
     async def organization(self, principal: Principal) -> Organization:
         """

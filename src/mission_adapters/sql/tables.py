@@ -27,6 +27,7 @@ from mission_core.boards.rows import BOARD_ROWS
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
+from mission_core.usage.model import USAGE
 
 # The conditions of partial indexes. They are literal text, because a planner must see that a query implies them.
 UNBLOCKED: Final = "open_dependencies = 0"
@@ -269,6 +270,12 @@ Index("ix_members_user", MAPPINGS[MEMBERS].table.c.user)
 
 Index("ix_sessions_expires_at", MAPPINGS[SESSIONS].table.c.expires_at)
 """For the deletion of expired sessions."""
+
+usage_entries = MAPPINGS[USAGE].table
+Index("ix_usage_entries_at", *(usage_entries.c[name] for name in ("organization", "at", "id")))
+"""For the list of the token ledger."""
+Index("ix_usage_entries_agent_name", *(usage_entries.c[name] for name in ("organization", "agent_name", "at")))
+"""For the latest use of each agent."""
 
 Index("ix_invites_email", MAPPINGS[INVITES].table.c.email)
 """For the invites of an e-mail address in all organizations."""

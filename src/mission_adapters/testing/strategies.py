@@ -67,6 +67,9 @@ from mission_core.tasks.runs import (
     SecretHolder,
     TaskResult,
 )
+from mission_core.usage.counters import COUNTS
+from mission_core.usage.model import LONGEST_DURATION, UsageEntry
+from mission_core.usage.prices import MAX_COST, MAX_TOKENS, PriceBasis
 from mission_core.values import canonical
 
 with missing_extra_named():
@@ -690,12 +693,35 @@ def webhook_payloads(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[We
     return st.builds(WebhookPayload, **(own | fixed))
 
 
+token_counts = st.integers(0, MAX_TOKENS)
+amounts_of_money = st.integers(0, MAX_COST)
+
+
+def usage_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[UsageEntry]:
+    """
+    Entries of the token ledger that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "reporter": names, "report_id": maybe(names), "corrects": maybe(ids),
+        "reverses": maybe(ids), "at": moments, "recorded_at": moments, "board": maybe(ids), "task": maybe(ids),
+        "task_number": maybe(numbers), "run": maybe(ids), "late": st.booleans(), "agent": maybe(ids),
+        "agent_name": texts(most=100), "session": texts(most=100), "operation": names,
+        "duration_ms": maybe(st.integers(0, LONGEST_DURATION)), "provider": maybe(names), "model": names,
+        "requests": st.sampled_from([1, -1]), "unpriced_tokens": token_counts,
+        "unpriced_requests": st.sampled_from([0, 1, -1]), "list_cost": maybe(amounts_of_money),
+        "cost": maybe(amounts_of_money), "reported_cost": maybe(amounts_of_money), "subscription": st.booleans(),
+        "batch": st.booleans(), "price_source": maybe(names), "price_version": maybe(names),
+        "basis": st.sampled_from(PriceBasis), **dict.fromkeys(COUNTS, token_counts),
+    }  # fmt: skip
+    return st.builds(UsageEntry, **(own | fixed))
+
+
 entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
     Setting: settings, BoardGroup: groups, BoardAssignment: assignments, Onboarding: onboardings,
     Tag: tags, CustomField: custom_fields, ToolConnection: connections, Comment: comments, LateResult: late_results,
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
-    BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads,
+    BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 CounterKey = tuple[Any, ...]
 """The column values that identify a counter of an organization; a counter with a period has the period last."""
-Amounts = Iterable[tuple[CounterKey, int]]
+Amount = Any
+"""A number, or a tuple of numbers for counters with several sums."""
+Amounts = Iterable[tuple[CounterKey, Amount]]
 
 
 @frozen
@@ -32,6 +34,7 @@ class CountedChanges:
         tasks: The state of each changed task before and after; None before its creation and after its deletion.
         boards: The boards of tasks that the events are about, by the tasks' ids.
         at: The current time in microseconds since 1970.
+        entities: The state of each changed entity before and after, by the name of its kind, if some counters count it.
     """
 
     organization: OrganizationId
@@ -39,6 +42,7 @@ class CountedChanges:
     tasks: Sequence[tuple[Any, Any]]
     boards: Mapping[UUID, UUID]
     at: int
+    entities: Mapping[str, Sequence[tuple[Any, Any]]] = field(factory=dict)
 
 
 @frozen(eq=False)
@@ -51,27 +55,38 @@ class Counters:
         keys: The columns that identify a counter of an organization, with their types.
         of_task: The amounts of a task. They are added when it gets a state, and subtracted when it leaves it.
         of_event: The amounts of an event.
+        of_entity: The name of a kind, and the amounts of an entity, which are added and subtracted like a task's.
         board: The key that holds the board's id. When the board is deleted, its counters are deleted too, or added to
-            those of the board that takes over its tasks.
+            those of the board that takes over its tasks. None for counters that stay.
         period: The column of a number that grows with time, for counters that start again when it does: a counter sums
             the amounts of its latest period.
+        summed: The columns of the sums. With several, an amount is a tuple with a number for each.
     """
 
     name: str
     keys: Mapping[str, type]
     of_task: Callable[[Any, CountedChanges], Amounts] | None = None
     of_event: Callable[[Event, CountedChanges], Amounts] | None = None
-    board: str = "board"
+    of_entity: tuple[str, Callable[[Any, CountedChanges], Amounts]] | None = None
+    board: str | None = "board"
     period: str | None = None
+    summed: tuple[str, ...] = ("amount",)
     columns: Mapping[str, type] = field(init=False)
     """The columns of the table, with their types."""
 
     @columns.default
     def _columns(self) -> Mapping[str, type]:
         period = {} if self.period is None else {self.period: int}
-        return {"organization": bytes, **self.keys, **period, "amount": int}
+        return {"organization": bytes, **self.keys, **period, **dict.fromkeys(self.summed, int)}
 
-    def sums(self, changes: CountedChanges) -> dict[CounterKey, int]:
+    @property
+    def zero(self) -> Amount:
+        """
+        The amount of a counter that nothing was added to.
+        """
+        return 0 if len(self.summed) == 1 else (0,) * len(self.summed)
+
+    def sums(self, changes: CountedChanges) -> dict[CounterKey, Amount]:
         """
         Return what these changes add to the counters, by key.
         """
@@ -85,4 +100,25 @@ class Counters:
                 for task, sign in ((before, -1), (after, 1)):
                     for key, amount in self.of_task(task, changes) if task is not None else ():
                         sums[key] += sign * amount
+        if self.of_entity is not None:
+            return self._sums_of_entities(changes, *self.of_entity)
         return {key: amount for key, amount in sums.items() if amount}
+
+    def _sums_of_entities(
+        self, changes: CountedChanges, kind: str, amounts_of: Callable[[Any, CountedChanges], Amounts]
+    ) -> dict[CounterKey, Amount]:
+        sums: dict[CounterKey, Amount] = {}
+        for before, after in changes.entities.get(kind, ()):
+            for row, sign in ((before, -1), (after, 1)):
+                for key, amount in amounts_of(row, changes) if row is not None else ():
+                    sums[key] = sum_of_amounts(sums.get(key, self.zero), amount, sign)
+        return {key: amount for key, amount in sums.items() if amount != self.zero}
+
+
+def sum_of_amounts(amount: Amount, other: Amount, sign: int = 1) -> Amount:
+    """
+    Return an amount with another one added, or subtracted with the *sign* -1.
+    """
+    if isinstance(amount, tuple):
+        return tuple(one + sign * another for one, another in zip(amount, other, strict=True))
+    return amount + sign * other

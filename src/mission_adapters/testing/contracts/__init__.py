@@ -26,6 +26,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.rate_limiter import LimiterUnderTest, RateLimiterContract
     from mission_adapters.testing.contracts.secrets import SecretsContract
     from mission_adapters.testing.contracts.task_queue import TaskQueueContract
+    from mission_adapters.testing.contracts.token_ledger import TokenLedgerContract
     from mission_adapters.testing.contracts.unit_of_work import UnitOfWorkContract
 
 __all__ = [
@@ -46,5 +47,6 @@ __all__ = [
     "SecretsContract",
     "StoreContract",
     "TaskQueueContract",
+    "TokenLedgerContract",
     "UnitOfWorkContract",
 ]

@@ -1,0 +1,134 @@
+"""
+The read model of the token ledger in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from attrs import frozen
+
+from mission_core.accounts.model import may_read_board
+from mission_core.usage.counters import NO_ID, USAGE_DETAILS, USAGE_TOTALS
+from mission_core.usage.model import USAGE, UsageEntry
+from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals
+from mission_core.values import PageOfRows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from mission_adapters.memory.boards import BoardTable
+    from mission_adapters.memory.counters import MemoryCounters
+    from mission_adapters.memory.kind_tables import KindTables
+    from mission_adapters.memory.tasks import TaskTable
+    from mission_core.accounts.model import Principal
+    from mission_core.usage.queries import UsageWindow
+    from mission_core.values import PageRequest
+
+EVERYTHING = UsageFilter()
+
+
+@frozen
+class MemoryUsageReads:
+    """
+    Reads the token ledger and its rollups.
+    """
+
+    boards: BoardTable
+    tables_of_tasks: TaskTable
+    tables: KindTables
+    counters: MemoryCounters
+
+    async def sums(
+        self, principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter = EVERYTHING
+    ) -> list[UsageSum]:
+        """
+        The sums by these values, from the rollups.
+        """
+        having: dict[str, Any] = {"hours": {window.hours}, "slot": _Slots(window)}
+        for name in ("board", "task", "agent"):
+            if (id := getattr(wanted, name)) is not None:
+                having[name] = {id.bytes}
+        if wanted.board is not None and not may_read_board(principal, wanted.board):
+            return []
+        if wanted.model is not None:
+            having["model"] = {wanted.model}
+        rollup = USAGE_DETAILS if "task" in having or {"task", "session"} & set(by) else USAGE_TOTALS
+        found = self.counters.totals(rollup, principal, *by, **having)
+        sums = [UsageSum(tuple(map(_shown, key)), UsageTotals(*amounts)) for key, amounts in found.items()]
+        return [each for each in sums if any(each.totals)]
+
+    async def entries(
+        self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = EVERYTHING
+    ) -> PageOfRows:
+        """
+        A page of the entries, newest use first.
+        """
+        equal = {name: getattr(wanted, name) for name in ("board", "task", "agent", "model") if getattr(wanted, name)}
+        found = [
+            each
+            for each in self.tables[USAGE].matching(principal, equal)
+            if (window.begins_at is None or each.at >= window.begins_at)
+            and (window.ends_at is None or each.at < window.ends_at)
+        ]
+        found.sort(key=lambda each: (each.at, each.id), reverse=True)
+        return PageOfRows(found[page.offset : page.offset + page.limit], len(found))
+
+    async def reported(self, principal: Principal, reporter: str, ids: Collection[str]) -> dict[str, UsageEntry]:
+        """
+        The entries of this reporter with these report ids.
+        """
+        own = (each for each in self._all(principal) if each.reporter == reporter)
+        return {each.report_id: each for each in own if each.report_id is not None and each.report_id in ids}
+
+    async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
+        """
+        The time of the latest use under each of these agent names.
+        """
+        found: dict[str, datetime] = {}
+        for each in self.tables[USAGE].matching(principal, {}):
+            if each.agent_name in names:
+                found[each.agent_name] = max(each.at, found.get(each.agent_name, each.at))
+        return found
+
+    async def tasks(self, principal: Principal, ids: Collection[UUID]) -> list[UsageTask]:
+        """
+        The tasks with these ids that still exist.
+        """
+        found = []
+        for task in self.tables_of_tasks.each(sorted(ids)):
+            board = self.boards.rows[task.board]
+            if task.organization == principal.organization and may_read_board(principal, task.board):
+                found.append(
+                    UsageTask(
+                        task.id, task.number, task.title, task.status.value, task.priority,
+                        task.assignee.name if task.assignee else None, board.id, board.number, board.name,
+                        board.handle, board.ticket_prefix, task.ticket,
+                    )
+                )  # fmt: skip
+        return found
+
+    def _all(self, principal: Principal) -> list[UsageEntry]:
+        rows = self.tables[USAGE].rows.values()
+        return [each for each in rows if each.organization == principal.organization]
+
+
+@frozen
+class _Slots:
+    """
+    The slots within a window.
+    """
+
+    window: UsageWindow
+
+    def __contains__(self, slot: object) -> bool:
+        since, until = self.window.since, self.window.until
+        return isinstance(slot, int) and (since is None or slot >= since) and (until is None or slot < until)
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    return None if value == NO_ID else UUID(bytes=value)

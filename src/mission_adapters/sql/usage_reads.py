@@ -1,0 +1,266 @@
+"""
+The read model of the token ledger in SQL, and the computation of its rollups from the entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Executable, Select, Table, cast, delete, func, literal_column, or_, select
+
+from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
+from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.counters import COUNTER_TABLES, insert_or_add
+from mission_adapters.sql.event_log import lock_head
+from mission_adapters.sql.kind_tables import MAPPINGS
+from mission_adapters.sql.statements import IdArray, Statement, TextArray, cached_statement, in_array, parameter
+from mission_adapters.sql.tables import boards, tasks
+from mission_core.accounts.model import may_read_board
+from mission_core.ids import BoardId, TaskId
+from mission_core.usage.counters import HOUR_MICROS, HOURS_OF_CELLS, NO_ID, SUMMED, USAGE_DETAILS, USAGE_TOTALS
+from mission_core.usage.model import USAGE, UsageEntry
+from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals
+from mission_core.values import UNSTORABLE, PageOfRows, micros, moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mission_adapters.sql.database_session import DatabaseSession, Steps
+    from mission_core.accounts.model import Principal
+    from mission_core.events.counters import Counters
+    from mission_core.ids import OrganizationId
+    from mission_core.usage.queries import UsageWindow
+    from mission_core.values import PageRequest
+
+EVERYTHING: Final = UsageFilter()
+entries: Final = MAPPINGS[USAGE].table
+entry_rows: Final = MAPPINGS[USAGE].rows
+_organization: Final = parameter("organization")
+FILTERS: Final = ("board", "task", "agent", "model")
+
+
+def _conditions(table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]:
+    """
+    Return the conditions of filters, by the names of their parameters.
+    """
+    found: list[ColumnElement[bool]] = [table.c.organization == _organization]
+    for name in names:
+        if name in BOARD_FILTERS:
+            found.append(BOARD_FILTERS[name](table.c.board))
+        elif name == "since":
+            found.append((table.c.at if table is entries else table.c.slot) >= parameter("since", int))
+        elif name == "until":
+            found.append((table.c.at if table is entries else table.c.slot) < parameter("until", int))
+        else:
+            found.append(table.c[name] == parameter(name, table.c[name].type.python_type))
+    return found
+
+
+@cached_statement
+def _select_sums(counters: Counters, by: tuple[str, ...], names: tuple[str, ...]) -> Executable:
+    table = COUNTER_TABLES[counters]
+    columns = [table.c[name] for name in by]
+    amounts = [func.sum(table.c[name]) for name in SUMMED]
+    found = select(*columns, *(cast(func.coalesce(each, 0), INTEGER) for each in amounts))
+    found = found.where(*_conditions(table, names)).group_by(*columns)
+    return found.having(or_(*(each != 0 for each in amounts)))
+
+
+@cached_statement
+def _select_entries(names: tuple[str, ...]) -> Executable:
+    found = select(*entries.c).where(*_conditions(entries, names)).order_by(entries.c.at.desc(), entries.c.id.desc())
+    return found.limit(parameter("limit", int)).offset(parameter("offset", int))
+
+
+@cached_statement
+def _count_entries(names: tuple[str, ...]) -> Executable:
+    return select(func.count()).select_from(entries).where(*_conditions(entries, names))
+
+
+@cached_statement
+def _select_last_used(names: tuple[str, ...]) -> Executable:
+    found = select(entries.c.agent_name, func.max(entries.c.at)).where(*_conditions(entries, names))
+    return found.where(in_array(entries.c.agent_name, "names", TextArray())).group_by(entries.c.agent_name)
+
+
+@cached_statement
+def _select_tasks(names: tuple[str, ...]) -> Executable:
+    columns = (
+        tasks.c.id, tasks.c.number, tasks.c.title, tasks.c.status, tasks.c.priority, tasks.c.assignee, boards.c.id,
+        boards.c.number, boards.c.name, boards.c.handle, boards.c.ticket_prefix, tasks.c.ticket,
+    )  # fmt: skip
+    joined = tasks.join(boards, boards.c.id == tasks.c.board)
+    found = select(*columns).select_from(joined).where(*_conditions(tasks, names))
+    return found.where(in_array(tasks.c.id, "ids", IdArray())).order_by(tasks.c.id)
+
+
+SELECT_REPORTED: Final = Statement(
+    select(*entries.c).where(
+        entries.c.organization == _organization,
+        entries.c.reporter == parameter("reporter", str),
+        in_array(entries.c.report_id, "report_ids", TextArray()),
+    )
+)
+
+
+@frozen
+class SqlUsageReads:
+    """
+    Reads the token ledger and its rollups.
+    """
+
+    session: DatabaseSession
+
+    async def sums(
+        self, principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter = EVERYTHING
+    ) -> list[UsageSum]:
+        """
+        Return the sums by these values, from the rollups.
+        """
+        given = _filters(principal, wanted)
+        if given is None:
+            return []
+        given |= {"hours": window.hours}
+        given |= {name: at for name, at in (("since", window.since), ("until", window.until)) if at is not None}
+        rollup = USAGE_DETAILS if "task" in given or {"task", "session"} & set(by) else USAGE_TOTALS
+        statement = _select_sums(rollup, tuple(by), tuple(sorted(given)))
+        rows = await self._read(statement, principal, given)
+        width = len(by)
+        return [UsageSum(tuple(map(_shown, row[:width])), UsageTotals(*row[width:])) for row in rows]
+
+    async def entries(
+        self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = EVERYTHING
+    ) -> PageOfRows:
+        """
+        Return a page of the entries, newest use first, with their total count.
+        """
+        given = _filters(principal, wanted)
+        if given is None:
+            return PageOfRows([], 0)
+        bounds = (("since", window.begins_at), ("until", window.ends_at))
+        given |= {name: micros(at) for name, at in bounds if at is not None}
+        names, dialect = tuple(sorted(given)), self.session.dialect
+        given["organization"] = principal.organization.bytes
+        found = _select_entries(names)(dialect, **given, limit=page.limit, offset=page.offset)
+        counted = _count_entries(names)(dialect, **given)
+
+        def steps() -> Steps[PageOfRows]:
+            rows = yield found
+            ((total,),) = yield counted
+            return PageOfRows([entry_rows.entity_from(row) for row in rows], total)
+
+        return await self.session.read(steps)
+
+    async def reported(self, principal: Principal, reporter: str, ids: Collection[str]) -> dict[str, UsageEntry]:
+        """
+        Return the entries of this reporter with these report ids.
+        """
+        storable = [each for each in ids if not UNSTORABLE.search(each)]
+        rows = await self._read(SELECT_REPORTED, principal, {"reporter": reporter, "report_ids": storable})
+        found = [entry_rows.entity_from(row) for row in rows]
+        return {str(each.report_id): each for each in found}
+
+    async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
+        """
+        Return the time of the latest use under each of these agent names.
+        """
+        given: dict[str, Any] = board_filter_of(principal)
+        statement = _select_last_used(tuple(sorted(given)))
+        return {name: moment(at) for name, at in await self._read(statement, principal, given | {"names": list(names)})}
+
+    async def tasks(self, principal: Principal, ids: Collection[UUID]) -> list[UsageTask]:
+        """
+        Return the tasks with these ids that still exist.
+        """
+        given: dict[str, Any] = board_filter_of(principal)
+        statement = _select_tasks(tuple(sorted(given)))
+        rows = await self._read(statement, principal, given | {"ids": [each.bytes for each in ids]})
+        return [
+            UsageTask._make((TaskId(UUID(bytes=row[0])), *row[1:6], BoardId(UUID(bytes=row[6])), *row[7:]))
+            for row in rows
+        ]
+
+    async def _read(self, statement: Statement, principal: Principal, given: dict[str, Any]) -> list[Any]:
+        ask = statement(self.session.dialect, organization=principal.organization.bytes, **given)
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield ask
+            return rows
+
+        return await self.session.read(steps)
+
+
+def _filters(principal: Principal, wanted: UsageFilter) -> dict[str, Any] | None:
+    """
+    Return the parameters of a filter and of what the principal may see; None if nothing can match.
+    """
+    if wanted.board is not None and not may_read_board(principal, wanted.board):
+        return None
+    if wanted.model is not None and UNSTORABLE.search(wanted.model):
+        return None
+    given: dict[str, Any] = board_filter_of(principal)
+    for name in FILTERS:
+        value = getattr(wanted, name)
+        if value is not None:
+            given[name] = value.bytes if isinstance(value, UUID) else value
+    return given
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    return None if value == NO_ID else UUID(bytes=value)
+
+
+_rebuilt: Final = parameter("rebuilt")
+
+
+@cached_statement
+def _delete_rollup(counters: Counters) -> Executable:
+    table = COUNTER_TABLES[counters]
+    return delete(table).where(table.c.organization == _rebuilt)
+
+
+@cached_statement
+def _insert_rollup(dialect: str, counters: Counters, hours: int) -> Executable:
+    """
+    Insert the sums over all entries of an organization into one of the rollups.
+    """
+    keys = [_key_column(name, hours) for name in counters.keys]
+    groups = [each for each, name in zip(keys, counters.keys, strict=True) if name != "hours"]
+    amounts = [cast(func.sum(func.coalesce(entries.c[name], 0)), INTEGER) for name in SUMMED]
+    folded: Select[Any] = select(entries.c.organization, *keys, *amounts).where(entries.c.organization == _rebuilt)
+    statement: Executable = insert_or_add(dialect, counters, folded.group_by(entries.c.organization, *groups))
+    return statement
+
+
+def _key_column(name: str, hours: int) -> ColumnElement[Any]:
+    if name == "hours":
+        return literal_column(str(hours), INTEGER)
+    if name == "slot":
+        return cast(entries.c.at // literal_column(str(HOUR_MICROS * hours), INTEGER), INTEGER)
+    column = entries.c[name]
+    return func.coalesce(column, parameter("no_id")) if column.nullable else column
+
+
+COUNT_LEDGER: Final = Statement(select(func.count()).select_from(entries).where(entries.c.organization == _rebuilt))
+
+
+def rebuild_usage(dialect: str, organization: OrganizationId) -> Steps[int]:
+    """
+    Compute the rollups of an organization from its ledger, and return the number of entries.
+
+    The head row is locked as in each flush, so that no other flush changes the rollups meanwhile. A flush that waits
+    for the lock adds its entries afterwards.
+    """
+    yield from lock_head(dialect, organization)
+    own = {"rebuilt": organization.bytes}
+    for counters in (USAGE_TOTALS, USAGE_DETAILS):
+        yield _delete_rollup(counters).count(dialect, **own)
+        for hours in HOURS_OF_CELLS:
+            yield _insert_rollup(dialect, counters, hours).count(dialect, **own, no_id=NO_ID)
+    ((count,),) = yield COUNT_LEDGER(dialect, **own)
+    return int(count)

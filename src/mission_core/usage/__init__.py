@@ -1,0 +1,52 @@
+"""
+The token ledger: reports of used tokens with their cost, prices of models, and sums.
+"""
+
+from typing import TYPE_CHECKING
+
+from mission_core.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from mission_core.usage.model import (
+        ReportIdReused as ReportIdReused,
+        ReportRaced as ReportRaced,
+        UsageCorrected as UsageCorrected,
+        UsageEntry as UsageEntry,
+        UsageIsReversal as UsageIsReversal,
+        UsageNotFound as UsageNotFound,
+        UsageOfAnotherAgent as UsageOfAnotherAgent,
+        UsageOfAnotherBoard as UsageOfAnotherBoard,
+        UsageOfAnotherTask as UsageOfAnotherTask,
+        UsageVoided as UsageVoided,
+    )
+    from mission_core.usage.prices import (
+        LayeredPrices as LayeredPrices,
+        ModelPrice as ModelPrice,
+        NoPrices as NoPrices,
+        PriceBasis as PriceBasis,
+        PriceBook as PriceBook,
+        PriceList as PriceList,
+        PriceQuery as PriceQuery,
+        Quote as Quote,
+        TokenCounts as TokenCounts,
+    )
+    from mission_core.usage.queries import (
+        UsageFilter as UsageFilter,
+        UsageReads as UsageReads,
+        UsageSum as UsageSum,
+        UsageTotals as UsageTotals,
+        UsageWindow as UsageWindow,
+        window_of_last as window_of_last,
+    )
+    from mission_core.usage.use_cases import (
+        CorrectUsage as CorrectUsage,
+        RecordUsage as RecordUsage,
+        RecordUsageBatch as RecordUsageBatch,
+        UsageOutcome as UsageOutcome,
+        UsageReport as UsageReport,
+        correct_usage as correct_usage,
+        record_usage as record_usage,
+        record_usage_batch as record_usage_batch,
+    )
+else:
+    __getattr__, __dir__ = lazy_exports(__name__)

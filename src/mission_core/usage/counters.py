@@ -1,0 +1,74 @@
+"""
+The rollups of the token ledger: its sums by hour and by day, which each commit updates with the entries it adds.
+
+They equal the sums over all entries. `mission-control usage rebuild` computes them again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mission_core.events.counters import Counters
+from mission_core.values import micros
+
+if TYPE_CHECKING:
+    from mission_core.events.counters import Amounts, CountedChanges
+    from mission_core.usage.model import UsageEntry
+
+USAGE_ENTRIES: Final = "usage_entries"
+"""The name of the kind of the entries."""
+COUNTS: Final = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "input_audio_tokens", "output_audio_tokens",
+)  # fmt: skip
+"""The names of all counts of tokens."""
+
+HOUR_MICROS: Final = 3_600_000_000
+HOURS_OF_CELLS: Final = (1, 24)
+"""The lengths of the spans that are summed, in hours."""
+NO_ID: Final = bytes(16)
+"""Stands for no board, task or agent."""
+SUMMED: Final = ("requests", *COUNTS, "unpriced_tokens", "unpriced_requests", "list_cost", "cost")
+"""The fields of entries that are summed. An unknown cost adds nothing."""
+
+
+def _id(value: object) -> bytes:
+    found: bytes = getattr(value, "bytes", NO_ID)
+    return found
+
+
+def _amounts(entry: UsageEntry) -> tuple[int, ...]:
+    return tuple(getattr(entry, name) or 0 for name in SUMMED)
+
+
+def _totals(entry: UsageEntry, _: CountedChanges) -> Amounts:
+    amounts, hour = _amounts(entry), micros(entry.at) // HOUR_MICROS
+    of = (_id(entry.board), _id(entry.agent), entry.agent_name, entry.model)
+    return [((hours, hour // hours, *of), amounts) for hours in HOURS_OF_CELLS]
+
+
+def _details(entry: UsageEntry, _: CountedChanges) -> Amounts:
+    amounts, hour = _amounts(entry), micros(entry.at) // HOUR_MICROS
+    of = (_id(entry.board), _id(entry.task), entry.session, _id(entry.agent), entry.agent_name, entry.model)
+    return [((hours, hour // hours, *of), amounts) for hours in HOURS_OF_CELLS]
+
+
+USAGE_TOTALS: Final = Counters(
+    "usage_totals",
+    {"hours": int, "slot": int, "board": bytes, "agent": bytes, "agent_name": str, "model": str},
+    of_entity=(USAGE_ENTRIES, _totals),
+    board=None,
+    summed=SUMMED,
+)
+"""The sums by board, agent and model. *slot* is the number of the hour (*hours* is 1) or day (24) since 1970."""
+USAGE_DETAILS: Final = Counters(
+    "usage_details",
+    {
+        "hours": int, "slot": int, "board": bytes, "task": bytes, "session": str, "agent": bytes, "agent_name": str,
+        "model": str,
+    },
+    of_entity=(USAGE_ENTRIES, _details),
+    board=None,
+    summed=SUMMED,
+)  # fmt: skip
+"""The same sums, also by task and session."""

@@ -1,0 +1,233 @@
+"""
+The token ledger: entries that say which tokens were used for what, and what they cost.
+
+The ledger is append-only. The cost of an entry is computed once, when it is recorded, and never again. A correction
+adds two entries: one that reverses the wrong one, and one that replaces it. So the sums over all entries are always
+right.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from attrs import define, field, frozen
+from attrs.validators import optional
+
+from mission_core.entity_changes import evolve
+from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
+from mission_core.events.model import Event
+from mission_core.field_types import with_type_validators
+from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, UsageId
+from mission_core.kinds import Kind
+from mission_core.usage.counters import COUNTS, USAGE_ENTRIES
+from mission_core.usage.prices import (
+    LONGEST_MODEL,
+    LONGEST_PROVIDER,
+    MAX_COST,
+    MAX_TOKENS,
+    PriceBasis,
+    TokenCounts,
+)
+from mission_core.values import text, utc_moment, whole_number
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+LONGEST_REPORT_ID: Final = 255
+LONGEST_SESSION: Final = 512
+LONGEST_NAME: Final = 100
+LONGEST_OPERATION: Final = 100
+LONGEST_DURATION: Final = 604_800_000
+"""The longest duration of a request in milliseconds: a week."""
+MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far a reported time may be in the future."""
+OLDEST_USE: Final = timedelta(days=400)
+"""How far a reported time may be in the past."""
+
+
+NO_ENTRY: Final = UUID(int=0)
+
+
+class UsageNotFound(NotFound):
+    """
+    This organization has no such entry in its token ledger.
+    """
+
+    says = "there is no such usage entry"
+
+
+class UsageOfAnotherAgent(Denied):
+    """
+    Only an admin may report the tokens of another agent.
+    """
+
+    says = "only an admin's key may report the tokens of another agent; report your own"
+
+
+class UsageOfAnotherTask(Denied):
+    """
+    Only an admin may report tokens for a task that the caller does not hold and never held.
+    """
+
+    says = "you do not hold this task and never held it; only an admin's key may report tokens for it"
+
+
+class UsageOfAnotherBoard(Denied):
+    """
+    Only an admin may choose the board that tokens are reported for.
+    """
+
+    says = "only an admin's key may name a board; leave it out, and the board of the task or agent counts"
+
+
+class ReportIdReused(Conflict):
+    """
+    The caller used this report id before, with other content.
+    """
+
+    says = "you used this report id for another report; use a new id for a new report"
+
+
+class UsageVoided(Conflict):
+    """
+    The entry was voided, so it cannot be corrected.
+    """
+
+    says = "this entry was voided; report the tokens again instead of correcting it"
+
+
+class UsageIsReversal(Invalid):
+    """
+    The entry reverses another one, so it cannot be corrected itself.
+    """
+
+    says = "this entry reverses another one; correct the entry that replaced it"
+
+
+@define
+class ReportRaced(StaleWrite):
+    """
+    Another request recorded the same report, or corrected the same entry, at the same time.
+    """
+
+    kind: str = "usage entry"
+    id: UUID = NO_ENTRY
+    remembered: bool = False
+
+
+def _session(instance: object, attribute: Attribute[Any], value: str) -> None:
+    text(most=LONGEST_SESSION)(instance, attribute, value)
+    if len(value.encode()) > LONGEST_SESSION:  # it is part of a key, which PostgreSQL limits
+        raise InvalidField(attribute.name, f"must have at most {LONGEST_SESSION} bytes in UTF-8", value)
+
+
+_signed: Final = whole_number(-MAX_TOKENS * 2, MAX_TOKENS * 2)
+_money: Final = optional(whole_number(-MAX_COST, MAX_COST))
+
+
+@frozen(kw_only=True, field_transformer=with_type_validators)
+class UsageEntry:
+    """
+    An entry of the token ledger: one report of used tokens. Money is in nano-dollars.
+
+    Args:
+        reporter: The identity of the principal who reported it.
+        report_id: The reporter's own id of the report. A report with the same id is not counted again.
+        corrects: The entry that this one replaces.
+        reverses: The entry that this one reverses. Its counts and amounts are those of that entry, negated.
+        at: When the tokens were used.
+        task_number: The number of the task. It stays when the task is deleted.
+        run: The agent's run of the task.
+        late: Whether the lease of that run was lost when the report came.
+        agent_name: The name of the agent when it reported, or a name that is no agent's; empty if nobody was named.
+        session: The reporter's name of the conversation.
+        requests: 1, and -1 for an entry that reverses another one.
+        list_cost: The list price; None if it is unknown.
+        cost: The billed cost: the list price, or nothing if a subscription covers it; None if the list price is
+            unknown.
+        reported_cost: The cost that the reporter told. It is kept, and never counted.
+        unpriced_tokens: The tokens of input and output, if their price is unknown; otherwise 0.
+        unpriced_requests: As *requests*, if the price is unknown; otherwise 0.
+    """
+
+    id: UsageId
+    organization: OrganizationId
+    reporter: str = field(validator=text(least=1, most=200))
+    report_id: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_REPORT_ID)))
+    corrects: UsageId | None = None
+    reverses: UsageId | None = None
+    at: datetime = field(validator=utc_moment)
+    recorded_at: datetime = field(validator=utc_moment)
+    board: BoardId | None = None
+    task: TaskId | None = None
+    task_number: int | None = None
+    run: RunId | None = None
+    late: bool = False
+    agent: AgentId | None = None
+    agent_name: str = field(default="", validator=text(most=LONGEST_NAME))
+    session: str = field(default="", validator=_session)
+    operation: str = field(default="chat_completion", validator=text(least=1, most=LONGEST_OPERATION))
+    duration_ms: int | None = field(default=None, validator=optional(whole_number(0, LONGEST_DURATION)))
+    provider: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_PROVIDER)))
+    model: str = field(validator=text(least=1, most=LONGEST_MODEL))
+    requests: int = field(default=1, validator=whole_number(-1, 1))
+    input_tokens: int = field(validator=_signed)
+    output_tokens: int = field(validator=_signed)
+    cache_read_tokens: int = field(default=0, validator=_signed)
+    cache_write_tokens: int = field(default=0, validator=_signed)
+    reasoning_tokens: int = field(default=0, validator=_signed)
+    input_audio_tokens: int = field(default=0, validator=_signed)
+    output_audio_tokens: int = field(default=0, validator=_signed)
+    unpriced_tokens: int = field(default=0, validator=_signed)
+    unpriced_requests: int = field(default=0, validator=whole_number(-1, 1))
+    list_cost: int | None = field(default=None, validator=_money)
+    cost: int | None = field(default=None, validator=_money)
+    reported_cost: int | None = field(default=None, validator=_money)
+    subscription: bool = False
+    batch: bool = False
+    price_source: str | None = field(default=None, validator=optional(text(most=100)))
+    price_version: str | None = field(default=None, validator=optional(text(most=100)))
+    basis: PriceBasis = PriceBasis.UNKNOWN
+    version: int = 0
+
+    @property
+    def counts(self) -> TokenCounts:
+        """
+        The counts of tokens of an entry that reverses none.
+        """
+        return TokenCounts(**{name: getattr(self, name) for name in COUNTS})
+
+    def reversal(self, id: UsageId, *, reporter: str, at: datetime) -> UsageEntry:
+        """
+        The entry that takes this one back, recorded at *at*. It is dated like this one, so that it is summed with it.
+        """
+        amounts = ("requests", *COUNTS, "unpriced_tokens", "unpriced_requests", "list_cost", "cost", "reported_cost")
+        negated = {name: None if (value := getattr(self, name)) is None else -value for name in amounts}
+        return evolve(
+            self, id=id, reporter=reporter, report_id=None, corrects=None, reverses=self.id, recorded_at=at,
+            version=0, **negated,
+        )  # fmt: skip
+
+
+USAGE: Final = Kind(
+    entity=UsageEntry,
+    name=USAGE_ENTRIES,
+    counted=True,
+    missing=UsageNotFound,
+    unique={("reporter", "report_id"): ReportRaced, ("corrects",): ReportRaced, ("reverses",): ReportRaced},
+)
+
+
+@frozen(kw_only=True)
+class UsageCorrected(Event):
+    """
+    An entry of the token ledger was corrected or voided.
+    """
+
+    kind = "usage.corrected"
+
+    usage: UsageId
+    replacement: UsageId | None
+    reason: str

@@ -1,0 +1,265 @@
+"""
+Prices of models: the counts of tokens that a request is charged for, the port that quotes its cost, and the price list
+of an operator. Money is a whole number of nano-dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from attrs import field, frozen
+from attrs.validators import optional
+
+from mission_core.errors import InvalidField
+from mission_core.values import text, whole_number
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+NANOS_PER_DOLLAR: Final = 1_000_000_000
+MILLION: Final = 1_000_000
+MAX_TOKENS: Final = 10_000_000_000
+"""The largest count of tokens in one report."""
+MAX_COST: Final = 1_000_000 * NANOS_PER_DOLLAR
+"""The largest cost of one report, so that sums of many fit into 64 bits."""
+LONGEST_MODEL: Final = 200
+LONGEST_PROVIDER: Final = 100
+
+_count: Final = whole_number(0, MAX_TOKENS)
+
+
+def _within(total: str) -> Any:
+    """
+    A validator of a count that is part of the count *total*.
+    """
+
+    def check(instance: Any, attribute: Attribute[Any], value: int) -> None:
+        _count(instance, attribute, value)
+        if value > getattr(instance, total):
+            raise InvalidField(attribute.name, f"is part of {total} and must not exceed it", value)
+
+    return check
+
+
+@frozen(kw_only=True)
+class TokenCounts:
+    """
+    The tokens of one request. The input contains the tokens that were read from the cache or written to it, and the
+    tokens of audio. The output contains those of reasoning and of audio.
+    """
+
+    input_tokens: int = field(validator=_count)
+    output_tokens: int = field(validator=_count)
+    cache_read_tokens: int = field(default=0, validator=_within("input_tokens"))
+    cache_write_tokens: int = field(default=0, validator=_within("input_tokens"))
+    reasoning_tokens: int = field(default=0, validator=_within("output_tokens"))
+    input_audio_tokens: int = field(default=0, validator=_within("input_tokens"))
+    output_audio_tokens: int = field(default=0, validator=_within("output_tokens"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.cache_read_tokens + self.cache_write_tokens > self.input_tokens:
+            cached = self.cache_read_tokens + self.cache_write_tokens
+            raise InvalidField("cache_write_tokens", "and cache_read_tokens together exceed input_tokens", cached)
+
+    @property
+    def total(self) -> int:
+        """
+        The tokens of input and output.
+        """
+        return self.input_tokens + self.output_tokens
+
+
+class PriceBasis(StrEnum):
+    """
+    The reliability of a computed cost.
+
+    - exact: each token had a price of its own.
+    - estimate: a price stood in for another one, or the model was matched by a rule of the price table.
+    - unknown: the model has no known price, so there is no cost.
+    """
+
+    EXACT = "exact"
+    ESTIMATE = "estimate"
+    UNKNOWN = "unknown"
+
+
+@frozen(kw_only=True)
+class PriceQuery:
+    """
+    A request whose cost is asked for.
+
+    Args:
+        provider: The provider that served the request, or None if only the model's name may tell.
+        at: The time of the request. Prices change.
+        batch: Whether the request was processed in a batch, which many providers discount.
+    """
+
+    model: str
+    counts: TokenCounts
+    at: datetime
+    provider: str | None = None
+    batch: bool = False
+
+
+@frozen(kw_only=True)
+class Quote:
+    """
+    The list price of a request in nano-dollars, with its source and the source's version.
+    """
+
+    cost: int
+    source: str
+    version: str
+    basis: PriceBasis
+    provider: str | None = None
+
+
+class PriceBook(Protocol):
+    """
+    Quotes list prices of requests.
+    """
+
+    async def quotes(self, queries: Sequence[PriceQuery]) -> list[Quote | None]:
+        """
+        The quote for each query; None if the price is unknown. A price is never guessed.
+        """
+
+
+@frozen
+class NoPrices:
+    """
+    A price book that knows no price.
+    """
+
+    async def quotes(self, queries: Sequence[PriceQuery]) -> list[Quote | None]:
+        """
+        None for each query.
+        """
+        return [None] * len(queries)
+
+
+@frozen
+class LayeredPrices:
+    """
+    Several price books. The first that knows a price counts.
+    """
+
+    books: tuple[PriceBook, ...]
+
+    async def quotes(self, queries: Sequence[PriceQuery]) -> list[Quote | None]:
+        """
+        The first quote of any book for each query.
+        """
+        found: list[Quote | None] = [None] * len(queries)
+        for book in self.books:
+            asked = [place for place, quote in enumerate(found) if quote is None]
+            if not asked:
+                break
+            for place, quote in zip(asked, await book.quotes([queries[each] for each in asked]), strict=True):
+                found[place] = quote
+        return found
+
+
+_rate: Final = whole_number(0, MAX_COST)
+
+
+@frozen(kw_only=True)
+class ModelPrice:
+    """
+    The price of a model that an operator sets, in nano-dollars per million tokens.
+
+    Args:
+        model: The model's name, ignoring case. `*` stands for any text.
+        provider: The provider that the price is for; None for any.
+        since: The first day on which it applies; None for always.
+        cache_read, cache_write, reasoning, input_audio, output_audio: The prices of these tokens. None means that of
+            input or output.
+        batch: The price of a request in a batch, in percent of its normal price.
+    """
+
+    model: str = field(validator=text(least=1, most=LONGEST_MODEL))
+    provider: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_PROVIDER)))
+    since: date | None = None
+    input: int = field(validator=_rate)
+    output: int = field(validator=_rate)
+    cache_read: int | None = field(default=None, validator=optional(_rate))
+    cache_write: int | None = field(default=None, validator=optional(_rate))
+    reasoning: int | None = field(default=None, validator=optional(_rate))
+    input_audio: int | None = field(default=None, validator=optional(_rate))
+    output_audio: int | None = field(default=None, validator=optional(_rate))
+    batch: int = field(default=100, validator=whole_number(0, 100))
+
+    def fits(self, query: PriceQuery) -> bool:
+        """
+        Whether this is a price of the request's model and provider, at its time.
+        """
+        if self.provider is not None and self.provider.lower() != (query.provider or provider_in(query.model)):
+            return False
+        if self.since is not None and query.at.date() < self.since:
+            return False
+        model = query.model.lower()
+        return any(fnmatchcase(name, self.model.lower()) for name in (model, model.rpartition("/")[2]))
+
+    def cost_of(self, counts: TokenCounts, *, batch: bool = False) -> int:
+        """
+        The cost of a request in nano-dollars, rounded half up.
+        """
+        uncached = counts.input_tokens - counts.cache_read_tokens - counts.cache_write_tokens
+        heard = 0 if self.input_audio is None else min(counts.input_audio_tokens, uncached)
+        spoken = 0 if self.output_audio is None else counts.output_audio_tokens
+        thought = 0 if self.reasoning is None else min(counts.reasoning_tokens, counts.output_tokens - spoken)
+        amounts = (
+            (uncached - heard, self.input),
+            (counts.cache_read_tokens, self.input if self.cache_read is None else self.cache_read),
+            (counts.cache_write_tokens, self.input if self.cache_write is None else self.cache_write),
+            (heard, self.input_audio or 0),
+            (counts.output_tokens - spoken - thought, self.output),
+            (spoken, self.output_audio or 0),
+            (thought, self.reasoning or 0),
+        )
+        percent = self.batch if batch else 100
+        whole = MILLION * 100
+        return (2 * percent * sum(tokens * rate for tokens, rate in amounts) + whole) // (2 * whole)
+
+
+@frozen(kw_only=True)
+class PriceList:
+    """
+    The prices that an operator sets. The last that fits a request counts.
+    """
+
+    prices: tuple[ModelPrice, ...]
+    version: str
+    source: str = "operator"
+
+    async def quotes(self, queries: Sequence[PriceQuery]) -> list[Quote | None]:
+        """
+        The quote for each query, or None if no price fits it.
+        """
+        return [self._quote(query) for query in queries]
+
+    def _quote(self, query: PriceQuery) -> Quote | None:
+        fitting = next((price for price in reversed(self.prices) if price.fits(query)), None)
+        if fitting is None:
+            return None
+        cost = fitting.cost_of(query.counts, batch=query.batch)
+        return Quote(
+            cost=cost, source=self.source, version=self.version, basis=PriceBasis.EXACT,
+            provider=query.provider or fitting.provider,
+        )  # fmt: skip
+
+
+PROVIDERS_OF_NAMES: Final = {"claude": "anthropic", "gpt": "openai", "o1": "openai", "o3": "openai"}
+"""The providers of prefixes that stand for one."""
+
+
+def provider_in(model: str) -> str | None:
+    """
+    The provider that the prefix of a model's name tells, such as `openai` in `openai/gpt-5`; None without a prefix.
+    """
+    prefix, separator, _ = model.strip().lower().partition("/")
+    return PROVIDERS_OF_NAMES.get(prefix, prefix) if separator and prefix else None

@@ -1,0 +1,221 @@
+"""
+Read queries for the token ledger and its rollups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from uuid import UUID
+
+from attrs import frozen
+
+from mission_core.ids import AgentId, BoardId, TaskId
+from mission_core.usage.counters import HOUR_MICROS
+from mission_core.values import micros, moment
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.usage.model import UsageEntry
+    from mission_core.values import PageOfRows, PageRequest
+
+MOST_SESSIONS: Final = 1000
+"""The number of sessions that a report shows at most: those with the most tokens."""
+MOST_TASKS: Final = 1000
+"""The number of tasks that a report shows at most: those with the highest cost."""
+FINE_SPAN: Final = timedelta(days=2)
+"""The longest span that is summed by hours. Longer ones are summed by days."""
+
+
+@frozen(kw_only=True)
+class UsageWindow:
+    """
+    A span of time that begins and ends at a whole hour or a whole day in UTC. None means no limit.
+
+    Args:
+        hours: The length of the cells that are summed: 1 or 24 hours.
+        since: The number of the first cell since 1970.
+        until: The number of the cell after the last one.
+    """
+
+    hours: int = 24
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """
+        The time at which the window begins.
+        """
+        return None if self.since is None else moment(self.since * self.hours * HOUR_MICROS)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """
+        The time before which the window ends.
+        """
+        return None if self.until is None else moment(self.until * self.hours * HOUR_MICROS)
+
+
+def window_of_last(span: timedelta | None, *, now: datetime) -> UsageWindow:
+    """
+    The window from *span* before now, rounded down to the hour, or for more than two days to the day, without an end.
+    All of the ledger if there is no span.
+    """
+    if span is None:
+        return UsageWindow()
+    hours = 1 if span <= FINE_SPAN else 24
+    return UsageWindow(hours=hours, since=micros(now - span) // HOUR_MICROS // hours)
+
+
+@frozen(kw_only=True)
+class UsageFilter:
+    """
+    The filter of a list or sum. An entry must match every value that is set.
+    """
+
+    board: BoardId | None = None
+    task: TaskId | None = None
+    agent: AgentId | None = None
+    model: str | None = None
+
+
+class UsageTotals(NamedTuple):
+    """
+    Sums over entries of the ledger. Money is in nano-dollars and without what has no known price.
+    """
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    unpriced_tokens: int = 0
+    unpriced_requests: int = 0
+    list_cost: int = 0
+    cost: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """
+        The tokens of input and output.
+        """
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def priced_requests(self) -> int:
+        """
+        The number of requests with a known price.
+        """
+        return self.requests - self.unpriced_requests
+
+    @property
+    def known_cost(self) -> int | None:
+        """
+        The cost, or None if nothing of it is known.
+        """
+        return self.cost if self.priced_requests or not self.unpriced_requests else None
+
+    @property
+    def known_list_cost(self) -> int | None:
+        """
+        The cost at list prices, or None if nothing of it is known.
+        """
+        return self.list_cost if self.priced_requests or not self.unpriced_requests else None
+
+    def plus(self, other: UsageTotals) -> UsageTotals:
+        """
+        The sums over both.
+        """
+        return UsageTotals(*map(sum, zip(self, other, strict=True)))
+
+
+class UsageSum(NamedTuple):
+    """
+    The sums of the entries that share some values. *key* has these values in the order that was asked for: ids or None,
+    texts, or the number of a cell.
+    """
+
+    key: tuple[Any, ...]
+    totals: UsageTotals
+
+
+def sum_of(sums: Sequence[UsageSum]) -> UsageTotals:
+    """
+    The sums over all of these.
+    """
+    total = UsageTotals()
+    for each in sums:
+        total = total.plus(each.totals)
+    return total
+
+
+def sums_by(sums: Sequence[UsageSum], *places: int) -> dict[Any, UsageTotals]:
+    """
+    The sums by the values at these places of the keys; by the value itself if it is one place.
+    """
+    found: dict[Any, UsageTotals] = {}
+    for each in sums:
+        key = each.key[places[0]] if len(places) == 1 else tuple(each.key[place] for place in places)
+        found[key] = found.get(key, UsageTotals()).plus(each.totals)
+    return found
+
+
+class UsageTask(NamedTuple):
+    """
+    A task that tokens were used for.
+    """
+
+    id: TaskId
+    number: int
+    title: str
+    status: str
+    priority: str
+    assignee: str | None
+    board: BoardId
+    board_number: int
+    board_name: str
+    board_handle: str
+    ticket_prefix: str
+    ticket: int | None
+
+
+class UsageReads(Protocol):
+    """
+    Reads the token ledger and its sums, limited to the boards that a principal may see. A principal limited to some
+    boards sees no entries without a board.
+    """
+
+    async def sums(
+        self, principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter = UsageFilter()
+    ) -> list[UsageSum]:
+        """
+        The sums by these values: `slot` (the number of the cell), `board`, `agent`, `agent_name`, `model`, `task` and
+        `session`. They are read from the rollups. Sums without any request or token are left out.
+        """
+
+    async def entries(
+        self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = UsageFilter()
+    ) -> PageOfRows:
+        """
+        A page of the entries, newest use first, and their total count.
+        """
+
+    async def reported(self, principal: Principal, reporter: str, ids: Collection[str]) -> dict[str, UsageEntry]:
+        """
+        The entries of this reporter with these report ids, by their ids, on any board.
+        """
+
+    async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
+        """
+        The time of the latest use under each of these agent names.
+        """
+
+    async def tasks(self, principal: Principal, ids: Collection[UUID]) -> list[UsageTask]:
+        """
+        The tasks with these ids that still exist.
+        """

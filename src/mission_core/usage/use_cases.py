@@ -1,0 +1,378 @@
+"""
+Use cases of the token ledger: reports of used tokens, and corrections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from mission_core.accounts.model import Principal, Role, identity_of, require_organization_admin, require_role
+from mission_core.entity_changes import evolve
+from mission_core.errors import Denied, Invalid, InvalidField, NotFound, Refusal
+from mission_core.field_types import check_fields
+from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber, UsageId
+from mission_core.usage.attribution import Attributor
+from mission_core.usage.counters import COUNTS
+from mission_core.usage.model import (
+    MAX_CLOCK_SKEW,
+    OLDEST_USE,
+    USAGE,
+    ReportIdReused,
+    UsageCorrected,
+    UsageEntry,
+    UsageIsReversal,
+    UsageVoided,
+)
+from mission_core.usage.prices import (
+    MAX_COST,
+    NoPrices,
+    PriceBasis,
+    PriceBook,
+    PriceQuery,
+    Quote,
+    TokenCounts,
+    provider_in,
+)
+from mission_core.use_case import use_case
+from mission_core.values import ABSENT, Absent, value_or
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+MOST_REPORTS: Final = 1000
+"""The largest number of reports in one call."""
+LONGEST_REASON: Final = 500
+
+
+@frozen(kw_only=True)
+class UsageReport:
+    """
+    A report of the tokens that one request, or several, used.
+
+    Args:
+        input_tokens: The tokens of input, with those that were read from the cache or written to it.
+        output_tokens: The tokens of output, with those of reasoning.
+        report_id: The caller's own id of this report. A repeated report with the same id is not counted again.
+        at: When the tokens were used; now if it is left out.
+        agent: The agent that used the tokens. An agent's own key need not name it.
+        label: A name for tokens that no agent of the organization used. The name of an agent stands for that agent.
+        task: The task that the tokens were used for.
+        board: The board, if it is not that of the task or the agent.
+        fence: The fence of the agent's lease on the task, if it is not the latest one.
+        reported_cost: The cost as the caller knows it, in nano-dollars. It is kept and never counted.
+        subscription: Whether a subscription pays for it.
+        batch: Whether it was processed in a batch.
+        drops_unknown_task: Whether a task that does not exist is left out, instead of being refused.
+    """
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    provider: str | None = None
+    report_id: str | None = None
+    at: datetime | None = None
+    agent: AgentId | AgentNumber | str | None = None
+    label: str | None = None
+    task: TaskId | TaskNumber | None = None
+    board: BoardId | BoardNumber | None = None
+    fence: int | None = None
+    session: str = ""
+    operation: str = "chat_completion"
+    duration_ms: int | None = None
+    reported_cost: int | None = None
+    subscription: bool = False
+    batch: bool = False
+    drops_unknown_task: bool = False
+
+
+@frozen(kw_only=True)
+class RecordUsage:
+    """
+    Record one report.
+    """
+
+    report: UsageReport
+
+
+@frozen(kw_only=True)
+class RecordUsageBatch:
+    """
+    Record several reports in one transaction.
+
+    Args:
+        reports: Instances of `UsageReport`. Their values are checked one by one, so that one refuses no other.
+    """
+
+    reports: tuple[Any, ...]
+
+
+@frozen(kw_only=True)
+class CorrectUsage:
+    """
+    Correct an entry of the ledger: the named values replace those of the entry. The cost is computed with the prices of
+    now, as of the time of use. With *void* the entry is only taken back.
+    """
+
+    usage: UsageId
+    reason: str
+    void: bool = False
+    model: str | Absent = ABSENT
+    provider: str | Absent | None = ABSENT
+    input_tokens: int | Absent = ABSENT
+    output_tokens: int | Absent = ABSENT
+    cache_read_tokens: int | Absent = ABSENT
+    cache_write_tokens: int | Absent = ABSENT
+    reasoning_tokens: int | Absent = ABSENT
+    input_audio_tokens: int | Absent = ABSENT
+    output_audio_tokens: int | Absent = ABSENT
+    reported_cost: int | Absent | None = ABSENT
+    subscription: bool | Absent = ABSENT
+    batch: bool | Absent = ABSENT
+
+
+@frozen
+class UsageOutcome:
+    """
+    The result of one report: its entry, or the reason why it was refused. With *repeated*, the entry is that of an
+    earlier report with the same id.
+    """
+
+    entry: UsageEntry | None = None
+    refusal: Refusal | None = None
+    repeated: bool = False
+
+
+@use_case
+async def record_usage(ports: Ports, principal: Principal, cmd: RecordUsage) -> UsageEntry:
+    """
+    Record the tokens of one report in the ledger, at the price of the time of use.
+
+    An agent reports for itself, on tasks that it holds or held; an admin for everybody. A report that comes after the
+    lease was lost is accepted and marked as late.
+
+    Raises:
+        InvalidField: If a value is out of its range.
+        RoleTooLow: If the principal may not write.
+        AgentNotFound: If the named agent does not exist.
+        TaskNotFound: If the task does not exist.
+        BoardNotFound: If the board does not exist.
+        UsageOfAnotherAgent: If somebody else than an admin names another agent.
+        UsageOfAnotherTask: If somebody else than an admin names a task that they never held.
+        UsageOfAnotherBoard: If somebody else than an admin names another board.
+        ReportIdReused: If the report id was used for another report.
+    """
+    (outcome,) = await _record(ports, principal, (cmd.report,))
+    if outcome.refusal is not None:
+        raise outcome.refusal
+    assert outcome.entry is not None
+    return outcome.entry
+
+
+@use_case
+async def record_usage_batch(ports: Ports, principal: Principal, cmd: RecordUsageBatch) -> list[UsageOutcome]:
+    """
+    Record several reports in one transaction. Each one that `record_usage` would refuse is left out, and its outcome
+    has the reason; all others are recorded.
+
+    Raises:
+        InvalidField: If there are too many reports.
+        RoleTooLow: If the principal may not write.
+    """
+    if not 1 <= len(cmd.reports) <= MOST_REPORTS:
+        raise InvalidField("reports", f"must have 1 to {MOST_REPORTS} entries; send the others in further calls")
+    return await _record(ports, principal, cmd.reports)
+
+
+async def _record(ports: Ports, principal: Principal, reports: Sequence[UsageReport]) -> list[UsageOutcome]:
+    require_role(principal, Role.OPERATOR)
+    reporter, now = identity_of(principal), ports.clock.now()
+    outcomes: dict[int, UsageOutcome] = {}
+    drafts: dict[int, UsageEntry] = {}
+    async with ports.unit(principal) as unit:
+        ids = {each.report_id for each in reports if isinstance(each.report_id, str)}
+        known = await ports.reads.usage.reported(principal, reporter, ids) if ids else {}
+        attributor = Attributor(ports, unit, principal)
+        for place, report in enumerate(reports):
+            try:
+                drafts[place] = await _unpriced_entry(attributor, report, reporter, now=now)
+            except (Invalid, NotFound, Denied) as refusal:
+                outcomes[place] = UsageOutcome(refusal=refusal)
+        new: list[UsageEntry] = []
+        quotes = await _prices_of(ports).quotes([query_of(each) for each in drafts.values()])
+        for (place, draft), quote in zip(drafts.items(), quotes, strict=True):
+            outcomes[place] = outcome = _outcome_of(draft, quote, known, ports.subscribed_providers)
+            if outcome.entry is not None and not outcome.repeated:
+                new.append(unit.repository(USAGE).add(outcome.entry))
+                if outcome.entry.report_id is not None:
+                    known[outcome.entry.report_id] = outcome.entry
+        if new:
+            unit.result(new[0].id)
+            await unit.commit()
+    return [outcomes[place] for place in range(len(reports))]
+
+
+async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter: str, *, now: datetime) -> UsageEntry:
+    """
+    Check a report, and return its entry without a price.
+    """
+    check_fields(report)
+    counts = TokenCounts(**{name: getattr(report, name) for name in COUNTS})
+    at = report.at or now
+    if at > now + MAX_CLOCK_SKEW:
+        raise InvalidField("at", "is in the future", at)
+    if at < now - OLDEST_USE:
+        raise InvalidField("at", f"is more than {OLDEST_USE.days} days ago", at)
+    if report.reported_cost is not None and not 0 <= report.reported_cost <= MAX_COST:
+        raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", report.reported_cost)
+    to = await attributor.attribute(report, now=now)
+    ports = attributor.ports
+    return UsageEntry(
+        id=UsageId(ports.ids.new()), organization=attributor.principal.organization, reporter=reporter,
+        report_id=report.report_id, at=at, recorded_at=now, board=to.board, task=to.task.id if to.task else None,
+        task_number=to.task.number if to.task else None, run=to.run, late=to.late, agent=to.agent,
+        agent_name=to.agent_name, session=report.session, operation=report.operation, duration_ms=report.duration_ms,
+        provider=report.provider, model=report.model, reported_cost=report.reported_cost,
+        subscription=report.subscription, batch=report.batch, unpriced_tokens=counts.total, unpriced_requests=1,
+        **{name: getattr(report, name) for name in COUNTS},
+    )  # fmt: skip
+
+
+def _prices_of(ports: Ports) -> PriceBook:
+    return ports.prices or NoPrices()
+
+
+def query_of(entry: UsageEntry) -> PriceQuery:
+    """
+    Return the query for the price of an entry.
+    """
+    return PriceQuery(
+        model=entry.model, provider=entry.provider, counts=entry.counts, at=entry.at, batch=entry.batch
+    )  # fmt: skip
+
+
+def _outcome_of(
+    draft: UsageEntry, quote: Quote | None, known: dict[str, UsageEntry], subscribed: frozenset[str]
+) -> UsageOutcome:
+    """
+    Return the outcome of a valid report: its priced entry, or that of an earlier report with the same id.
+    """
+    first = known.get(draft.report_id) if draft.report_id is not None else None
+    if first is not None:
+        same = all(getattr(first, name) == getattr(draft, name) for name in COMPARED)
+        return UsageOutcome(first, repeated=True) if same else UsageOutcome(refusal=ReportIdReused())
+    try:
+        return UsageOutcome(priced(draft, quote, subscribed))
+    except InvalidField as refusal:
+        return UsageOutcome(refusal=refusal)
+
+
+COMPARED: Final = ("model", "agent_name", "session", "operation", "duration_ms", "reported_cost", "batch", *COUNTS)
+"""The fields that reports with the same id must share."""
+
+
+def priced(entry: UsageEntry, quote: Quote | None, subscribed: frozenset[str]) -> UsageEntry:
+    """
+    Return an entry with its cost. Without a quote the cost is unknown, and all its tokens are unpriced.
+
+    Args:
+        subscribed: The providers that a subscription pays for.
+
+    Raises:
+        InvalidField: If it costs more than one report may.
+    """
+    provider = entry.provider or (quote.provider if quote else None) or provider_in(entry.model)
+    covered = entry.subscription or (provider or "").lower() in subscribed
+    if quote is None:
+        return evolve(
+            entry, provider=provider, subscription=covered, unpriced_tokens=entry.counts.total, unpriced_requests=1,
+            list_cost=None, cost=None, price_source=None, price_version=None, basis=PriceBasis.UNKNOWN,
+        )  # fmt: skip
+    if quote.cost > MAX_COST:
+        raise InvalidField("input_tokens", "and output_tokens cost more than one report may; report the parts alone")
+    return evolve(
+        entry, provider=provider, subscription=covered, unpriced_tokens=0, unpriced_requests=0, list_cost=quote.cost,
+        cost=0 if covered else quote.cost, price_source=quote.source, price_version=quote.version, basis=quote.basis,
+    )  # fmt: skip
+
+
+async def repeat_usage(ports: Ports, principal: Principal, usage: Any) -> UsageEntry:
+    """
+    Return the entry of a repeated report.
+    """
+    return await ports.reads.entities.get(principal, USAGE, usage)
+
+
+@use_case
+async def correct_usage(ports: Ports, principal: Principal, cmd: CorrectUsage) -> UsageEntry:
+    """
+    Correct an entry of the ledger, or what replaced it. Two entries are added: one reverses it, and one replaces it.
+
+    Returns:
+        The entry that replaces it, or with *void* the one that reverses it.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+        UsageNotFound: If there is no such entry.
+        UsageIsReversal: If the entry reverses another one.
+        UsageVoided: If it was voided.
+        InvalidField: If a value is out of its range.
+    """
+    require_organization_admin(principal)
+    reporter, now = identity_of(principal), ports.clock.now()
+    if not 1 <= len(cmd.reason) <= LONGEST_REASON:
+        raise InvalidField("reason", f"must have 1 to {LONGEST_REASON} characters", cmd.reason)
+    async with ports.unit(principal) as unit:
+        entry = await _current(unit, cmd.usage)
+        ledger = unit.repository(USAGE)
+        shown = reversal = ledger.add(entry.reversal(UsageId(ports.ids.new()), reporter=reporter, at=now))
+        if not cmd.void:
+            shown = ledger.add(await _replacement(ports, entry, cmd, reporter, now=now))
+        unit.record(
+            UsageCorrected(
+                usage=entry.id, replacement=None if shown is reversal else shown.id, reason=cmd.reason, at=now
+            )
+        )
+        unit.result(shown.id)
+        await unit.commit()
+    return shown
+
+
+async def _current(unit: UnitOfWork, usage: UsageId) -> UsageEntry:
+    """
+    Return the entry that stands for this one now: itself, or the last one that replaced it.
+    """
+    entry = await unit.repository(USAGE).get(usage)
+    if entry.reverses is not None:
+        raise UsageIsReversal
+    while (following := await unit.repository(USAGE).find(corrects=entry.id)) is not None:
+        entry = following
+    if await unit.repository(USAGE).find(reverses=entry.id) is not None:
+        raise UsageVoided
+    return entry
+
+
+async def _replacement(
+    ports: Ports, entry: UsageEntry, cmd: CorrectUsage, reporter: str, *, now: datetime
+) -> UsageEntry:
+    names = ("model", "provider", *COUNTS, "reported_cost", "subscription", "batch")
+    given = {name: value_or(getattr(cmd, name), getattr(entry, name)) for name in names}
+    if cmd.model is not ABSENT and cmd.provider is ABSENT:
+        given["provider"] = None
+    counts = TokenCounts(**{name: given[name] for name in COUNTS})
+    if given["reported_cost"] is not None and not 0 <= given["reported_cost"] <= MAX_COST:
+        raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", given["reported_cost"])
+    unpriced = evolve(
+        entry, id=UsageId(ports.ids.new()), reporter=reporter, report_id=None, corrects=entry.id, recorded_at=now,
+        version=0, unpriced_tokens=counts.total, **given,
+    )  # fmt: skip
+    (quote,) = await _prices_of(ports).quotes([query_of(unpriced)])
+    return priced(unpriced, quote, ports.subscribed_providers)
