@@ -11,7 +11,6 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -55,13 +54,6 @@ class GenaiPrices:
     known: dict[tuple[str | None, str], Any] = field(factory=dict)
     _package: Any = None
     _version: str = ""
-
-    @staticmethod
-    def is_installed() -> bool:
-        """
-        Whether the package is installed.
-        """
-        return find_spec("genai_prices") is not None
 
     async def quotes(self, queries: Sequence[PriceQuery]) -> list[Quote | None]:
         """

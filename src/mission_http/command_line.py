@@ -35,6 +35,9 @@ app.command(audit)
 imports = App(name="import", help="Import the data of another installation; safe to repeat.")
 app.command(imports)
 
+usage = App(name="usage", help="Maintain the token ledger.")
+app.command(usage)
+
 secret = App(name="secret", help="Manage AUTH_SECRET, from which the keys for signatures and encryption are derived.")
 app.command(secret)
 
@@ -279,6 +282,26 @@ def _value_errors_as_settings_errors() -> Iterator[None]:
         yield
     except ValueError as e:
         raise SettingsError(str(e)) from e
+
+
+@usage.command
+def rebuild(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """
+    Compute the sums of the token ledger again from its entries, even while serving.
+    """
+    settings = current_settings(data_dir, database_url)
+    print("\n".join(asyncio.run(_rebuild(settings))))
+
+
+async def _rebuild(settings: Settings) -> list[str]:
+    from mission_http.doctor.database import DatabaseState
+    from mission_http.wiring import database_location, ports_over_database
+
+    if (await DatabaseState.inspect(settings)).is_not_created:
+        raise SettingsError(f"nothing to rebuild: {database_location(settings)} was never served")
+    async with ports_over_database(settings) as ports:
+        found = {each: await ports.housekeeping.rebuild_usage(each) for each in await ports.credentials.organizations()}
+    return [f"organization {organization}: sums of {count} entries" for organization, count in found.items()]
 
 
 @audit.command

@@ -57,6 +57,7 @@ T = TypeVar("T")
 WORKLOAD_PREFIX: Final = "MC_WORKLOAD_"
 WEBHOOK_LIMIT_VARIABLE: Final = "WEBHOOK_MAX_PAYLOAD_BYTES"
 LARGEST_WEBHOOK_LIMIT: Final = 100 * MEGABYTE
+PRICES_FILE_VARIABLE: Final = "MC_PRICES_FILE"
 SUBSCRIBED_PROVIDERS_VARIABLE: Final = "MC_SUBSCRIBED_PROVIDERS"
 SUBSCRIPTION_VARIABLE: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
 NO_SUBSCRIPTION_VALUES: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
@@ -99,6 +100,8 @@ class Settings:
     workload: WorkloadThresholds = WorkloadThresholds()
     subscriptions: Mapping[str, ProviderSubscription] = field(factory=dict)
     """The plans of model providers, by the provider's name."""
+    prices_file: Path | None = None
+    """The file of the operator's own prices of models."""
     webhook_max_payload_bytes: int = MEGABYTE
     """The largest payload that a webhook accepts."""
     given: frozenset[str] = frozenset()
@@ -195,6 +198,7 @@ def settings_from(
         first_admin=FirstAdminSettings.of(env),
         workload=_workload(env),
         subscriptions=_subscriptions(env),
+        prices_file=_file(env, PRICES_FILE_VARIABLE),
         webhook_max_payload_bytes=_webhook_limit(env),
         fresh=frozenset(fresh),
         given=frozenset(name for name in SECRET_NAMES if env.get(name, "").strip() not in PLACEHOLDERS),
@@ -275,6 +279,16 @@ def _directory(env: Mapping[str, str], name: str) -> Path | None:
     if not directory.is_dir():
         raise SettingsError(f"{name}: there is no directory {directory}; make it, or unset the variable")
     return directory
+
+
+def _file(env: Mapping[str, str], name: str) -> Path | None:
+    given = env.get(name, "").strip()
+    if not given:
+        return None
+    path = Path(given).expanduser().absolute()
+    if not path.is_file():
+        raise SettingsError(f"{name}: there is no file {path}; make it, or unset the variable")
+    return path
 
 
 def _checked_url(url: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
@@ -38,7 +39,13 @@ from mission_core.ports import Ports
 from mission_core.rate_limits import LimiterFailed
 from mission_http.identity_provider_settings import AuthMode, IssuerInspection
 from mission_http.rate_limit_settings import BACKEND
-from mission_http.settings import SECRETS_FILE, SettingsError, default_database_url, save_auth_secret
+from mission_http.settings import (
+    PRICES_FILE_VARIABLE,
+    SECRETS_FILE,
+    SettingsError,
+    default_database_url,
+    save_auth_secret,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,6 +62,7 @@ if TYPE_CHECKING:
     from mission_core.ids import BoardId, InviteId, OrganizationId, UserId
     from mission_core.ports import Clock
     from mission_core.rate_limits import RateLimiter
+    from mission_core.usage.prices import PriceBook
     from mission_http.identity_provider_settings import (
         ClerkApiSettings,
         GoogleSettings,
@@ -335,9 +343,39 @@ async def ports_over_database(settings: Settings, *, read_only: bool = False) ->
 
 
 async def _open_ports(settings: Settings, stack: AsyncExitStack, *, read_only: bool = False) -> Ports:
+    prices, subscribed = price_book(settings), frozenset(name.lower() for name in settings.subscriptions)
     return await stack.enter_async_context(
-        database_ports(settings.database_url, secret=settings.auth_secret, read_only=read_only)
-    )
+        database_ports(
+            settings.database_url, secret=settings.auth_secret, read_only=read_only, prices=prices,
+            subscribed_providers=subscribed,
+        )
+    )  # fmt: skip
+
+
+def price_book(settings: Settings) -> PriceBook | None:
+    """
+    Build the book of prices: those of the operator first, then those of the package `genai-prices` if it is installed.
+
+    Raises:
+        SettingsError: If the file of the operator's prices is not valid.
+    """
+    books: list[PriceBook] = []
+    if settings.prices_file is not None:
+        from mission_adapters.price_files import InvalidPriceFile, read_price_file
+
+        try:
+            books.append(read_price_file(settings.prices_file))
+        except InvalidPriceFile as e:
+            raise SettingsError(f"{PRICES_FILE_VARIABLE}: {e}") from e
+    if find_spec("genai_prices") is not None:
+        from mission_adapters.genai_prices import GenaiPrices
+
+        books.append(GenaiPrices())
+    if len(books) < 2:
+        return books[0] if books else None
+    from mission_core.usage.prices import LayeredPrices
+
+    return LayeredPrices(tuple(books))
 
 
 @asynccontextmanager

@@ -98,7 +98,8 @@ class MemoryUsageReads:
         The tasks with these ids that still exist.
         """
         found = []
-        for task in self.tables_of_tasks.each(sorted(ids)):
+        known = (id for id in sorted(ids) if id in self.tables_of_tasks.rows)
+        for task in self.tables_of_tasks.each(known):
             board = self.boards.rows[task.board]
             if task.organization == principal.organization and may_read_board(principal, task.board):
                 found.append(

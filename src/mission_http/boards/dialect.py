@@ -24,9 +24,10 @@ TAGS: Final = (
     "auth", "health", "agents", "activity", "gateways", "metrics", "organizations", "souls-directory", "skills",
     "board-groups", "board-group-memory", "boards", "board-memory", "board-webhooks", "board-onboarding", "approvals",
     "tasks", "custom-fields", "tags", "users", "agent", "agent-lead", "agent-worker", "agent-main",
+    "usage",
 )  # fmt: skip
 UUIDS: Final = (
-    "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id",
+    "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id", "usage_id",
     "task_custom_field_definition_id",
 )  # fmt: skip
 """The path parameters that the document declares as UUIDs; all others are strings."""
@@ -85,6 +86,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         _group("onboarding:ENDPOINTS", "/boards/{board_id}/onboarding", "/agent/boards/{board_id}/onboarding"),
         _group("approvals:approval_endpoints", "/boards/{board_id}/approvals", given=(approval_cards,)),
         _group("metrics:ENDPOINTS", "/metrics"),
+        _group("usage:ENDPOINTS", "/usage"),
     ]  # fmt: skip
     return Dialect(
         name="Boards API",

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 from attrs import evolve
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,7 +20,7 @@ from mission_core.accounts.key_scopes import HEARTBEAT
 from mission_core.accounts.model import KeyOfAnotherAgent, Principal
 from mission_core.agents.model import IDLE, AgentNotFound
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat, repeat_agent_change
-from mission_core.errors import KeyReused
+from mission_core.errors import Conflict, Denied, Invalid, KeyReused, NotFound
 from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
 from mission_core.projections import Projection
@@ -41,6 +41,7 @@ from mission_http.platform.projections import projection_of
 from mission_http.platform.value_parsers import UUID_TEXT
 
 if TYPE_CHECKING:
+    from mission_core.agents.model import Agent
     from mission_core.tasks.queries import TaskRow
 
 HEARTBEAT_ACTIVITY: Final = "Heartbeat check"
@@ -71,7 +72,8 @@ async def report(request: Request) -> Response:
     Record a heartbeat of the agent, and return its waiting tasks.
 
     The body is optional. Its `connection_id` names the agent's tool connection, whose heartbeat is recorded too. Its
-    token usage is not recorded yet.
+    `token_usage` is recorded as with `POST /api/tokens`, in the session `<name>:cli`. If it is refused, the heartbeat
+    counts all the same, and `token_error` says why.
     """
     ports, principal = ports_of(request), principal_of(request)
     try:
@@ -82,8 +84,27 @@ async def report(request: Request) -> Response:
     except AgentNotFound as refusal:
         return json_response(AgentHeartbeatPayload(error=str(refusal), token_recorded=False))
     work = await _work_items_for(ports, principal, agent.name, at=ports.clock.now())
-    work.token_recorded = False
+    work.token_recorded, work.token_error = await _record_usage_in(request, agent)
     return json_response(work)
+
+
+async def _record_usage_in(request: Request, agent: Agent) -> tuple[bool, str | UnsetType]:
+    """
+    Record the token usage in the body, if there is any, and return whether it was recorded, or why not.
+    """
+    with suppress(BodyMissing, BodyMalformed):
+        body = await parsed_body_of(request)
+        usage = body.get("token_usage") if isinstance(body, dict) else None
+        if not isinstance(usage, dict) or not {"model", "inputTokens", "outputTokens"} <= usage.keys():
+            return False, UNSET
+        from mission_http.fleet.token_usage import record_usage_of_heartbeat  # few heartbeats carry usage
+
+        try:
+            await record_usage_of_heartbeat(request, agent, usage)
+        except (FieldsInvalid, Invalid, NotFound, Denied, Conflict) as refusal:
+            return False, str(refusal)
+        return True, UNSET
+    return False, UNSET
 
 
 def _heartbeat_command(request: Request) -> RecordAgentHeartbeat:

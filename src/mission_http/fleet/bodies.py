@@ -295,6 +295,11 @@ class TokenUsageBody(Body):
     inputTokens: int
     outputTokens: int
     taskId: int | Absent = ABSENT
+    cacheReadTokens: int = 0
+    cacheWriteTokens: int = 0
+    reasoningTokens: int = 0
+    provider: str | Absent = ABSENT
+    reportId: str | Absent = ABSENT
 
 
 class AgentHeartbeatBody(Body):

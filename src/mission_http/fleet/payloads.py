@@ -332,6 +332,7 @@ class AgentHeartbeatPayload(Payload):
     total_items: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
     token_recorded: bool | UnsetType = UNSET
+    token_error: str | UnsetType = UNSET
 
 
 class KeyPayload(FleetPayload[ApiKeyRow]):

@@ -184,6 +184,7 @@ class OperationWriter:
         told = {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
         success = told[str(endpoint.status)].get("content", {})
         success.get("application/json", {}).update(self._example(endpoint, "response"))
+        success.update({each: {"schema": {"type": "string"}} for each in endpoint.media_types})
         _describe_refused_hosts(told.setdefault("403", {"description": "Forbidden"}))
         return told
 

@@ -328,6 +328,7 @@ class TokenLedgerContract(StoreContract):
         await delete_board(world.ports, world.me, DeleteBoard(board=board.id))
 
         assert [entry] == await ledger(world)
+        assert [] == await world.ports.reads.usage.tasks(world.me, [task.id])
         assert before == await total(world, board=board.id, task=task.id, agent=agent.id)
 
     async def test_a_member_with_grants_sees_the_sums_of_those_boards(self, world: World) -> None:
