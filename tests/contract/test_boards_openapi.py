@@ -128,6 +128,13 @@ OPERATIONS = {
         "apply_board_group_heartbeat_api_v1_board_groups__group_id__heartbeat_post"
     ),
     ("get", "/api/v1/metrics/dashboard"): "dashboard_metrics_api_v1_metrics_dashboard_get",
+    ("post", "/api/v1/usage"): "create_usage_api_v1_usage_post",
+    ("get", "/api/v1/usage"): "list_usage_api_v1_usage_get",
+    ("post", "/api/v1/usage/batch"): "create_usage_batch_api_v1_usage_batch_post",
+    ("get", "/api/v1/usage/summary"): "read_usage_summary_api_v1_usage_summary_get",
+    (
+        "post", "/api/v1/usage/{usage_id}/corrections",
+    ): "correct_usage_entry_api_v1_usage__usage_id__corrections_post",
     ("get", "/api/v1/tags"): "list_tags_api_v1_tags_get",
     ("post", "/api/v1/tags"): "create_tag_api_v1_tags_post",
     ("get", "/api/v1/tags/{tag_id}"): "get_tag_api_v1_tags__tag_id__get",
@@ -338,6 +345,8 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/boards/{board_id}/onboarding/agent"),
         ("get", "/api/v1/boards/{board_id}/approvals"),
         ("post", "/api/v1/boards/{board_id}/approvals"),
+        ("post", "/api/v1/usage"),
+        ("post", "/api/v1/usage/batch"),
     }
 
     assert users == secured

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from attrs.validators import optional
 
 from mission_core.entity_changes import evolve
-from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFound, StaleWrite
+from mission_core.errors import Conflict, Denied, InvalidField, NotFound, StaleWrite
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, UsageId
@@ -98,7 +98,7 @@ class UsageVoided(Conflict):
     says = "this entry was voided; report the tokens again instead of correcting it"
 
 
-class UsageIsReversal(Invalid):
+class UsageIsReversal(Conflict):
     """
     The entry reverses another one, so it cannot be corrected itself.
     """

@@ -57,7 +57,7 @@ class UsageReport:
         input_tokens: The tokens of input, with those that were read from the cache or written to it.
         output_tokens: The tokens of output, with those of reasoning.
         report_id: The caller's own id of this report. A repeated report with the same id is not counted again.
-        at: When the tokens were used; now if it is left out.
+        used_at: When the tokens were used; now if it is left out.
         agent: The agent that used the tokens. An agent's own key need not name it.
         label: A name for tokens that no agent of the organization used. The name of an agent stands for that agent.
         task: The task that the tokens were used for.
@@ -79,7 +79,7 @@ class UsageReport:
     output_audio_tokens: int = 0
     provider: str | None = None
     report_id: str | None = None
-    at: datetime | None = None
+    used_at: datetime | None = None
     agent: AgentId | AgentNumber | str | None = None
     label: str | None = None
     task: TaskId | TaskNumber | None = None
@@ -226,11 +226,11 @@ async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter:
     """
     check_fields(report)
     counts = TokenCounts(**{name: getattr(report, name) for name in COUNTS})
-    at = report.at or now
+    at = report.used_at or now
     if at > now + MAX_CLOCK_SKEW:
-        raise InvalidField("at", "is in the future", at)
+        raise InvalidField("used_at", "is in the future", at)
     if at < now - OLDEST_USE:
-        raise InvalidField("at", f"is more than {OLDEST_USE.days} days ago", at)
+        raise InvalidField("used_at", f"is more than {OLDEST_USE.days} days ago", at)
     if report.reported_cost is not None and not 0 <= report.reported_cost <= MAX_COST:
         raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", report.reported_cost)
     to = await attributor.attribute(report, now=now)

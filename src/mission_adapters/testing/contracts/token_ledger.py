@@ -176,7 +176,7 @@ class TokenLedgerContract(StoreContract):
                 told.model, told.input + 100, told.output, cache_read_tokens=told.cached, session=told.session,
                 agent=None if told.agent is None else agents[told.agent].id,
                 task=None if told.task is None else tasks[told.task].id, subscription=told.subscription,
-                at=world.clock.now() - told.ago,
+                used_at=world.clock.now() - told.ago,
             )  # fmt: skip
             for outcome in await record_usage_batch(world.ports, world.me, RecordUsageBatch(reports=(of, of))):
                 assert outcome.entry is not None
@@ -261,8 +261,8 @@ class TokenLedgerContract(StoreContract):
         now = world.clock.now()
         bad = [
             report(cache_read_tokens=600, cache_write_tokens=500), report(reasoning_tokens=101),
-            report(input=-1), report(input=10**11), report(at=now + timedelta(hours=1)),
-            report(at=now - timedelta(days=500)), report(agent="nobody"), report(task=10**6), report(model=""),
+            report(input=-1), report(input=10**11), report(used_at=now + timedelta(hours=1)),
+            report(used_at=now - timedelta(days=500)), report(agent="nobody"), report(task=10**6), report(model=""),
             report(session="\x00"), report(reported_cost=-1), report(output=10**10),
         ]  # fmt: skip
         outcomes = await record_usage_batch(
@@ -381,7 +381,9 @@ class TokenLedgerContract(StoreContract):
         """
         now: datetime = world.clock.now()
         await world.agent("ada")
-        old, new, oldest = [await recorded(world, agent="ada", at=now - timedelta(hours=hours)) for hours in (5, 1, 30)]
+        old, new, oldest = [
+            await recorded(world, agent="ada", used_at=now - timedelta(hours=hours)) for hours in (5, 1, 30)
+        ]
         reads, window = world.ports.reads.usage, UsageWindow(hours=1, since=micros(now) // HOUR_MICROS - 6)
 
         assert ([new, old, oldest], 3) == await reads.entries(world.me, ALL, PageRequest())
