@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOURCE: Final = "genai-prices"
 BATCH: Final = {"processing": "batch"}
 PROVIDER_NAMES: Final = {
-    "claude": "anthropic", "gemini": "google", "vertex_ai": "google", "vertex": "google", "google-vertex": "google",
+    "claude": "anthropic", "gpt": "openai", "gemini": "google", "vertex_ai": "google", "vertex": "google", "google-vertex": "google",
     "google_genai": "google", "bedrock": "aws", "amazon-bedrock": "aws", "azure_openai": "azure", "moonshot":
     "moonshotai", "xai": "x-ai", "grok": "x-ai", "mistralai": "mistral", "together_ai": "together",
     "fireworks_ai": "fireworks", "deepseek-ai": "deepseek",

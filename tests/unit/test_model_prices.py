@@ -1,0 +1,419 @@
+"""
+Prices of models: those of an operator, and what the package `genai-prices` says about names as agents report them.
+
+The figures are typed in from the price pages of the providers, in dollars per million tokens of input and output.
+"""
+
+import asyncio
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mission_adapters.genai_prices import GenaiPrices
+from mission_adapters.price_files import InvalidPriceFile, read_price_file
+from mission_core.errors import InvalidField
+from mission_core.usage.prices import (
+    LayeredPrices,
+    ModelPrice,
+    NoPrices,
+    PriceBasis,
+    PriceList,
+    PriceQuery,
+    Quote,
+    TokenCounts,
+)
+
+AT = datetime(2025, 11, 1, 12, tzinfo=UTC)
+MILLION = 1_000_000
+PUBLISHED = {
+    "anthropic.com/pricing, docs.claude.com, 2025-11 (opus-4-5: 2025-11-24, 4-6: contract of the Fleet API)": """
+        claude-opus-4-1 15 75
+        claude-opus-4-1-20250805 15 75
+        claude-opus-4-1[1m] 15 75
+        claude-opus-4 15 75
+        claude-opus-4-20250514 15 75
+        claude-opus-4-5 5 25
+        claude-opus-4-5-20251101 5 25
+        claude-opus-4-6 5 25
+        claude-sonnet-4-6 3 15
+        claude-sonnet-4-5 3 15
+        claude-sonnet-4-5-20250929 3 15
+        claude-sonnet-4-5[1m] 3 15
+        claude-sonnet-4 3 15
+        claude-sonnet-4-0 3 15
+        claude-sonnet-4-20250514 3 15
+        claude-3-7-sonnet-latest 3 15
+        claude-3-7-sonnet-20250219 3 15
+        claude-3-5-sonnet-20241022 3 15
+        claude-haiku-4-5 1 5
+        claude-haiku-4-5-20251001 1 5
+        claude-3-5-haiku-latest 0.8 4
+        claude-3-5-haiku-20241022 0.8 4
+        claude-3-haiku-20240307 0.25 1.25
+        anthropic/claude-opus-4-1 15 75
+        anthropic/claude-sonnet-4-20250514 3 15
+        anthropic/claude-3-5-haiku-latest 0.8 4
+        Anthropic/Claude-Haiku-4-5 1 5
+        claude/claude-3-5-sonnet-20241022 3 15
+    """,
+    "openai.com/api/pricing, platform.openai.com/docs/pricing, 2025-11": """
+        gpt-5 1.25 10
+        gpt-5-2025-08-07 1.25 10
+        gpt-5-codex 1.25 10
+        gpt-5.1 1.25 10
+        gpt-5.1-codex 1.25 10
+        gpt-5-mini 0.25 2
+        gpt-5-nano 0.05 0.4
+        gpt-4.1 2 8
+        gpt-4.1-2025-04-14 2 8
+        gpt-4.1-mini 0.4 1.6
+        gpt-4.1-nano 0.1 0.4
+        gpt-4o 2.5 10
+        gpt-4o-2024-11-20 2.5 10
+        gpt-4o-mini 0.15 0.6
+        gpt-4o-mini-2024-07-18 0.15 0.6
+        gpt-4-turbo 10 30
+        gpt-4 30 60
+        gpt-3.5-turbo 0.5 1.5
+        o1 15 60
+        o1-mini 1.1 4.4
+        o3 2 8
+        o3-2025-04-16 2 8
+        o3-mini 1.1 4.4
+        o4-mini 1.1 4.4
+        o4-mini-2025-04-16 1.1 4.4
+        openai/gpt-5 1.25 10
+        openai/gpt-4o 2.5 10
+        gpt/gpt-4o-mini 0.15 0.6
+        azure/gpt-4o 2.5 10
+    """,
+    "ai.google.dev/gemini-api/docs/pricing, 2025-11": """
+        gemini-2.5-pro 1.25 10
+        gemini-2.5-pro-preview-05-06 1.25 10
+        gemini-2.5-flash 0.3 2.5
+        gemini-2.5-flash-lite 0.1 0.4
+        gemini-2.0-flash 0.1 0.4
+        gemini-2.0-flash-001 0.1 0.4
+        gemini-1.5-pro 1.25 5
+        gemini-1.5-flash 0.075 0.3
+        gemini-3-pro-preview 2 12
+        models/gemini-2.5-pro 1.25 10
+        google/gemini-2.5-pro 1.25 10
+        gemini/gemini-2.5-flash 0.3 2.5
+        vertex_ai/claude-sonnet-4@20250514 3 15
+    """,
+    "aws.amazon.com/bedrock/pricing, 2025-11 (regional endpoints of new models cost 10 % more)": """
+        us.anthropic.claude-sonnet-4-5-20250929-v1:0 3.3 16.5
+        eu.anthropic.claude-3-7-sonnet-20250219-v1:0 3 15
+        anthropic.claude-3-haiku-20240307-v1:0 0.25 1.25
+        bedrock/us.anthropic.claude-opus-4-1-20250805-v1:0 15 75
+    """,
+    "x.ai/api, mistral.ai/pricing, groq.com/pricing, cohere.com/pricing, together.ai/pricing, 2025-11": """
+        grok-4 3 15
+        x-ai/grok-4 3 15
+        xai/grok-3 3 15
+        grok-3-mini 0.3 0.5
+        grok-code-fast-1 0.2 1.5
+        mistral-large-latest 2 6
+        mistral/mistral-small-latest 0.1 0.3
+        mistral-medium-latest 0.4 2
+        codestral-latest 0.3 0.9
+        groq/llama-3.3-70b-versatile 0.59 0.79
+        groq/llama-3.1-8b-instant 0.05 0.08
+        command-r-plus 2.5 10
+        together/meta-llama/Llama-3.3-70B-Instruct-Turbo 0.88 0.88
+    """,
+    "openrouter.ai/models, 2025-11": """
+        openrouter/anthropic/claude-sonnet-4 3 15
+        openrouter/openai/gpt-5 1.25 10
+        openrouter/google/gemini-2.5-pro 1.25 10
+    """,
+    "platform.moonshot.ai, the contract of the Fleet API, 2026-01": """
+        moonshot/kimi-k2.5 0.6 3
+        moonshotai/kimi-k2-0711-preview 0.6 2.5
+        minimax/minimax-m2.1 0.3 1.2
+    """,
+}
+UNKNOWN = """
+    ollama/qwen2.5-coder:7b ollama/deepseek-r1:14b qwen2.5-coder:14b llama3.2 gpt-oss:20b lmstudio/gpt-oss-20b
+    local/claude-sonnet-4-5 my-finetune claude-sonnet-9 gpt-6 gpt-5-turbo-ultra gemini-9-pro unknown <synthetic>
+    venice/llama-3.3-70b fireworks/accounts/fireworks/models/deepseek-v3 codex-mini-latest chatgpt-4o-latest
+    text-embedding-3-small / anthropic/ x/y/z
+""".split()
+"""Names without a price: of local models, of no model, and some that the package lacks."""
+DISAGREEMENTS = {
+    # api-docs.deepseek.com since 2025-09-29; the package has the prices before, at 12:00 UTC without the discount
+    "deepseek-chat": ((0.28, 0.42), (0.27, 1.1)),
+    # ai.google.dev, 2025-11: the alias stood for gemini-2.5-flash; the package has what it stands for now
+    "gemini-flash-latest": ((0.3, 2.5), (0.75, 3.75)),
+}
+"""The published prices and those of the package, where they differ. An operator's file can set the right ones."""
+RATES = [
+    (name, float(input), float(output), source)
+    for source, lines in PUBLISHED.items()
+    for name, input, output in map(str.split, lines.strip().splitlines())
+]
+BOOK = GenaiPrices()
+
+
+def quote(model: str, *, at: datetime = AT, provider: str | None = None, batch: bool = False, **counts: int) -> Quote:
+    """
+    What the package says.
+    """
+    tokens = TokenCounts(**({"input_tokens": 0, "output_tokens": 0} | counts))
+    query = PriceQuery(model=model, provider=provider, counts=tokens, at=at, batch=batch)
+    return asyncio.run(BOOK.quotes([query]))[0]
+
+
+def rates(model: str, **more) -> tuple[float, float]:
+    """
+    The dollars per million tokens of input and of output, for a request with few tokens.
+    """
+    found = [quote(model, **{name: 1000}, **more) for name in ("input_tokens", "output_tokens")]
+    return tuple(each.cost / MILLION for each in found)
+
+
+@pytest.mark.parametrize(("name", "input", "output", "source"), RATES, ids=[each[0] for each in RATES])
+def test_a_reported_name_has_the_published_price(name, input, output, source):
+    """
+    With prefixes of providers and gateways, dates, regions, context windows and `-latest`.
+    """
+    assert (input, output) == rates(name), source
+    assert "genai-prices" == quote(name, input_tokens=1).source
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_name_without_a_price_stays_without(name):
+    """
+    A local model is not billed like the hosted one of the same name.
+    """
+    assert quote(name, input_tokens=1) is None
+
+
+@pytest.mark.parametrize(("name", "published", "package"), [(n, *each) for n, each in DISAGREEMENTS.items()])
+def test_a_disagreement_is_listed(name, published, package):
+    """
+    Until the package is right, this test says what is wrong.
+    """
+    assert package == rates(name) != published
+
+
+def test_a_hundred_names_are_checked():
+    assert 100 <= len(RATES) + len(UNKNOWN) + len(DISAGREEMENTS)
+    assert len(RATES) == len({name for name, *_ in RATES})
+
+
+def test_a_provider_that_is_told_counts():
+    """
+    Whether the name repeats it or not; one that is unknown has no prices.
+    """
+    assert (3, 15) == rates("claude-sonnet-4-5", provider="anthropic")
+    assert (3, 15) == rates("anthropic/claude-sonnet-4-5", provider="Anthropic")
+    assert (3, 15) == rates("anthropic/claude-sonnet-4", provider="openrouter")
+    assert quote("claude-sonnet-4-5", provider="our-gpus", input_tokens=1) is None
+
+
+def test_cached_tokens_have_prices_of_their_own():
+    """
+    anthropic.com/pricing: 3 dollars, read 0.30, write 3.75; openai.com/api/pricing: gpt-5 1.25, cached 0.125.
+    """
+    sonnet = quote("claude-sonnet-4-5", input_tokens=1000, cache_read_tokens=600, cache_write_tokens=300)
+
+    assert 100 * 3000 + 600 * 300 + 300 * 3750 == sonnet.cost
+    assert 400 * 1250 + 600 * 125 == quote("gpt-5", input_tokens=1000, cache_read_tokens=600).cost
+
+
+def test_a_long_prompt_has_the_price_of_its_tier():
+    """
+    ai.google.dev: gemini-2.5-pro costs 2.50 and 15 dollars above 200,000 tokens; claude-sonnet-4-5 6 and 22.50.
+    """
+    pro = quote("gemini-2.5-pro", input_tokens=300_000, output_tokens=1000)
+    sonnet = quote("claude-sonnet-4-5", input_tokens=300_000, output_tokens=1000)
+
+    assert (300_000 * 2500 + 1000 * 15_000, 300_000 * 6000 + 1000 * 22_500) == (pro.cost, sonnet.cost)
+
+
+def test_the_price_is_that_of_the_time():
+    """
+    openai.com: o3 cost 10 and 40 dollars until 2025-06-10.
+    """
+    assert (10, 40) == rates("o3", at=datetime(2025, 5, 1, tzinfo=UTC))
+    assert (2, 8) == rates("o3", at=datetime(2025, 7, 1, tzinfo=UTC))
+
+
+def test_audio_has_prices_of_its_own():
+    """
+    ai.google.dev: gemini-2.5-flash, 0.30 dollars and 1.00 for audio. Where they are unknown it is an estimate.
+    """
+    heard = quote("gemini-2.5-flash", input_tokens=1000, input_audio_tokens=400)
+    text = quote("claude-sonnet-4-5", input_tokens=1000, input_audio_tokens=400)
+
+    assert (600 * 300 + 400 * 1000, PriceBasis.EXACT) == (heard.cost, heard.basis)
+    assert (1000 * 3000, PriceBasis.ESTIMATE) == (text.cost, text.basis)
+
+
+def test_cached_audio_is_priced_as_far_as_it_can_be():
+    """
+    The parts overlap, so the audio is charged as text.
+    """
+    found = quote("gemini-2.5-flash", input_tokens=1000, input_audio_tokens=900, cache_read_tokens=900)
+
+    assert found.cost > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "basis"),
+    [
+        ("claude-sonnet-4-5-20250929", PriceBasis.EXACT), ("gpt-5-2025-08-07", PriceBasis.EXACT),
+        ("gpt-5-codex", PriceBasis.ESTIMATE), ("gemini-flash-latest", PriceBasis.ESTIMATE),
+    ],
+)  # fmt: skip
+def test_a_name_that_only_a_rule_matches_is_an_estimate(name, basis):
+    assert basis == quote(name, input_tokens=1).basis
+
+
+def test_a_batch_without_a_known_price_is_an_estimate():
+    """
+    At the normal price.
+    """
+    known, unknown = [quote(name, input_tokens=1000, batch=True) for name in ("gpt-5", "command-r-plus")]
+
+    assert PriceBasis.ESTIMATE is unknown.basis
+    assert unknown.cost == quote("command-r-plus", input_tokens=1000).cost
+    assert known.cost <= quote("gpt-5", input_tokens=1000).cost
+
+
+PRICE = ModelPrice(model="large", input=3_000_000_000, output=15_000_000_000)
+
+
+def asked(book, model="large", *, input=1000, output=0, **more) -> int | None:
+    """
+    The cost by a book.
+    """
+    counts = TokenCounts(input_tokens=input, output_tokens=output)
+    (found,) = asyncio.run(book.quotes([PriceQuery(model=model, counts=counts, at=AT, **more)]))
+    return None if found is None else found.cost
+
+
+rates_of_operators = st.integers(0, 10**12)
+parts = st.tuples(*[st.integers(0, 10**9)] * 7)
+
+
+@given(st.builds(lambda **f: ModelPrice(model="m", **f), input=rates_of_operators, output=rates_of_operators,
+                 cache_read=st.none() | rates_of_operators, cache_write=st.none() | rates_of_operators,
+                 reasoning=st.none() | rates_of_operators), parts, st.sampled_from([0, 50, 100]))  # fmt: skip
+def test_a_cost_is_the_exact_sum_rounded_to_a_nano_dollar(price, counts, percent):
+    """
+    Never off by more than half a one, and each token counts once.
+    """
+    plain, read, written, answered, thought, *_ = counts
+    tokens = TokenCounts(
+        input_tokens=plain + read + written, cache_read_tokens=read, cache_write_tokens=written,
+        output_tokens=answered + thought, reasoning_tokens=thought,
+    )  # fmt: skip
+    exact = Fraction(percent, 100 * MILLION) * (
+        plain * price.input
+        + read * (price.input if price.cache_read is None else price.cache_read)
+        + written * (price.input if price.cache_write is None else price.cache_write)
+        + answered * price.output
+        + thought * (price.output if price.reasoning is None else price.reasoning)
+    )
+
+    assert abs(evolve(price, batch=percent).cost_of(tokens, batch=True) - exact) <= Fraction(1, 2)
+
+
+def test_the_last_price_that_fits_counts():
+    """
+    By name or pattern, with or without the prefix of a provider, and from its first day on.
+    """
+    later = evolve(PRICE, input=1_000_000_000, since=date(2026, 1, 1))
+    book = PriceList(prices=(evolve(PRICE, model="lar*", input=9_000_000_000), PRICE, later), version="1")
+
+    assert 3_000_000 == asked(book) == asked(book, "LARGE") == asked(book, "acme/large")
+    assert 9_000_000 == asked(book, "larger")
+    assert asked(book, "small") is None
+
+
+def test_a_price_of_a_provider_is_for_that_one():
+    """
+    As it is told, or as the prefix says.
+    """
+    book = PriceList(prices=(evolve(PRICE, provider="acme"),), version="1")
+
+    assert 3_000_000 == asked(book, provider="acme") == asked(book, "acme/large")
+    assert [None, None] == [asked(book), asked(book, provider="other")]
+
+
+def test_the_first_book_that_knows_a_price_counts():
+    small = PriceList(prices=(evolve(PRICE, model="small"),), version="1")
+    both = LayeredPrices((NoPrices(), small, PriceList(prices=(evolve(PRICE, model="*", input=1),), version="2")))
+
+    assert (3_000_000, 0) == (asked(both, "small"), asked(both, input=100))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cache_read_tokens": 11}, {"cache_write_tokens": 11}, {"cache_read_tokens": 6, "cache_write_tokens": 5},
+        {"reasoning_tokens": 6}, {"input_audio_tokens": 11}, {"output_audio_tokens": 6}, {"input_tokens": -1},
+        {"output_tokens": 10**11}, {"input_tokens": True}, {"input_tokens": 1.5},
+    ],
+)  # fmt: skip
+def test_parts_above_totals_and_impossible_counts_are_refused(wrong):
+    with pytest.raises(InvalidField) as refused:
+        TokenCounts(**({"input_tokens": 10, "output_tokens": 5} | wrong))
+
+    assert refused.value.field in wrong
+
+
+def test_a_file_of_prices_is_read_with_its_version(tmp_path):
+    """
+    Another content has another version.
+    """
+    path = tmp_path / "prices.toml"
+    path.write_text(
+        '[[price]]\nmodel = "qwen*"\nprovider = "our-gpus"\ninput = 0.2\noutput = 0.80\ncache_read = 0.000000001\n'
+        "since = 2025-01-01\nbatch = 50\n[[price]]\nmodel = 'x'\ninput = 1\noutput = 2\n"
+    )
+    book = read_price_file(path)
+    path.write_text(path.read_text() + "\n")
+
+    assert (
+        ModelPrice(
+            model="qwen*", provider="our-gpus", since=date(2025, 1, 1), input=200_000_000, output=800_000_000,
+            cache_read=1, batch=50,
+        ),
+        ModelPrice(model="x", input=1_000_000_000, output=2_000_000_000),
+    ) == book.prices  # fmt: skip
+    assert (200_000, 100_000) == (asked(book, "our-gpus/qwen3"), asked(book, "our-gpus/qwen3", batch=True))
+    assert book.version != read_price_file(path).version
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[price]", "is not TOML"), ("[price]\nmodel='x'", "must have tables"), ("[[prices]]\na=1", "must have tables"),
+        ("[[price]]\nmodel='x'\ninput=1", "price 1: output is missing"),
+        ("[[price]]\nmodel='x'\ninput=1\noutput=1\ncashed=1", "price 1: cashed is not known"),
+        ("[[price]]\nmodel='x'\ninput='1'\noutput=1", "price 1: input must be a number"),
+        ("[[price]]\nmodel='x'\ninput=nan\noutput=1", "price 1: input must be a number"),
+        ("[[price]]\nmodel='x'\ninput=-1\noutput=1", "price 1: input must be a whole number"),
+        ("[[price]]\nmodel='x'\ninput=0.00000000001\noutput=1", "price 1: input must have at most 9 digits"),
+        ("[[price]]\nmodel='x'\ninput=1\noutput=1\nsince='now'", "price 1: since must be a date"),
+        ("[[price]]\nmodel=''\ninput=1\noutput=1", "price 1: model must have"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_of_prices_is_refused_with_the_place(tmp_path, text, said):
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidPriceFile, match=said):
+        read_price_file(path)
+
+
+def test_a_missing_file_of_prices_is_told(tmp_path):
+    with pytest.raises(InvalidPriceFile, match="cannot be read"):
+        read_price_file(tmp_path / "none.toml")
