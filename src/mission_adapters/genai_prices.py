@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 SOURCE: Final = "genai-prices"
 BATCH: Final = {"processing": "batch"}
 PROVIDER_NAMES: Final = {
-    "claude": "anthropic", "gpt": "openai", "gemini": "google", "vertex_ai": "google", "vertex": "google", "google-vertex": "google",
-    "google_genai": "google", "bedrock": "aws", "amazon-bedrock": "aws", "azure_openai": "azure", "moonshot":
-    "moonshotai", "xai": "x-ai", "grok": "x-ai", "mistralai": "mistral", "together_ai": "together",
-    "fireworks_ai": "fireworks", "deepseek-ai": "deepseek",
+    "claude": "anthropic", "gpt": "openai", "gemini": "google", "vertex_ai": "google", "vertex": "google",
+    "google-vertex": "google", "google_genai": "google", "bedrock": "aws", "amazon-bedrock": "aws",
+    "azure_openai": "azure", "moonshot": "moonshotai", "xai": "x-ai", "grok": "x-ai", "mistralai": "mistral",
+    "together_ai": "together", "fireworks_ai": "fireworks", "deepseek-ai": "deepseek",
 }  # fmt: skip
 """The package's names of providers that agents and gateways call otherwise."""
 RESELLERS: Final = frozenset({"openrouter", "aws", "azure", "together", "fireworks", "google", "novita", "groq"})

@@ -35,10 +35,12 @@ def test_the_tours_of_both_apis_can_be_pasted_one_after_the_other(tmp_path: Path
     Every call is answered with what it asks for, on a server that was told nothing but its port.
     """
     fleet = samples("README.md", "## A short tour", "sh")
+    tokens = samples("README.md", "## Tokens and cost", "sh")
     boards = samples("docs/apis.md", "## The tour in the Boards API", "sh")
-    answers = pasted([*fleet, *boards], tmp_path)
+    answers = pasted([*fleet, *tokens, *boards], tmp_path)
 
     assert '"status":"done"' in answers[3]
+    assert '"unpriced_tokens":750' in next(each for each in answers if '"group_by":"model"' in each)
     assert '"status":"done"' in answers[-1]
 
 

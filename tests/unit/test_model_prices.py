@@ -143,7 +143,7 @@ UNKNOWN = """
     local/claude-sonnet-4-5 my-finetune claude-sonnet-9 gpt-6 gpt-5-turbo-ultra gemini-9-pro unknown <synthetic>
     venice/llama-3.3-70b fireworks/accounts/fireworks/models/deepseek-v3 codex-mini-latest chatgpt-4o-latest
     text-embedding-3-small / anthropic/ x/y/z
-""".split()
+    """.split()  # noqa: SIM905
 """Names without a price: of local models, of no model, and some that the package lacks."""
 DISAGREEMENTS = {
     # api-docs.deepseek.com since 2025-09-29; the package has the prices before, at 12:00 UTC without the discount
@@ -396,7 +396,8 @@ def test_a_file_of_prices_is_read_with_its_version(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[[price]", "is not TOML"), ("[price]\nmodel='x'", "must have tables"), ("[[prices]]\na=1", "must have tables"),
+        ("[[price]", "is not TOML"), ("[price]\nmodel='x'", "must have tables"),
+        ("[[prices]]\na=1", "must have tables"),
         ("[[price]]\nmodel='x'\ninput=1", "price 1: output is missing"),
         ("[[price]]\nmodel='x'\ninput=1\noutput=1\ncashed=1", "price 1: cashed is not known"),
         ("[[price]]\nmodel='x'\ninput='1'\noutput=1", "price 1: input must be a number"),
