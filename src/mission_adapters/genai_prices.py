@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -53,6 +54,7 @@ class GenaiPrices:
 
     known: dict[tuple[str | None, str], Any] = field(factory=dict)
     _package: Any = None
+    _snapshot: Any = None
     _version: str = ""
 
     async def quotes(self, queries: Sequence[PriceQuery]) -> list[Quote | None]:
@@ -71,11 +73,9 @@ class GenaiPrices:
         Import the package and its data. It takes about 0.2 seconds.
         """
         with missing_extra_named():
-            import genai_prices
-            from genai_prices.data_snapshot import get_snapshot
-
-        self._version, self._package = genai_prices.__version__, genai_prices
-        get_snapshot()
+            package = import_module("genai_prices")
+        self._version, self._snapshot = package.__version__, package.data_snapshot.get_snapshot()
+        self._package = package
 
     def _quote(self, query: PriceQuery) -> Quote | None:
         found = self._find(query.provider, query.model)
@@ -122,12 +122,9 @@ class GenaiPrices:
         return self.known[key]
 
     def _look_up(self, provider: str | None, name: str) -> Any:
-        from genai_prices.data_snapshot import get_snapshot
-
-        snapshot = get_snapshot()
         for candidate, reference in candidates(provider, name):
             try:
-                found, model = snapshot.find_provider_model(reference, None, candidate, None)
+                found, model = self._snapshot.find_provider_model(reference, None, candidate, None)
             except LookupError:
                 continue
             return found, model, _is_name_of(model.id, reference)

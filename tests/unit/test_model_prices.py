@@ -27,6 +27,8 @@ from mission_core.usage.prices import (
     TokenCounts,
 )
 
+pytest.importorskip("genai_prices", reason="the extra `prices` is not installed")
+
 AT = datetime(2025, 11, 1, 12, tzinfo=UTC)
 MILLION = 1_000_000
 PUBLISHED = {
