@@ -289,7 +289,7 @@ def rebuild(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> No
     """
     Compute the sums of the token ledger again from its entries, even while serving.
     """
-    settings = current_settings(data_dir, database_url)
+    settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
     print("\n".join(asyncio.run(_rebuild(settings))))
 
 

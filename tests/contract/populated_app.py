@@ -150,6 +150,8 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         known["webhook_id"] = await _create(app, f"/boards/{world.board.id}/webhooks", {"description": "One"})
         path = f"/api/v1/boards/{world.board.id}/webhooks/{known['webhook_id']}"
         known["payload_id"] = (await ask(app, "POST", path, b'{"one": 1}', key=None)).json["payload_id"]
+        used = {"model": "one", "input_tokens": 1, "output_tokens": 1, "task_id": known["task_id"]}
+        known["usage_id"] = await _create(app, "/usage", used)
         await make_person(world, username=f"one-{world.me.organization}")
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more

@@ -16,7 +16,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from mission_adapters.database import database_ports
 from mission_adapters.sql.migrations import HEAD
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.agents.organization_creation import ensure_organization
+from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from tests.contract.database_relay import relay_to
 from tests.contract.postgres_faults import read_only
 
@@ -319,6 +323,35 @@ def test_a_flag_that_says_nothing_is_refused(flag: str, tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+def test_the_sums_of_the_token_ledger_are_rebuilt(tmp_path: Path) -> None:
+    """
+    Whatever they were; and nothing is made where nothing was served.
+    """
+    refused = run("usage", "rebuild", data_dir=tmp_path)
+    asyncio.run(_with_usage(f"sqlite:///{tmp_path / 'mission-control.db'}"))
+    settings = {"AUTH_SECRET": "secret", "DATABASE_URL": f"sqlite:///{tmp_path / 'mission-control.db'}"}
+    with sqlite3.connect(tmp_path / "mission-control.db") as database:
+        before = database.execute("SELECT * FROM usage_totals").fetchall()
+        database.execute("UPDATE usage_totals SET input_tokens = 7, cost = 7")
+    rebuilt = run("usage", "rebuild", data_dir=tmp_path, **settings)
+    with sqlite3.connect(tmp_path / "mission-control.db") as database:
+        after = database.execute("SELECT * FROM usage_totals").fetchall()
+
+    assert (2, True) == (refused.returncode, "nothing to rebuild" in refused.stderr)
+    assert (0, True) == (rebuilt.returncode, rebuilt.stdout.endswith(": sums of 1 entries\n")), rebuilt.stderr
+    assert before == after != []
+
+
+async def _with_usage(url: str) -> None:
+    """
+    A database with an entry in its token ledger.
+    """
+    async with database_ports(url, secret="secret") as ports:
+        me = SystemPrincipal(organization=(await ensure_organization(ports, slug="default")).id)
+        report = UsageReport(model="large", input_tokens=1000, output_tokens=100)
+        await record_usage(ports, me, RecordUsage(report=report))
+
+
 def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
     """
     A wrong directory must not pass for a log that was proved.
@@ -333,6 +366,7 @@ def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
     "command",
     [
         ("audit", "verify"),
+        ("usage", "rebuild"),
         ("import", "fleet", "nothing.db"),
         ("import", "boards", "postgresql://nobody@127.0.0.1:1/none"),
     ],
