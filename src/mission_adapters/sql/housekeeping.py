@@ -17,7 +17,6 @@ from mission_adapters.sql.idempotency_keys import DELETE_EXPIRED, HAS_EXPIRED
 from mission_adapters.sql.search_index import index_tasks, lacks_tasks
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import MAPPINGS
-from mission_adapters.sql.usage_reads import rebuild_usage
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
 from mission_core.values import micros
@@ -66,6 +65,8 @@ class SqlHousekeeping:
         return await self.session.write(lambda: index_tasks(dialect, organization, limit), durable=False)
 
     async def rebuild_usage(self, organization: OrganizationId) -> int:
+        from mission_adapters.sql.usage_reads import rebuild_usage
+
         return await self.session.write(lambda: rebuild_usage(self.session.dialect, organization))
 
     async def _value_of(self, ask: Any) -> Any:
