@@ -149,13 +149,13 @@ async def planted_on_a_board(side: PopulatedApp) -> Planted:
         await do("POST", place, marked)
     webhook = await do("POST", f"{on_board}/webhooks", {"description": TEXT, "agent_id": made["id"]})
     here.ids["webhook_id"] = webhook["id"]
-    used = {"model": NAME, "input_tokens": 7, "output_tokens": 7, "session": TEXT, "operation": NAME, "provider": NAME}
-    owned = {"agent_id": here.ids["agent_id"], "task_id": here.ids["task_id"], "report_id": NAME}
-    here.ids["usage_id"] = (await do("POST", "/api/v1/usage", used | owned))["id"]
     came = await do("POST", webhook["endpoint_path"], {"x": TEXT})
     here.ids["payload_id"] = came["payload_id"]
     task = await do("POST", f"{on_board}/tasks", {"title": TEXT, "description": TEXT, "assigned_agent_id": made["id"]})
     here.ids["task_id"] = task["id"]
+    used = {"model": NAME, "input_tokens": 7, "output_tokens": 7, "session": TEXT, "operation": NAME, "provider": NAME}
+    owned = {"agent_id": here.ids["agent_id"], "task_id": here.ids["task_id"], "report_id": NAME}
+    here.ids["usage_id"] = (await do("POST", "/api/v1/usage", used | owned))["id"]
     told = await do("POST", f"{on_board}/tasks/{task['id']}/comments", {"message": f"@{NAME} {TEXT}"})
     here.ids["comment_id"] = told["id"]
     listed = (await do("GET", f"/api/tasks?limit=200&project_id={number}"))["tasks"]

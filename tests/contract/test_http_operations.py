@@ -15,6 +15,7 @@ UNREPEATABLE = {
     "POST /api/auth/google": "each time is another session",
     "POST /api/auth/google/disconnect": "who is disconnected is told so",
     "POST /api/auth/access-requests": "the last decision counts, once or again",
+    "POST /api/v1/usage/batch": "each report has an id of its own",
     "POST /api/auth/logout": "a session is ended, once or again",
     "POST /api/auth/users": "nothing is kept of a password but its hash, and no two users have one name",
     "POST /api/setup": "there is one first admin",
@@ -40,6 +41,7 @@ UNVERSIONED = {
 OTHERWISE = {
     "GET /api/agents/comms": "conversations are not kept yet",
     "GET /api/v1/boards": "in the order of names",
+    "GET /api/v1/usage": "in the order of use",
     "GET /api/v1/gateways": "there is one",
     "GET /api/v1/board-groups": "in the order of names",
     "GET /api/v1/organizations/me/members": "in the order of addresses",

@@ -198,7 +198,8 @@ async def _record(ports: Ports, principal: Principal, reports: Sequence[UsageRep
     outcomes: dict[int, UsageOutcome] = {}
     drafts: dict[int, UsageEntry] = {}
     async with ports.unit(principal) as unit:
-        ids = {each.report_id for each in reports if isinstance(each.report_id, str)}
+        told = (each.report_id for each in reports if isinstance(each, UsageReport))
+        ids = {each for each in told if isinstance(each, str)}
         known = await ports.reads.usage.reported(principal, reporter, ids) if ids else {}
         attributor = Attributor(ports, unit, principal)
         for place, report in enumerate(reports):
@@ -224,6 +225,8 @@ async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter:
     """
     Check a report, and return its entry without a price.
     """
+    if not isinstance(report, UsageReport):
+        raise InvalidField("reports", "must hold nothing but reports", report)
     check_fields(report)
     counts = TokenCounts(**{name: getattr(report, name) for name in COUNTS})
     at = report.used_at or now
