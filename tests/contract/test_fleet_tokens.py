@@ -236,3 +236,22 @@ async def test_an_operator_reports_under_a_label_and_for_no_agent(fleet: FleetDr
     assert "robot" == (await recorded(fleet, "ada:main", key=lead))["agentName"]
     assert {"error"} == without((await fleet.call("POST", "/tokens", USAGE, key=None)).json, "code").keys()
     assert 401 == refusal(await fleet.call("POST", "/tokens", USAGE, key=None))[0]
+
+
+async def test_the_reports_of_an_agent_tell_its_tokens(fleet: FleetDriver) -> None:
+    """
+    By model and day, without those of others.
+    """
+    await fleet.agent("ada")
+    await recorded(fleet)
+    await recorded(fleet, model="small")
+    await recorded(fleet, "bob:main")
+    cost = (await fleet.got("GET", "/agents/ada/attribution?privileged=1&section=cost"))["cost"]
+    tokens = (await fleet.got("GET", "/agents/ada/diagnostics?privileged=1&section=tokens"))["tokens"]
+    total = {"input_tokens": 2000, "output_tokens": 200, "requests": 2}
+    by_model = [
+        {"model": name, "input_tokens": 1000, "output_tokens": 100, "request_count": 1} for name in ("large", "small")
+    ]
+
+    assert {"by_model": by_model, "total": total} == tokens == without(cost, "daily_trend")
+    assert [total] == [without(each, "date", "day_bucket") for each in cost["daily_trend"]]

@@ -19,6 +19,8 @@ from mission_core.boards.model import BoardDenied
 from mission_core.errors import Denied
 from mission_core.ids import AgentId
 from mission_core.reports.agent_activity import ActivityEntry
+from mission_core.reports.hourly_counters import hour_of
+from mission_core.usage.queries import UsageFilter, UsageSum, UsageTotals, UsageWindow, sums_by
 from mission_core.values import name_key
 from mission_http.fleet.access import agent_name_header_of
 from mission_http.fleet.activities import description_of, wording_of
@@ -31,7 +33,9 @@ from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Of, Payload
 
 if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentRow
+    from mission_core.ports import Ports
 
 MAX_HOURS: Final = 720
 NUMBERED_ENTITIES: Final = ("task", "agent")
@@ -223,11 +227,39 @@ class TokenTotalPayload(Payload):
     requests: int
 
 
-NO_TOKENS: Final = TokenTotalPayload(input_tokens=0, output_tokens=0, requests=0)
-
-
 class ModelTokensPayload(Payload):
     model: str
     input_tokens: int
     output_tokens: int
     request_count: int
+
+
+async def token_sums(ports: Ports, principal: Principal, look: AgentTimeframe) -> list[UsageSum]:
+    """
+    Read the sums of the agent's tokens by model and hour, from the hour in which the time begins.
+    """
+    window = UsageWindow(hours=1, since=hour_of(look.since))
+    return await ports.reads.usage.sums(principal, window, ("model", "slot"), UsageFilter(agent=look.id))
+
+
+def token_total(totals: UsageTotals) -> TokenTotalPayload:
+    """
+    Show sums of tokens.
+    """
+    return TokenTotalPayload(
+        input_tokens=totals.input_tokens, output_tokens=totals.output_tokens, requests=totals.requests
+    )
+
+
+def tokens_by_model(sums: Sequence[UsageSum]) -> list[ModelTokensPayload]:
+    """
+    Show the sums by model, most tokens first.
+    """
+    found = sorted(sums_by(sums, 0).items(), key=lambda each: (-each[1].tokens, each[0]))
+    return [
+        ModelTokensPayload(
+            model=model, input_tokens=totals.input_tokens, output_tokens=totals.output_tokens,
+            request_count=totals.requests,
+        )
+        for model, totals in found
+    ]  # fmt: skip

@@ -4,6 +4,8 @@ Attribution report of one agent: its identity, activities, changes and cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,11 +20,11 @@ from mission_core.agents.queries import AgentRow
 from mission_core.ports import Ports
 from mission_core.reports.agent_activity import AGENT_CREATED_KIND, ActivityEntry, AgentComment, events_by_kind
 from mission_core.tasks.model import Status
+from mission_core.usage.queries import UsageSum, UsageTotals, sum_of
 from mission_core.values import EPOCH, JsonText, name_key
 from mission_http.fleet.access import VIEWER
 from mission_http.fleet.activities import ACTIVITY_WORDINGS
 from mission_http.fleet.agent_activity import (
-    NO_TOKENS,
     ActivityAccessDenied,
     ActivityPayload,
     AgentActivityQuery,
@@ -34,6 +36,9 @@ from mission_http.fleet.agent_activity import (
     TokenTotalPayload,
     events_by_type,
     requested_timeframe,
+    token_sums,
+    token_total,
+    tokens_by_model,
 )
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, shown_status
 from mission_http.platform.endpoints import Endpoint
@@ -41,6 +46,7 @@ from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Computed, Fixed, Given, Of, Payload
 
+DAY: Final = timedelta(days=1)
 SECTIONS: Final = ("identity", "audit", "mutations", "cost")
 INVALID_HOURS: Final = "Invalid hours. Expected integer 1..720."
 ERRORS: Final = QueryErrorTexts(
@@ -153,7 +159,7 @@ async def attribute(request: Request) -> Response:
     """
     Report what an agent did, to the agent itself and to admins with `privileged=1`.
 
-    Token costs are not recorded yet and always empty.
+    The cost counts the tokens that the agent reported, from the hour in which the time begins.
     """
     look, sections = await requested_timeframe(request, SECTIONS, ERRORS)
     ports, principal = ports_of(request), principal_of(request)
@@ -169,8 +175,23 @@ async def attribute(request: Request) -> Response:
     if "mutations" in sections:
         told.mutations = await _mutations(ports, principal, look)
     if "cost" in sections:
-        told.cost = CostPayload(by_model=[], total=NO_TOKENS, daily_trend=[])
+        told.cost = _cost(await token_sums(ports, principal, look))
     return json_response(told)
+
+
+def _cost(sums: Sequence[UsageSum]) -> CostPayload:
+    days: dict[int, UsageTotals] = {}
+    for each in sums:
+        day = each.key[1] // 24
+        days[day] = days.get(day, UsageTotals()).plus(each.totals)
+    trend = [
+        DayTokensPayload(
+            date=f"{EPOCH + day * DAY:%Y-%m-%d}", day_bucket=day * 86_400, input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens, requests=totals.requests,
+        )
+        for day, totals in sorted(days.items())
+    ]  # fmt: skip
+    return CostPayload(by_model=tokens_by_model(sums), total=token_total(sum_of(sums)), daily_trend=trend)
 
 
 async def _identity(ports: Ports, principal: Principal, look: AgentTimeframe) -> IdentityPayload:

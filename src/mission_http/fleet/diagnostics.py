@@ -27,10 +27,10 @@ from mission_core.reports.agent_activity import (
     AgentTasks,
     HourlyEventCount,
 )
+from mission_core.usage.queries import UsageSum, sum_of
 from mission_core.values import EPOCH
 from mission_http.fleet.access import VIEWER
 from mission_http.fleet.agent_activity import (
-    NO_TOKENS,
     ActivityAccessDenied,
     AgentActivityQuery,
     AgentTimeframe,
@@ -41,6 +41,9 @@ from mission_http.fleet.agent_activity import (
     TokenTotalPayload,
     events_by_type,
     requested_timeframe,
+    token_sums,
+    token_total,
+    tokens_by_model,
 )
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, seconds_of, shown_status
 from mission_http.platform.endpoints import Endpoint
@@ -161,13 +164,14 @@ class DiagnosticsData:
     amounts: list[HourlyEventCount]
     work: AgentTasks
     errors: list[ActivityEntry]
+    tokens: list[UsageSum]
 
 
 async def diagnose(request: Request) -> Response:
     """
     Report on an agent's tasks, errors and activity, to the agent itself and to admins with `privileged=1`.
 
-    Errors are the runs that the agent reported as failed. Token usage is not recorded yet and always empty.
+    Errors are the runs that the agent reported as failed. Tokens count from the hour in which the time begins.
     """
     look, sections = await requested_timeframe(request, tuple(SECTIONS), ERRORS)
     ports, principal = ports_of(request), principal_of(request)
@@ -177,6 +181,7 @@ async def diagnose(request: Request) -> Response:
         await reads.event_counts(principal, look.id, since=before, split=look.since),
         await reads.work(principal, look.agent.name, since=before, split=look.since, latest=MOST_RECENT),
         await reads.entries_by(principal, look.id, since=look.since, kinds=AGENT_FAILURE_KINDS, limit=MOST_ERRORS),
+        await token_sums(ports, principal, look) if "tokens" in sections else [],
     )
     return json_response(
         DiagnosticsPayload(
@@ -249,7 +254,7 @@ def _trends(found: DiagnosticsData) -> TrendsPayload:
 
 
 def _tokens(found: DiagnosticsData) -> TokensPayload:
-    return TokensPayload(by_model=[], total=NO_TOKENS)
+    return TokensPayload(by_model=tokens_by_model(found.tokens), total=token_total(sum_of(found.tokens)))
 
 
 SECTIONS: Final[Mapping[str, Callable[[DiagnosticsData], Any]]] = {
