@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from mission_core.extras import missing_extra_named
-from mission_core.usage.prices import NANOS_PER_DOLLAR, PriceBasis, Quote
+from mission_core.usage.amounts import NANOS_PER_DOLLAR, PriceBasis
 
 if TYPE_CHECKING:
-    from mission_core.usage.prices import PriceQuery, TokenCounts
+    from mission_core.usage.prices import PriceQuery, Quote, TokenCounts
 
 SOURCE: Final = "genai-prices"
 BATCH: Final = {"processing": "batch"}
@@ -78,6 +78,8 @@ class GenaiPrices:
         self._package = package
 
     def _quote(self, query: PriceQuery) -> Quote | None:
+        from mission_core.usage.prices import Quote  # a start need not load it
+
         found = self._find(query.provider, query.model)
         if found is None:
             return None

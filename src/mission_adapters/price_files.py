@@ -20,7 +20,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from mission_core.errors import InvalidField
-from mission_core.usage.prices import NANOS_PER_DOLLAR, ModelPrice, PriceList
+from mission_core.usage.amounts import NANOS_PER_DOLLAR
+from mission_core.usage.prices import ModelPrice, PriceList
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,16 +16,8 @@ from hypothesis import strategies as st
 from mission_adapters.genai_prices import GenaiPrices
 from mission_adapters.price_files import InvalidPriceFile, read_price_file
 from mission_core.errors import InvalidField
-from mission_core.usage.prices import (
-    LayeredPrices,
-    ModelPrice,
-    NoPrices,
-    PriceBasis,
-    PriceList,
-    PriceQuery,
-    Quote,
-    TokenCounts,
-)
+from mission_core.usage.amounts import PriceBasis
+from mission_core.usage.prices import LayeredPrices, ModelPrice, NoPrices, PriceList, PriceQuery, Quote, TokenCounts
 
 pytest.importorskip("genai_prices", reason="the extra `prices` is not installed")
 

@@ -45,6 +45,7 @@ from mission_adapters.sql.row_writes import (
     delete_statement,
     has_version,
     insert_row,
+    insert_statement,
     lock_row,
     require_unchanged,
     update_row,
@@ -293,8 +294,13 @@ def _delete_and_insert_rows(
     for write in writes:
         if write.after is None:
             yield from _delete_row(dialect, write.before)
+    together = _inserted_together(writes, folded)
+    batched = {id(each) for each in together}
+    for entity, rows in groupby(together, key=lambda each: type(each.after)):
+        mapping = ENTITY_MAPPINGS[entity]
+        yield insert_statement(mapping.table).many(dialect, [mapping.rows.row_from(each.after) for each in rows])
     for write in writes:
-        if write.before is None and write.after is not None:
+        if write.before is None and write.after is not None and id(write) not in batched:
             heard = buffer.presence.get(write.after.id)
             row = evolve(write.after, presence=heard.presence) if heard else write.after
             results.keep_context(row, (yield from insert_row(dialect, row, folded.of(write))))
@@ -302,6 +308,17 @@ def _delete_and_insert_rows(
         yield INSERT_DEPENDENCY.many(dialect, come)
     if taken:
         yield INSERT_MARK.many(dialect, taken)
+
+
+def _inserted_together(writes: Sequence[RowWrite], folded: FoldedChecks) -> list[RowWrite]:
+    """
+    Return the writes of new rows of counted kinds, if there are several: a batch of them is one statement.
+    """
+    if len(writes) < 2:
+        return []
+    new = [each for each in writes if each.before is None and each.after is not None and not folded.of(each)]
+    alike = [each for each in new if (kind := kind_of(type(each.after))) is not None and kind.counted]
+    return alike if len(alike) > 1 else []
 
 
 def _delete_row(dialect: str, row: Any) -> Steps[None]:

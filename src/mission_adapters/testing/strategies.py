@@ -67,9 +67,9 @@ from mission_core.tasks.runs import (
     SecretHolder,
     TaskResult,
 )
+from mission_core.usage.amounts import MAX_COST, MAX_TOKENS, PriceBasis
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import LONGEST_DURATION, UsageEntry
-from mission_core.usage.prices import MAX_COST, MAX_TOKENS, PriceBasis
 from mission_core.values import canonical
 
 with missing_extra_named():

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
         UsageOfAnotherTask as UsageOfAnotherTask,
         UsageVoided as UsageVoided,
     )
+    from mission_core.usage.amounts import PriceBasis as PriceBasis
     from mission_core.usage.prices import (
         LayeredPrices as LayeredPrices,
         ModelPrice as ModelPrice,
         NoPrices as NoPrices,
-        PriceBasis as PriceBasis,
         PriceBook as PriceBook,
         PriceList as PriceList,
         PriceQuery as PriceQuery,

@@ -21,15 +21,8 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, UsageId
 from mission_core.kinds import Kind
+from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_COST, MAX_TOKENS, PriceBasis
 from mission_core.usage.counters import COUNTS, USAGE_ENTRIES
-from mission_core.usage.prices import (
-    LONGEST_MODEL,
-    LONGEST_PROVIDER,
-    MAX_COST,
-    MAX_TOKENS,
-    PriceBasis,
-    TokenCounts,
-)
 from mission_core.values import text, utc_moment, whole_number
 
 if TYPE_CHECKING:
@@ -191,13 +184,6 @@ class UsageEntry:
     price_version: str | None = field(default=None, validator=optional(text(most=100)))
     basis: PriceBasis = PriceBasis.UNKNOWN
     version: int = 0
-
-    @property
-    def counts(self) -> TokenCounts:
-        """
-        The counts of tokens of an entry that reverses none.
-        """
-        return TokenCounts(**{name: getattr(self, name) for name in COUNTS})
 
     def reversal(self, id: UsageId, *, reporter: str, at: datetime) -> UsageEntry:
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,19 +14,19 @@ from attrs import field, frozen
 from attrs.validators import optional
 
 from mission_core.errors import InvalidField
+from mission_core.usage.amounts import (
+    LONGEST_MODEL,
+    LONGEST_PROVIDER,
+    MAX_COST,
+    MAX_TOKENS,
+    MILLION,
+    PriceBasis,
+    provider_in,
+)
 from mission_core.values import text, whole_number
 
 if TYPE_CHECKING:
     from attrs import Attribute
-
-NANOS_PER_DOLLAR: Final = 1_000_000_000
-MILLION: Final = 1_000_000
-MAX_TOKENS: Final = 10_000_000_000
-"""The largest count of tokens in one report."""
-MAX_COST: Final = 1_000_000 * NANOS_PER_DOLLAR
-"""The largest cost of one report, so that sums of many fit into 64 bits."""
-LONGEST_MODEL: Final = 200
-LONGEST_PROVIDER: Final = 100
 
 _count: Final = whole_number(0, MAX_TOKENS)
 
@@ -71,20 +70,6 @@ class TokenCounts:
         The tokens of input and output.
         """
         return self.input_tokens + self.output_tokens
-
-
-class PriceBasis(StrEnum):
-    """
-    The reliability of a computed cost.
-
-    - exact: each token had a price of its own.
-    - estimate: a price stood in for another one, or the model was matched by a rule of the price table.
-    - unknown: the model has no known price, so there is no cost.
-    """
-
-    EXACT = "exact"
-    ESTIMATE = "estimate"
-    UNKNOWN = "unknown"
 
 
 @frozen(kw_only=True)
@@ -251,15 +236,3 @@ class PriceList:
             cost=cost, source=self.source, version=self.version, basis=PriceBasis.EXACT,
             provider=query.provider or fitting.provider,
         )  # fmt: skip
-
-
-PROVIDERS_OF_NAMES: Final = {"claude": "anthropic", "gpt": "openai", "o1": "openai", "o3": "openai"}
-"""The providers of prefixes that stand for one."""
-
-
-def provider_in(model: str) -> str | None:
-    """
-    The provider that the prefix of a model's name tells, such as `openai` in `openai/gpt-5`; None without a prefix.
-    """
-    prefix, separator, _ = model.strip().lower().partition("/")
-    return PROVIDERS_OF_NAMES.get(prefix, prefix) if separator and prefix else None

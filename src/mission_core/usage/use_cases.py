@@ -15,6 +15,7 @@ from mission_core.entity_changes import evolve
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound, Refusal
 from mission_core.field_types import check_fields
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber, UsageId
+from mission_core.usage.amounts import MAX_COST, PriceBasis, provider_in
 from mission_core.usage.attribution import Attributor
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import (
@@ -27,16 +28,7 @@ from mission_core.usage.model import (
     UsageIsReversal,
     UsageVoided,
 )
-from mission_core.usage.prices import (
-    MAX_COST,
-    NoPrices,
-    PriceBasis,
-    PriceBook,
-    PriceQuery,
-    Quote,
-    TokenCounts,
-    provider_in,
-)
+from mission_core.usage.prices import NoPrices, PriceBook, PriceQuery, Quote, TokenCounts
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, value_or
 
@@ -257,9 +249,8 @@ def query_of(entry: UsageEntry) -> PriceQuery:
     """
     Return the query for the price of an entry.
     """
-    return PriceQuery(
-        model=entry.model, provider=entry.provider, counts=entry.counts, at=entry.at, batch=entry.batch
-    )  # fmt: skip
+    counts = TokenCounts(**{name: getattr(entry, name) for name in COUNTS})
+    return PriceQuery(model=entry.model, provider=entry.provider, counts=counts, at=entry.at, batch=entry.batch)
 
 
 def _outcome_of(
@@ -296,8 +287,9 @@ def priced(entry: UsageEntry, quote: Quote | None, subscribed: frozenset[str]) -
     covered = entry.subscription or (provider or "").lower() in subscribed
     if quote is None:
         return evolve(
-            entry, provider=provider, subscription=covered, unpriced_tokens=entry.counts.total, unpriced_requests=1,
-            list_cost=None, cost=None, price_source=None, price_version=None, basis=PriceBasis.UNKNOWN,
+            entry, provider=provider, subscription=covered, unpriced_requests=1,
+            unpriced_tokens=entry.input_tokens + entry.output_tokens, list_cost=None, cost=None, price_source=None,
+            price_version=None, basis=PriceBasis.UNKNOWN,
         )  # fmt: skip
     if quote.cost > MAX_COST:
         raise InvalidField("input_tokens", "and output_tokens cost more than one report may; report the parts alone")

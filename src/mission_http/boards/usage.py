@@ -19,6 +19,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import KeyReused, Refusal, RoleTooLow
 from mission_core.ids import AgentId, BoardId, TaskId, UsageId
 from mission_core.tasks.model import TaskNotFound
+from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.counters import HOUR_MICROS
 from mission_core.usage.model import (
     LONGEST_DURATION,
@@ -35,7 +36,6 @@ from mission_core.usage.model import (
     UsageOfAnotherTask,
     UsageVoided,
 )
-from mission_core.usage.prices import LONGEST_MODEL, LONGEST_PROVIDER, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.queries import UsageFilter, UsageSum, UsageTotals, UsageWindow, sum_of, sums_by
 from mission_core.usage.use_cases import (
     LONGEST_REASON,

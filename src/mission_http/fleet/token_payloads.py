@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, UnsetType
 
-from mission_core.usage.prices import NANOS_PER_DOLLAR
+from mission_core.usage.amounts import NANOS_PER_DOLLAR
 from mission_core.values import micros
 from mission_http.fleet.wire import WORKSPACE_NUMBER
 from mission_http.platform.shapes import Payload

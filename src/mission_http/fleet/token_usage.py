@@ -21,6 +21,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import InvalidField, KeyReused
 from mission_core.ids import BoardNumber, TaskNumber
 from mission_core.ports import Ports
+from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.model import (
     LONGEST_DURATION,
     LONGEST_OPERATION,
@@ -32,7 +33,6 @@ from mission_core.usage.model import (
     UsageOfAnotherBoard,
     UsageOfAnotherTask,
 )
-from mission_core.usage.prices import LONGEST_MODEL, LONGEST_PROVIDER, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.queries import (
     MOST_SESSIONS,
     MOST_TASKS,

@@ -23,6 +23,7 @@ from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.leases import CompleteTask, complete_task
 from mission_core.tasks.runs import LeaseTerms, Outcome, TaskResult
 from mission_core.tasks.use_cases import DeleteTask, delete_task
+from mission_core.usage.amounts import PriceBasis
 from mission_core.usage.counters import HOUR_MICROS, SUMMED
 from mission_core.usage.model import (
     USAGE,
@@ -33,7 +34,7 @@ from mission_core.usage.model import (
     UsageOfAnotherTask,
     UsageVoided,
 )
-from mission_core.usage.prices import ModelPrice, PriceBasis, PriceList
+from mission_core.usage.prices import ModelPrice, PriceList
 from mission_core.usage.queries import UsageFilter, UsageTotals, UsageWindow
 from mission_core.usage.use_cases import (
     CorrectUsage,
