@@ -90,7 +90,9 @@ def lowest(session: nox.Session) -> None:
     """
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     allowed = [*PYPROJECT["project"]["dependencies"], *chain(*extras), *TESTS]
-    session.install("-e", ".[postgres,prices,redis,testing]", *(each.replace(">=", "==") for each in allowed if ">=" in each))
+    session.install(
+        "-e", ".[postgres,prices,redis,testing]", *(each.replace(">=", "==") for each in allowed if ">=" in each)
+    )
     session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
 
 

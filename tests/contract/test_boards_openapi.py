@@ -133,7 +133,8 @@ OPERATIONS = {
     ("post", "/api/v1/usage/batch"): "create_usage_batch_api_v1_usage_batch_post",
     ("get", "/api/v1/usage/summary"): "read_usage_summary_api_v1_usage_summary_get",
     (
-        "post", "/api/v1/usage/{usage_id}/corrections",
+        "post",
+        "/api/v1/usage/{usage_id}/corrections",
     ): "correct_usage_entry_api_v1_usage__usage_id__corrections_post",
     ("get", "/api/v1/tags"): "list_tags_api_v1_tags_get",
     ("post", "/api/v1/tags"): "create_tag_api_v1_tags_post",
