@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
@@ -36,7 +37,7 @@ from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import WriteBuffer
 from mission_core.errors import StaleWrite, StoreFailed
-from mission_core.ids import AgentId
+from mission_core.ids import AgentId, OrganizationId
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -51,6 +52,8 @@ CONSTRAINT_NAMES: Final = {
 """The names of unique constraints and primary keys by their columns, which are all that SQLite reports."""
 
 
+TURN_TIMEOUT: Final = 0.05
+"""The seconds that a flush waits for another one of its organization in this process."""
 CLOCK_CORRECTION_INTERVAL: Final = 60.0
 """The seconds between two corrections of the clock by the server's time."""
 
@@ -74,6 +77,7 @@ class SqlStore:
         self.numbers = SqlNumberSequences(session)
         self.housekeeping = SqlHousekeeping(session)
         self.heads = KnownHeads()
+        self._turns: WeakValueDictionary[OrganizationId, asyncio.Lock] = WeakValueDictionary()
         self.claims = OptimisticClaims(session)
         self.memory: RowMemory | None = RowMemory(self._are_unchanged)
 
@@ -130,6 +134,21 @@ class SqlStore:
         """
         Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
         """
+        if self.session.dialect == "sqlite" or not (buffer.events or buffer.operations):
+            return await self._flush(buffer)
+        # Two flushes of one organization meet at its head row anyway. PostgreSQL evaluates the second one again then.
+        turn = self._turns.setdefault(buffer.principal.organization, asyncio.Lock())
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT) if turn.locked() else nullcontext():
+                await turn.acquire()
+        except TimeoutError:  # the other one waits for something that need not concern this one
+            return await self._flush(buffer)
+        try:
+            return await self._flush(buffer)
+        finally:
+            turn.release()
+
+    async def _flush(self, buffer: WriteBuffer) -> Any:
         renewal = lease_renewal_of(buffer)
         if renewal is not None:
             if await self.session.write(lambda: renew_lease(self.session.dialect, renewal)):
