@@ -52,8 +52,8 @@ CONSTRAINT_NAMES: Final = {
 """The names of unique constraints and primary keys by their columns, which are all that SQLite reports."""
 
 
-TURN_TIMEOUT: Final = 0.05
-"""The seconds that a flush waits for another one of its organization in this process."""
+TURN_TIMEOUT: Final = 0.2
+"""The seconds that a flush waits for the others of its organization in this process."""
 CLOCK_CORRECTION_INTERVAL: Final = 60.0
 """The seconds between two corrections of the clock by the server's time."""
 
@@ -77,6 +77,7 @@ class SqlStore:
         self.numbers = SqlNumberSequences(session)
         self.housekeeping = SqlHousekeeping(session)
         self.heads = KnownHeads()
+        self.turn_timeout = TURN_TIMEOUT
         self._turns: WeakValueDictionary[OrganizationId, asyncio.Lock] = WeakValueDictionary()
         self.claims = OptimisticClaims(session)
         self.memory: RowMemory | None = RowMemory(self._are_unchanged)
@@ -139,7 +140,7 @@ class SqlStore:
         # Two flushes of one organization meet at its head row anyway. PostgreSQL evaluates the second one again then.
         turn = self._turns.setdefault(buffer.principal.organization, asyncio.Lock())
         try:
-            async with asyncio.timeout(TURN_TIMEOUT) if turn.locked() else nullcontext():
+            async with asyncio.timeout(self.turn_timeout) if turn.locked() else nullcontext():
                 await turn.acquire()
         except TimeoutError:  # the other one waits for something that need not concern this one
             return await self._flush(buffer)
