@@ -9,7 +9,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.accounts.model import may_read_board
+from mission_core.accounts.model import SystemPrincipal, may_read_board
 from mission_core.usage.counters import NO_ID, USAGE_DETAILS, USAGE_TOTALS
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals
@@ -80,8 +80,9 @@ class MemoryUsageReads:
         """
         The entries of this reporter with these report ids.
         """
-        own = (each for each in self._all(principal) if each.reporter == reporter)
-        return {each.report_id: each for each in own if each.report_id is not None and each.report_id in ids}
+        everybody = SystemPrincipal(organization=principal.organization)
+        found = (self.tables[USAGE].matching(everybody, {"reporter": reporter, "report_id": id}) for id in ids)
+        return {str(each.report_id): each for rows in found for each in rows}
 
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """
@@ -110,10 +111,6 @@ class MemoryUsageReads:
                     )
                 )  # fmt: skip
         return found
-
-    def _all(self, principal: Principal) -> list[UsageEntry]:
-        rows = self.tables[USAGE].rows.values()
-        return [each for each in rows if each.organization == principal.organization]
 
 
 @frozen

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from anyio import create_task_group
 from attrs import evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
@@ -254,6 +255,49 @@ class TokenLedgerContract(StoreContract):
         assert [False, True] == [each.repeated for each in outcomes]
         assert outcomes[0].entry == outcomes[1].entry
         assert 3 == (await total(world)).requests
+
+    async def test_reports_that_meet_count_once(self, world: World) -> None:
+        """
+        Several requests record the same report, and correct the same entry, at the same time. The sums are right,
+        though a rebuild goes on meanwhile.
+        """
+        rebuilt: list[int] = []
+
+        async def report_it() -> None:
+            reported.append(await recorded(world, report_id="r1"))
+
+        async def correct_it(count: int) -> None:
+            command = CorrectUsage(usage=reported[0].id, reason="as asked", input_tokens=count)
+            corrected.append(await correct_usage(world.ports, world.me, command))
+
+        async def report_another() -> None:
+            await recorded(world, model="small")
+
+        async def rebuild() -> None:
+            rebuilt.append(await world.ports.housekeeping.rebuild_usage(world.me.organization))
+
+        reported: list[UsageEntry] = []
+        corrected: list[UsageEntry] = []
+        async with create_task_group() as together:
+            for work in (report_it, report_it, rebuild, report_another, report_it, rebuild, report_another):
+                together.start_soon(work)
+        async with create_task_group() as together:
+            for count in (1, 2, 3):
+                together.start_soon(correct_it, count)
+            together.start_soon(rebuild)
+            together.start_soon(report_another)
+        entries = await ledger(world)
+        (last,) = {each.id for each in corrected} - {each.corrects for each in corrected}
+
+        assert 1 == len({each.id for each in reported})
+        assert 1 + 3 * 2 + 3 == len(entries)
+        assert fold(entries, 24, ()) == {(): await total(world)}
+        assert fold(entries, 24, KEYS) == {
+            each.key: each.totals for each in await world.ports.reads.usage.sums(world.me, ALL, KEYS)
+        }
+        assert (4, 3000 + next(each.input_tokens for each in entries if each.id == last)) == (
+            (await total(world)).requests, (await total(world)).input_tokens
+        )  # fmt: skip
 
     async def test_a_batch_records_what_is_valid_and_says_why_not(self, world: World) -> None:
         """
