@@ -4,10 +4,15 @@ Comments: who may say what about which task, what is kept of it, and what follow
 
 import asyncio
 import json
+import re
+import sys
 
 import pytest
 from attrs import evolve
 
+from mission_adapters.sql.agent_reads import select_names_of_handles
+from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.postgres_pool import PLANNER_SETTINGS
 from mission_core.boards.model import GateSet
 from mission_core.errors import RoleTooLow
 from mission_core.tasks.comment_creation import AddComment, LeadCommentDenied, add_comment
@@ -24,6 +29,7 @@ from mission_core.tasks.use_cases import (
     update_task,
 )
 from tests.contract.conftest import viewer
+from tests.contract.schemas import asked
 
 TALKATIVE = GateSet(require_approval_for_done=False, comment_required_for_review=True)
 
@@ -123,6 +129,36 @@ async def test_names_are_read_of_those_who_may_have_a_handle(world, name, fields
 
     assert agent.name in found
     assert session is None or "carol" not in found
+
+
+async def test_names_are_read_of_those_with_any_blanks_in_their_name(world):
+    """
+    A dash of a handle stands for whatever Python takes for blanks.
+    """
+    blanks = [chr(n) for n in range(sys.maxunicode) if chr(n).isspace()]
+    names = [f"b{blank}{n}" for n, blank in enumerate((*blanks, " \t", "  "))]
+    for name in (*names, " carol", "dave "):
+        await world.agent(name)
+    handles = [*(f"b-{n}" for n in range(len(names))), "carol", "dave"]
+    found = {each.name for each in await world.ports.reads.agents.names(world.me, handles=handles)}
+
+    assert {*names, " carol", "dave "} <= found
+
+
+def test_postgres_finds_the_agents_with_a_handle_by_indexes(fresh_postgres):
+    """
+    It proves by the text of the condition that the partial index has all other agents.
+    """
+    migrate(fresh_postgres)
+    ask = select_names_of_handles("postgresql")("postgresql", organization=b"", handles=[])
+    settings = "; ".join(f"SET {name} = {value}" for name, value in PLANNER_SETTINGS.items())
+    script = f"{settings}; PREPARE reading AS {ask.text}"
+    (plan,) = asked(fresh_postgres, "EXPLAIN EXECUTE reading('', '{ada}')", script=script)
+    lines = "\n".join(line for (line,) in plan)
+
+    assert re.search(r"using ix_agents_dashed_name .*\n +Index Cond: .*replace\(name_key", lines)
+    assert "Index Scan using ix_agents_other_handles" in lines
+    assert "Seq Scan" not in lines
 
 
 async def test_whom_nobody_knows_cannot_be_called_by_handle(world):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Executable, Select, exists, func, literal_column, select, text, union
 
 from mission_adapters.sql.agent_row_query import (
     STATUS,
@@ -30,7 +30,7 @@ from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
 from mission_adapters.sql.statements import IntegerArray, TextArray, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import agents, api_keys
+from mission_adapters.sql.tables import DASHED_NAME, OTHER_HANDLES, agents, api_keys
 from mission_adapters.sql.tool_connection_reads import read_connections
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import (
@@ -43,7 +43,6 @@ from mission_core.agents.queries import (
 )
 from mission_core.ids import BoardId
 from mission_core.projections import Projection
-from mission_core.tasks.mentions import IDENTIFIER_IN_CONFIG
 from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
@@ -108,28 +107,34 @@ def _count(*filters: str) -> Select[Any]:
 _select_count = cached_statement(_count)
 
 
-def _names(*filters: str) -> Select[Any]:
-    found = select(*(agents.c[name] for name in AgentNameRow._fields)).where(
-        _in_organization, *(FILTERS[name]() for name in filters)
-    )
-    return found.order_by(agents.c.number)
+def _names_where(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(*(agents.c[name] for name in AgentNameRow._fields)).where(*conditions).order_by(agents.c.number)
 
 
-select_names = cached_statement(_names)
+@cached_statement
+def select_names(*filters: str) -> Executable:
+    """
+    Select the agents that match the filters.
+    """
+    return _names_where(_in_organization, *(FILTERS[name]() for name in filters))
 
 
 @cached_statement
 def select_names_of_handles(dialect: str, *filters: str) -> Executable:
     """
-    Select the agents whose handle may be one of some: their name is, or it has words or letters of which another handle
-    is made, or they have an identifier that is one.
+    Select the agents that may have one of some handles: it is their name, or their name with dashes instead of spaces,
+    or they are of the few that may have other handles. All are found by indexes.
     """
-    match = agents.c.name_key.op("GLOB") if dialect == "sqlite" else agents.c.name_key.op("~")
-    has_other_handle = or_(
-        match("*[^!-~]*" if dialect == "sqlite" else "[^!-~]"), agents.c.config.like(f"%{IDENTIFIER_IN_CONFIG}%")
-    )
-    mentioned = in_array(agents.c.name_key, "handles", TextArray())
-    return _names(*filters).where(or_(mentioned, has_other_handle))
+    ids = select(agents.c.id).where(_in_organization).correlate(None)
+    by_name = ids.where(in_array(agents.c.name_key, "handles", TextArray()))
+    by_dashed_name = ids.where(in_array(literal_column(DASHED_NAME), "handles", TextArray()))
+    # SQLite, which has no statistics, takes the partial index for no better than others by organization.
+    indexed = "agents INDEXED BY ix_agents_other_handles" if dialect == "sqlite" else "agents"
+    own = literal_column("organization") == parameter("organization")
+    others: Select[Any] = select(literal_column("id")).select_from(text(indexed))
+    others = others.where(own, literal_column(f"({OTHER_HANDLES[dialect]})"))
+    found = agents.c.id.in_(union(by_name, by_dashed_name, others))
+    return _names_where(found, *(FILTERS[name]() for name in filters))
 
 
 @cached_statement

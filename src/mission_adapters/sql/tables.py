@@ -26,6 +26,7 @@ from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.rows import BOARD_ROWS
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
+from mission_core.tasks.mentions import IDENTIFIER_IN_CONFIG
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.usage.model import USAGE
 
@@ -38,6 +39,20 @@ DONE: Final = "done_at IS NOT NULL"
 BY_AGENTS: Final = "actor_kind = 'agent'"
 ABOUT_AGENTS: Final = "kind >= 'agent.' AND kind < 'agent/'"
 ALIVE: Final = "state IN ('leased', 'suspended')"
+OTHER_HANDLES: Final = {
+    "sqlite": (
+        f"config GLOB '*{IDENTIFIER_IN_CONFIG}*' OR name_key GLOB ' *' OR name_key GLOB '* ' OR name_key GLOB '*  *' "
+        "OR name_key GLOB '*[' || char(9, 45, 13, 28, 45, 31, 133, 160, 5760, 8192, 45, 8202, 8232, 8233, 8239, 8287, "
+        "12288) || ']*'"
+    ),
+    "postgresql": (
+        f"config ~ '{IDENTIFIER_IN_CONFIG}' OR name_key ~ '^ | $|  "
+        r"|[\u0009-\u000d\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'"
+    ),
+}
+"""The conditions, by dialect, of agents that may have another handle than their name and `DASHED_NAME`: those with an
+identifier in their configuration, or with other blanks in their name than single spaces between words."""
+DASHED_NAME: Final = "replace(name_key, ' ', '-')"
 
 LAST_TASK_COLUMNS: Final = (
     "tag_ids", "field_values", "begun_at", "done_at", "submitter", "github_repo", "github_issue", "github_branch",
@@ -160,6 +175,13 @@ agents = table(
     Index(None, "board"),
     Index(None, "organization", "hidden"),
     Index(None, "organization", "board", "number", "hidden"),
+)
+Index("ix_agents_dashed_name", agents.c.organization, text(DASHED_NAME))
+Index(
+    "ix_agents_other_handles",
+    agents.c.organization,
+    sqlite_where=text(OTHER_HANDLES["sqlite"]),
+    postgresql_where=text(OTHER_HANDLES["postgresql"]),
 )
 
 api_keys = table(

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from mission_adapters.sql.agent_reads import select_names
+from mission_adapters.sql.agent_reads import select_names, select_names_of_handles
 from mission_adapters.sql.agent_reads import select_page as select_page_of_agents
 from mission_adapters.sql.agent_row_query import select_agent_rows
 from mission_adapters.sql.board_deletion import PENDING_TASK
@@ -204,6 +205,18 @@ def test_agents_of_a_board_are_found_without_reading_those_of_others(filters: tu
     assert 4 == len(plans)
     assert all("(organization=? AND board=?" in step for step in plans), plans
     assert "COVERING INDEX" in plans[1]
+
+
+def test_agents_with_a_handle_are_found_without_reading_the_others() -> None:
+    plan = planned(select_names_of_handles("sqlite"), {"organization": b"o" * 16, "handles": ["ada"]})
+    reads = [step.partition(" USING ")[2] for step in plan if re.match(r"(SCAN|SEARCH) agents\b", step)]
+
+    assert [
+        "INDEX sqlite_autoindex_agents_1 (id=?)",
+        "INDEX sqlite_autoindex_agents_2 (organization=? AND name_key=?)",
+        "INDEX ix_agents_dashed_name (organization=? AND <expr>=?)",
+        "INDEX ix_agents_other_handles (organization=?)",
+    ] == reads
 
 
 def test_a_pending_task_of_a_board_is_found_without_reading_the_links_of_others() -> None:

@@ -872,4 +872,6 @@ CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 CREATE INDEX ix_agents_organization_hidden ON agents (organization, hidden);
 CREATE INDEX ix_agents_organization_board_number_hidden ON agents (organization, board, number, hidden);
 CREATE INDEX ix_tasks_organization_priority_number ON tasks (organization, priority, number);
+CREATE INDEX ix_agents_dashed_name ON agents (organization, replace(name_key, ' ', '-'));
+CREATE INDEX ix_agents_other_handles ON agents (organization) WHERE config GLOB '*openclawId*' OR name_key GLOB ' *' OR name_key GLOB '* ' OR name_key GLOB '*  *' OR name_key GLOB '*[' || char(9, 45, 13, 28, 45, 31, 133, 160, 5760, 8192, 45, 8202, 8232, 8233, 8239, 8287, 12288) || ']*';
 INSERT INTO alembic_version VALUES ('0012');
