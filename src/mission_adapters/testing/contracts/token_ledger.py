@@ -18,6 +18,7 @@ from mission_adapters.testing.contracts.base import StoreContract, contract_sett
 from mission_adapters.testing.world import World
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.boards.model import BoardDenied
+from mission_core.errors import RoleTooLow
 from mission_core.ids import MemberId, UsageId, UserId, UserNumber
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
@@ -401,9 +402,11 @@ class TokenLedgerContract(StoreContract):
 
     async def test_a_correction_adds_entries_and_keeps_the_wrong_one(self, world: World) -> None:
         """
-        The sums are those of the right entry; a void leaves nothing, and cannot be corrected.
+        The sums are those of the right entry; a void leaves nothing, and cannot be corrected. Only an admin corrects.
         """
         wrong = await recorded(world, report_id="r1")
+        with pytest.raises(RoleTooLow):
+            await correct_usage(world.ports, await world.principal("ada"), CorrectUsage(usage=wrong.id, reason="mine"))
         right = await correct_usage(
             world.ports, world.me, CorrectUsage(usage=wrong.id, reason="typo", input_tokens=10, model="small")
         )
