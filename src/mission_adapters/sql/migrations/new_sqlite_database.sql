@@ -1,4 +1,4 @@
--- 0012
+-- 0013
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -874,4 +874,108 @@ CREATE INDEX ix_agents_organization_board_number_hidden ON agents (organization,
 CREATE INDEX ix_tasks_organization_priority_number ON tasks (organization, priority, number);
 CREATE INDEX ix_agents_dashed_name ON agents (organization, replace(name_key, ' ', '-'));
 CREATE INDEX ix_agents_other_handles ON agents (organization) WHERE config GLOB '*openclawId*' OR name_key GLOB ' *' OR name_key GLOB '* ' OR name_key GLOB '*  *' OR name_key GLOB '*[' || char(9, 45, 13, 28, 45, 31, 133, 160, 5760, 8192, 45, 8202, 8232, 8233, 8239, 8287, 12288) || ']*';
-INSERT INTO alembic_version VALUES ('0012');
+CREATE TABLE usage_entries (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	reporter TEXT NOT NULL, 
+	report_id TEXT, 
+	corrects BLOB, 
+	reverses BLOB, 
+	at INTEGER NOT NULL, 
+	recorded_at INTEGER NOT NULL, 
+	board BLOB, 
+	task BLOB, 
+	task_number INTEGER, 
+	run BLOB, 
+	late INTEGER NOT NULL, 
+	agent BLOB, 
+	agent_name TEXT NOT NULL, 
+	session TEXT NOT NULL, 
+	operation TEXT NOT NULL, 
+	duration_ms INTEGER, 
+	provider TEXT, 
+	model TEXT NOT NULL, 
+	requests INTEGER NOT NULL, 
+	input_tokens INTEGER NOT NULL, 
+	output_tokens INTEGER NOT NULL, 
+	cache_read_tokens INTEGER NOT NULL, 
+	cache_write_tokens INTEGER NOT NULL, 
+	reasoning_tokens INTEGER NOT NULL, 
+	input_audio_tokens INTEGER NOT NULL, 
+	output_audio_tokens INTEGER NOT NULL, 
+	unpriced_tokens INTEGER NOT NULL, 
+	unpriced_requests INTEGER NOT NULL, 
+	list_cost INTEGER, 
+	cost INTEGER, 
+	reported_cost INTEGER, 
+	subscription INTEGER NOT NULL, 
+	batch INTEGER NOT NULL, 
+	price_source TEXT, 
+	price_version TEXT, 
+	basis TEXT NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_usage_entries PRIMARY KEY (id), 
+	CONSTRAINT uq_usage_entries_organization_corrects UNIQUE (organization, corrects), 
+	CONSTRAINT uq_usage_entries_organization_reporter_report_id UNIQUE (organization, reporter, report_id), 
+	CONSTRAINT uq_usage_entries_organization_reverses UNIQUE (organization, reverses)
+)
+ STRICT
+
+;
+CREATE INDEX ix_usage_entries_agent_name ON usage_entries (organization, agent_name, at);
+CREATE INDEX ix_usage_entries_at ON usage_entries (organization, at, id);
+CREATE TABLE usage_totals (
+	organization BLOB NOT NULL, 
+	hours INTEGER NOT NULL, 
+	slot INTEGER NOT NULL, 
+	board BLOB NOT NULL, 
+	agent BLOB NOT NULL, 
+	agent_name TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	requests INTEGER NOT NULL, 
+	input_tokens INTEGER NOT NULL, 
+	output_tokens INTEGER NOT NULL, 
+	cache_read_tokens INTEGER NOT NULL, 
+	cache_write_tokens INTEGER NOT NULL, 
+	reasoning_tokens INTEGER NOT NULL, 
+	input_audio_tokens INTEGER NOT NULL, 
+	output_audio_tokens INTEGER NOT NULL, 
+	unpriced_tokens INTEGER NOT NULL, 
+	unpriced_requests INTEGER NOT NULL, 
+	list_cost INTEGER NOT NULL, 
+	cost INTEGER NOT NULL, 
+	CONSTRAINT pk_usage_totals PRIMARY KEY (organization, hours, slot, board, agent, agent_name, model)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE usage_details (
+	organization BLOB NOT NULL, 
+	hours INTEGER NOT NULL, 
+	slot INTEGER NOT NULL, 
+	board BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	session TEXT NOT NULL, 
+	agent BLOB NOT NULL, 
+	agent_name TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	requests INTEGER NOT NULL, 
+	input_tokens INTEGER NOT NULL, 
+	output_tokens INTEGER NOT NULL, 
+	cache_read_tokens INTEGER NOT NULL, 
+	cache_write_tokens INTEGER NOT NULL, 
+	reasoning_tokens INTEGER NOT NULL, 
+	input_audio_tokens INTEGER NOT NULL, 
+	output_audio_tokens INTEGER NOT NULL, 
+	unpriced_tokens INTEGER NOT NULL, 
+	unpriced_requests INTEGER NOT NULL, 
+	list_cost INTEGER NOT NULL, 
+	cost INTEGER NOT NULL, 
+	CONSTRAINT pk_usage_details PRIMARY KEY (organization, hours, slot, board, task, session, agent, agent_name, model)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+INSERT INTO alembic_version VALUES ('0013');
