@@ -338,7 +338,7 @@ def test_a_price_of_a_provider_is_for_that_one():
     """
     book = PriceList(prices=(evolve(PRICE, provider="acme"),), version="1")
 
-    assert 3_000_000 == asked(book, provider="acme") == asked(book, "acme/large")
+    assert 3_000_000 == asked(book, provider="acme") == asked(book, provider="Acme ") == asked(book, "acme/large")
     assert [None, None] == [asked(book), asked(book, provider="other")]
 
 

@@ -182,7 +182,8 @@ class ModelPrice:
         """
         Whether this is a price of the request's model and provider, at its time.
         """
-        if self.provider is not None and self.provider.lower() != (query.provider or provider_in(query.model)):
+        provider = (query.provider or provider_in(query.model) or "").strip().lower()
+        if self.provider is not None and self.provider.lower() != provider:
             return False
         if self.since is not None and query.at.date() < self.since:
             return False

@@ -261,16 +261,27 @@ def _outcome_of(
     """
     first = known.get(draft.report_id) if draft.report_id is not None else None
     if first is not None:
-        same = all(getattr(first, name) == getattr(draft, name) for name in COMPARED)
-        return UsageOutcome(first, repeated=True) if same else UsageOutcome(refusal=ReportIdReused())
+        return UsageOutcome(first, repeated=True) if _repeats(draft, first) else UsageOutcome(refusal=ReportIdReused())
     try:
         return UsageOutcome(priced(draft, quote, subscribed))
     except InvalidField as refusal:
         return UsageOutcome(refusal=refusal)
 
 
-COMPARED: Final = ("model", "agent_name", "session", "operation", "duration_ms", "reported_cost", "batch", *COUNTS)
+COMPARED: Final = ("model", "session", "operation", "duration_ms", "reported_cost", "batch", *COUNTS)
 """The fields that reports with the same id must share."""
+
+
+def _repeats(draft: UsageEntry, first: UsageEntry) -> bool:
+    """
+    Whether a report says what this entry says. What it leaves out may have been filled in from the prices, and its
+    agent may have another name since, or its task may be deleted.
+    """
+    told = [name for name in ("provider", "task") if getattr(draft, name) is not None]
+    told += ["subscription"] if draft.subscription else []
+    told += ["at"] if draft.at != draft.recorded_at else []
+    told += ["agent"] if draft.agent and first.agent else ["agent_name"]
+    return all(getattr(draft, name) == getattr(first, name) for name in (*COMPARED, *told))
 
 
 def priced(entry: UsageEntry, quote: Quote | None, subscribed: frozenset[str]) -> UsageEntry:
@@ -362,6 +373,11 @@ async def _replacement(
     given = {name: value_or(getattr(cmd, name), getattr(entry, name)) for name in names}
     if cmd.model is not ABSENT and cmd.provider is ABSENT:
         given["provider"] = None
+    subscribed = ports.subscribed_providers
+    if cmd.subscription is False:
+        subscribed = frozenset()
+    elif cmd.subscription is ABSENT and (entry.provider or "").lower() in subscribed:
+        given["subscription"] = False  # the plan of its provider may have covered it, and covers the other one or not
     counts = TokenCounts(**{name: given[name] for name in COUNTS})
     if given["reported_cost"] is not None and not 0 <= given["reported_cost"] <= MAX_COST:
         raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", given["reported_cost"])
@@ -370,4 +386,4 @@ async def _replacement(
         version=0, unpriced_tokens=counts.total, **given,
     )  # fmt: skip
     (quote,) = await _prices_of(ports).quotes([query_of(unpriced)])
-    return priced(unpriced, quote, ports.subscribed_providers)
+    return priced(unpriced, quote, subscribed)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mission_adapters.testing.contracts.base import StoreContract, contract_settings
 from mission_adapters.testing.world import World
 from mission_core.accounts.model import MemberPrincipal, Role
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import RoleTooLow
 from mission_core.ids import MemberId, UsageId, UserId, UserNumber
@@ -256,6 +257,46 @@ class TokenLedgerContract(StoreContract):
         assert [False, True] == [each.repeated for each in outcomes]
         assert outcomes[0].entry == outcomes[1].entry
         assert 3 == (await total(world)).requests
+
+    @pytest.mark.parametrize("more", [{"provider": "other"}, {"subscription": True}, {"ago": 1}, {"task": 1}])
+    async def test_the_same_id_with_other_content_is_refused(self, world: World, more: dict[str, Any]) -> None:
+        """
+        Also where the content is told in one of the reports only.
+        """
+        if "task" in more:
+            more = {"task": (await world.task()).id}
+        if "ago" in more:
+            more = {"used_at": world.clock.now() - timedelta(hours=1)}
+        await recorded(world, report_id="r1", provider="acme" if "provider" in more else None)
+
+        with pytest.raises(ReportIdReused):
+            await recorded(world, report_id="r1", **more)
+
+    async def test_a_repeat_is_recognized_after_its_agent_was_renamed(self, world: World) -> None:
+        ada = await world.agent("ada")
+        first = await recorded(world, report_id="r1", agent=ada.id)
+        await update_agent(world.ports, world.me, UpdateAgent(agent=ada.id, name="eve"))
+
+        assert first == await recorded(world, report_id="r1", agent=ada.id)
+
+    async def test_a_correction_of_the_provider_ends_what_its_plan_covered(self, world: World) -> None:
+        """
+        A subscription that the report told stays, until the correction says otherwise.
+        """
+        subscribed = evolve(world, ports=evolve(world.ports, subscribed_providers=frozenset({"acme"})))
+        covered, told = await recorded(subscribed, provider="acme"), await recorded(world, subscription=True)
+        corrections = [
+            CorrectUsage(usage=covered.id, reason="a typo", input_tokens=1),
+            CorrectUsage(usage=covered.id, reason="billed by another", provider="other", input_tokens=1000),
+            CorrectUsage(usage=covered.id, reason="by acme", provider="acme"),
+            CorrectUsage(usage=covered.id, reason="beyond its plan", subscription=False),
+            CorrectUsage(usage=told.id, reason="a typo", provider="other"),
+        ]
+        entries = [await correct_usage(subscribed.ports, world.me, each) for each in corrections]
+
+        assert [(0, True), (4_500_000, False), (0, True), (4_500_000, False), (0, True)] == [
+            (each.cost, each.subscription) for each in entries
+        ]
 
     async def test_reports_that_meet_count_once(self, world: World) -> None:
         """
