@@ -66,6 +66,7 @@ def _run(arguments: Sequence[str]) -> None:
     if served is not None:
         serve(**served)
         return
+    gc.enable()
     from mission_http.command_line import app
 
     app(arguments)
