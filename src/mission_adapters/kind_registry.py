@@ -5,41 +5,89 @@ cascade or lose a reference when another row is deleted.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from importlib import import_module
 from typing import Any, Final
 
 from mission_adapters.write_buffer import ENTITIES_WITHOUT_KIND
-from mission_core.accounts.access_requests import ACCESS_REQUESTS
-from mission_core.accounts.invites import INVITES
-from mission_core.accounts.members import MEMBERS
-from mission_core.accounts.organization_settings import SETTINGS
-from mission_core.accounts.organizations import ORGANIZATIONS
-from mission_core.accounts.server_keys import SERVER_KEYS
-from mission_core.accounts.sessions import SESSIONS
-from mission_core.accounts.users import USERS
-from mission_core.agents.onboarding import ONBOARDINGS
-from mission_core.agents.tool_connections import CONNECTIONS
-from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS
-from mission_core.automation.board_webhooks import BOARD_WEBHOOKS
-from mission_core.automation.webhook_payloads import PAYLOADS
-from mission_core.boards.assignments import BOARD_ASSIGNMENTS
-from mission_core.boards.custom_fields import CUSTOM_FIELDS
-from mission_core.boards.grants import GRANTS, INVITE_GRANTS
-from mission_core.boards.groups import GROUPS
-from mission_core.boards.tags import TAGS
-from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
-from mission_core.kinds import Kind
-from mission_core.tasks.comments import COMMENTS
-from mission_core.tasks.late_results import LATE_RESULTS
-from mission_core.usage.model import USAGE
+from mission_core.kinds import Kind, kind_of
 
-KINDS: Final[tuple[Kind[Any], ...]] = (
-    ORGANIZATIONS, USERS, MEMBERS, INVITES, GRANTS, INVITE_GRANTS, SESSIONS, SERVER_KEYS, ACCESS_REQUESTS, SETTINGS,
-    CUSTOM_FIELDS, TAGS, GROUPS, BOARD_ASSIGNMENTS, ONBOARDINGS, CONNECTIONS, COMMENTS, LATE_RESULTS, APPROVALS,
-    APPROVAL_LINKS,
-    BOARD_MEMORY, GROUP_MEMORY, BOARD_WEBHOOKS, PAYLOADS, USAGE,
-)  # fmt: skip
-LOCK_ORDER: Final[tuple[type, ...]] = (*ENTITIES_WITHOUT_KIND, *(kind.entity for kind in KINDS))
-"""The order in which every flush locks rows: by table in this order, then by id."""
+
+class KindRegistry:
+    """
+    Kinds by the places of their declarations (`module:NAME`), in their order.
+
+    Whoever iterates over them imports all of them. A program that asks for none but its own imports only those.
+    """
+
+    def __init__(self, *places: str) -> None:
+        self.places = tuple(place.partition(":")[::2] for place in places)
+
+    @cached_property
+    def _kinds(self) -> tuple[Kind[Any], ...]:
+        return tuple(getattr(import_module(module), name) for module, name in self.places)
+
+    def __iter__(self) -> Iterator[Kind[Any]]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def position(self, kind: Kind[Any]) -> int:
+        """
+        The position of a kind, which is declared in the module of its entity. It imports no other kind.
+        """
+        declared = vars(sys.modules[kind.entity.__module__])
+        place = next(name for name, value in declared.items() if value is kind)
+        return self.places.index((kind.entity.__module__, place))
+
+
+KINDS: Final = KindRegistry(
+    "mission_core.accounts.organizations:ORGANIZATIONS",
+    "mission_core.accounts.users:USERS",
+    "mission_core.accounts.members:MEMBERS",
+    "mission_core.accounts.invites:INVITES",
+    "mission_core.boards.grants:GRANTS",
+    "mission_core.boards.grants:INVITE_GRANTS",
+    "mission_core.accounts.sessions:SESSIONS",
+    "mission_core.accounts.server_keys:SERVER_KEYS",
+    "mission_core.accounts.access_requests:ACCESS_REQUESTS",
+    "mission_core.accounts.organization_settings:SETTINGS",
+    "mission_core.boards.custom_fields:CUSTOM_FIELDS",
+    "mission_core.boards.tags:TAGS",
+    "mission_core.boards.groups:GROUPS",
+    "mission_core.boards.assignments:BOARD_ASSIGNMENTS",
+    "mission_core.agents.onboarding:ONBOARDINGS",
+    "mission_core.agents.tool_connections:CONNECTIONS",
+    "mission_core.tasks.comments:COMMENTS",
+    "mission_core.tasks.late_results:LATE_RESULTS",
+    "mission_core.approvals.model:APPROVALS",
+    "mission_core.approvals.model:APPROVAL_LINKS",
+    "mission_core.conversations.memory_entries:BOARD_MEMORY",
+    "mission_core.conversations.memory_entries:GROUP_MEMORY",
+    "mission_core.automation.board_webhooks:BOARD_WEBHOOKS",
+    "mission_core.automation.webhook_payloads:PAYLOADS",
+    "mission_core.usage.model:USAGE",
+)
+
+
+def lock_order() -> tuple[type, ...]:
+    """
+    The order in which every flush locks rows: by table in this order, then by id.
+    """
+    return (*ENTITIES_WITHOUT_KIND, *(kind.entity for kind in KINDS))
+
+
+def position_of(entity: type) -> int:
+    """
+    The position of an entity class in the lock order.
+    """
+    kind = kind_of(entity)
+    if kind is None:
+        return ENTITIES_WITHOUT_KIND.index(entity)
+    return len(ENTITIES_WITHOUT_KIND) + KINDS.position(kind)
 
 
 def kinds_cascading_from(*entities: type) -> tuple[Kind[Any], ...]:

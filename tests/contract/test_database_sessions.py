@@ -65,7 +65,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """
     if request.param == "sqlite":
         names = {("things.id",): "things_pkey", ("things.name",): "uq_things_name"}
-        return Place(lambda: SqliteSession.open(tmp_path / "it.db", constraints=names), request.param)
+        return Place(lambda: SqliteSession.open(tmp_path / "it.db", constraints=names.get), request.param)
     url = request.getfixturevalue("fresh_postgres")
     return Place(lambda: PostgresSession.open(url), request.param)
 

@@ -20,7 +20,7 @@ from mission_adapters.sql import migrations
 from mission_adapters.sql.migrations import BASELINE, BEFORE_BASELINE, HEAD, REVISIONS, config, migrate, path_in
 from mission_adapters.sql.statements import DIALECTS
 from mission_adapters.sql.store import SqlStore
-from mission_adapters.sql.tables import metadata
+from mission_adapters.sql.tables import whole_metadata
 from mission_core.errors import StoreFailed
 from mission_core.events.model import ChainHead
 from mission_core.events.use_cases import verify_log
@@ -78,7 +78,7 @@ def ddl(dialect: str) -> str:
     """
     The script that makes the tables of the metadata.
     """
-    tables = metadata.sorted_tables
+    tables = whole_metadata().sorted_tables
     parts = [*map(CreateTable, tables), *(CreateIndex(index) for table in tables for index in table.indexes)]
     return ";".join(str(part.compile(dialect=DIALECTS[dialect])) for part in parts)
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from mission_adapters.memory import MemoryStore
 from mission_adapters.sql.statements import Statement
-from mission_adapters.sql.tables import metadata
+from mission_adapters.sql.tables import whole_metadata
 from mission_core.accounts.account_deletion import delete_account, delete_own_organization
 from mission_core.accounts.member_admin import OwnersOnly, SetMemberRole, set_member_role
 from mission_core.accounts.members import MEMBERS, Member
@@ -56,7 +56,7 @@ async def rows_in(store: Any) -> Rows:
 
     def steps() -> Any:
         read = {}
-        for table in metadata.sorted_tables:
+        for table in whole_metadata().sorted_tables:
             rows = yield Statement(select(table))(store.session.dialect)
             read[table.name] = [_readable(tuple(row)) for row in rows]
         return read

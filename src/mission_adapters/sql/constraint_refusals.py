@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mission_adapters.sql.kind_tables import KIND_UNIQUENESS_REFUSALS as TAKEN_PLAIN
+from mission_adapters.sql.kind_tables import refusals_of_kinds
 from mission_adapters.sql.row_writes import ENTITY_MAPPINGS
 from mission_adapters.write_buffer import WriteBuffer
 from mission_core.agents.model import AgentNameTaken, SessionKeyTaken
@@ -19,9 +19,8 @@ UNIQUENESS_REFUSALS: Final[dict[str, Callable[[], Conflict]]] = {
     "uq_boards_organization_ticket_prefix": TicketPrefixTaken,
     "uq_agents_organization_name_key": AgentNameTaken,
     "uq_agents_organization_session_key": SessionKeyTaken,
-    **TAKEN_PLAIN,
 }
-"""The refusal for each unique constraint, by the constraint's name."""
+"""The refusal for each unique constraint of the tables of entities without a kind, by the constraint's name."""
 
 
 def refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
@@ -31,6 +30,6 @@ def refusal_of_constraint(constraint: str, buffer: WriteBuffer) -> Conflict:
     """
     kind = next((kind for kind, each in ENTITY_MAPPINGS.items() if constraint == f"pk_{each.table.name}"), None)
     if kind is None:
-        return UNIQUENESS_REFUSALS.get(constraint, Conflict)()
+        return (UNIQUENESS_REFUSALS.get(constraint) or refusals_of_kinds().get(constraint, Conflict))()
     added = (id for id, write in buffer.writes.items() if isinstance(write.after, kind) and write.before is None)
     return StaleWrite(ENTITY_MAPPINGS[kind].name, next(added, buffer.principal.organization))

@@ -14,7 +14,7 @@ from mission_adapters.sql.agent_reads import select_keys
 from mission_adapters.sql.board_visibility import board_filter_for, board_filter_of, on_boards, require_visible
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_adapters.sql.entity_queries import (
-    COLUMNS,
+    columns_of_entity,
     select_entities,
     select_entity,
 )
@@ -229,7 +229,7 @@ class SqlEntityLoader:
 
     async def api_keys_of(self, principal: Principal, agent: AgentId) -> list[ApiKey]:
         given = board_filter_of(principal)
-        ask = select_keys(COLUMNS[ApiKey], *given)(
+        ask = select_keys(columns_of_entity(ApiKey), *given)(
             self.session.dialect, organization=principal.organization.bytes, agent=agent.bytes, **given
         )
         return [API_KEY_ROWS.entity_from(row) for row in await self._rows(ask)]

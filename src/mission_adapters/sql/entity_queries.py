@@ -4,7 +4,6 @@ Statements that select single entities.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,19 +17,24 @@ from mission_core.ids import OrganizationId
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
-COLUMNS: Final[Mapping[type, tuple[ColumnElement[Any], ...]]] = {
-    kind: tuple(each.table.c[name] for name in each.rows.columns) for kind, each in ENTITY_MAPPINGS.items()
-}
-"""The columns of each entity class, in the order of its mapping."""
-TASK_COLUMNS: Final = (*COLUMNS[Task], ASSIGNEE_AGENT)
-RUN_COLUMNS: Final = COLUMNS[Run]
+
+def columns_of_entity(kind: type) -> tuple[ColumnElement[Any], ...]:
+    """
+    Return the columns of an entity class, in the order of its mapping.
+    """
+    mapping = ENTITY_MAPPINGS[kind]
+    return tuple(mapping.table.c[name] for name in mapping.rows.columns)
+
+
+TASK_COLUMNS: Final = (*columns_of_entity(Task), ASSIGNEE_AGENT)
+RUN_COLUMNS: Final = columns_of_entity(Run)
 
 
 def select_entities(kind: type) -> tuple[Select[Any], Table]:
     """
     Return the select statement of an entity class, and its table.
     """
-    return select(*(TASK_COLUMNS if kind is Task else COLUMNS[kind])), ENTITY_MAPPINGS[kind].table
+    return select(*(TASK_COLUMNS if kind is Task else columns_of_entity(kind))), ENTITY_MAPPINGS[kind].table
 
 
 @cached_statement

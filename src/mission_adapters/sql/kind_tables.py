@@ -4,7 +4,9 @@ The tables of kinds: for each `Kind` a table and a mapping of its entities to ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -12,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Index,
+    MetaData,
     Select,
     Table,
     UniqueConstraint,
@@ -69,18 +72,70 @@ def _mapping_of_kind(kind: Kind[Any]) -> TableMapping:
     )
     last = "number" if "number" in rows.columns else "id"
     indexes = [Index(None, "organization", *names, last) for names in found_by]
+    indexes += [Index(name, *columns) for name, columns in FURTHER_INDEXES.get(kind.name, {}).items()]
     return TableMapping(kind, table(kind.name, *columns_of(rows), *unique, *indexes), rows)
+
+
+class TableMappings(Mapping[Kind[Any], TableMapping]):
+    """
+    The table mapping of each kind. A start needs few of them, so each is made when it is first used.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Kind[Any], TableMapping] = {}
+        self._making = RLock()
+
+    def __getitem__(self, kind: Kind[Any]) -> TableMapping:
+        made = self._made.get(kind)
+        return self._make(kind) if made is None else made
+
+    def _make(self, kind: Kind[Any]) -> TableMapping:
+        with self._making:
+            if kind not in self._made:
+                self._made[kind] = _mapping_of_kind(kind)
+            return self._made[kind]
+
+    def __iter__(self) -> Iterator[Kind[Any]]:
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
 
 
 TABLES_OF_ENTITIES: Final[dict[type, str]] = {Agent: "agents", Task: "tasks", Run: "runs"}
 """The tables of the entities that belong to a board and have no kind."""
-MAPPINGS: Final[dict[Kind[Any], TableMapping]] = {kind: _mapping_of_kind(kind) for kind in KINDS}
-KIND_UNIQUENESS_REFUSALS: Final[dict[str, type[Conflict]]] = {
-    f"uq_{kind.name}_{'_'.join(('organization', *names))}": refusal
-    for kind in KINDS
-    for names, refusal in kind.unique.items()
+FURTHER_INDEXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "members": {"ix_members_user": ("user",)},  # for the memberships of a user in all organizations
+    "sessions": {"ix_sessions_expires_at": ("expires_at",)},  # for the deletion of expired sessions
+    "invites": {"ix_invites_email": ("email",)},  # for the invites of an e-mail address in all organizations
+    "usage_entries": {
+        "ix_usage_entries_at": ("organization", "at", "id"),  # for the list of the token ledger
+        "ix_usage_entries_agent_name": ("organization", "agent_name", "at"),  # for the latest use of each agent
+    },
 }
-"""The refusal for each unique constraint of a kind's table, by the constraint's name."""
+"""The columns of indexes that no kind declares, by their names, for each table."""
+MAPPINGS: Final = TableMappings()
+
+
+def whole_metadata() -> MetaData:
+    """
+    Return the metadata with the tables of all kinds.
+    """
+    for kind in KINDS:
+        MAPPINGS[kind]
+    return metadata
+
+
+@cache
+def refusals_of_kinds() -> dict[str, type[Conflict]]:
+    """
+    Return the refusal for each unique constraint of a kind's table, by the constraint's name.
+    """
+    return {
+        f"uq_{kind.name}_{'_'.join(('organization', *names))}": refusal
+        for kind in KINDS
+        for names, refusal in kind.unique.items()
+    }
 
 
 Filters = tuple[tuple[str, bool], ...]

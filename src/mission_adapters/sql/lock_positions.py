@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 from uuid import UUID
 
-from mission_adapters.kind_registry import LOCK_ORDER
+from mission_adapters.kind_registry import position_of
 from mission_adapters.row_parts import ROW_PARTS
 from mission_adapters.sql.row_writes import ENTITY_MAPPINGS
 from mission_adapters.write_buffer import RowWrite, WriteBuffer
@@ -18,8 +18,19 @@ from mission_core.agents.model import Agent
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Task
 
-LOCK_POSITION: Final[dict[type, int]] = {kind: place for place, kind in enumerate(LOCK_ORDER)}
-LOCK_POSITION.update((part, LOCK_POSITION[entity]) for part, (entity, _) in ROW_PARTS.items())
+
+class LockPositions(dict[type, int]):
+    """
+    The positions of entity classes and of parts of rows in the lock order.
+    """
+
+    def __missing__(self, entity: type) -> int:
+        whole = ROW_PARTS[entity][0] if entity in ROW_PARTS else entity
+        position = self[entity] = position_of(whole)
+        return position
+
+
+LOCK_POSITION: Final = LockPositions()
 
 
 def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Delete, Table, Update, delete, func, null, or_, select, update
 
 from mission_adapters.decision_operations import DeleteOrganizationOperation
-from mission_adapters.kind_registry import KINDS, LOCK_ORDER
+from mission_adapters.kind_registry import KINDS, lock_order
 from mission_adapters.organization_references import organization_references
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.event_log import lock_head
@@ -24,11 +24,11 @@ from mission_adapters.sql.tables import (
     boards,
     dependencies,
     marks,
-    metadata,
     numbers,
     once,
     organizations,
     tasks,
+    whole_metadata,
 )
 from mission_core.accounts.organizations import Organization
 from mission_core.errors import StaleWrite
@@ -59,7 +59,7 @@ def _lock_statement(table: Table, condition: ColumnElement[bool]) -> Statement:
 
 LOCKS: Final = {
     kind: _lock_statement(ENTITY_MAPPINGS[kind].table, condition)
-    for kind in LOCK_ORDER
+    for kind in lock_order()
     if (condition := _rows_of_organization(kind)) is not None
 }
 
@@ -89,7 +89,7 @@ DELETES: Final = tuple(
         *_reference_statements(),
         *(
             delete(table).where(table.c.organization == _deleted)
-            for table in metadata.sorted_tables
+            for table in whole_metadata().sorted_tables
             if "organization" in table.c and table not in _shared
         ),
         delete(organizations).where(organizations.c.id == _deleted),
@@ -106,7 +106,7 @@ def delete_organization(dialect: str, operation: DeleteOrganizationOperation) ->
     """
     organization = operation.organization
     given = {"ended": organization.id.bytes, "ended_keys": f"{organization.id.hex}:%"}
-    for kind in LOCK_ORDER:
+    for kind in lock_order():
         if kind is Organization:
             yield from lock_row(dialect, Organization, organization.id, organization.version, exclusive=True)
         elif kind in LOCKS:

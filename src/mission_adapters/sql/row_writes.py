@@ -36,6 +36,7 @@ from mission_core.boards.model import Board, GatesVersion
 from mission_core.boards.rows import BOARD_ROWS
 from mission_core.errors import StaleWrite
 from mission_core.ids import BoardId
+from mission_core.kinds import kind_of
 from mission_core.row_mapping import RowMapping
 from mission_core.tasks.model import Task, TaskWorkVersion
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
@@ -76,47 +77,64 @@ class EntityMapping:
         return self.version_of or (self.table.c.version,)
 
 
-ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = {
-    Board: EntityMapping("board", tables.boards, BOARD_ROWS),
-    GatesVersion: EntityMapping("board", tables.boards, BOARD_ROWS, (tables.boards.c.gates_version,)),
-    WholeBoard: EntityMapping(
-        "board", tables.boards, BOARD_ROWS, (tables.boards.c.version, tables.boards.c.updated_at), tuple
-    ),
-    Agent: EntityMapping("agent", tables.agents, AGENT_ROWS),
-    AgentPlacement: EntityMapping(
-        "agent",
-        tables.agents,
-        AGENT_ROWS,
-        (tables.agents.c.name, tables.agents.c.board, tables.agents.c.lead),
-        _placement_values,
-    ),
-    WholeAgent: EntityMapping(
-        "agent",
-        tables.agents,
-        AGENT_ROWS,
-        tuple(tables.agents.c[name] for name in ("version", "updated_at", *UNVERSIONED_AGENT_COLUMNS)),
-        tuple,
-    ),
-    ApiKey: EntityMapping("key", tables.api_keys, API_KEY_ROWS),
-    Task: EntityMapping("task", tables.tasks, TASK_ROWS),
-    TaskWorkVersion: EntityMapping("task", tables.tasks, TASK_ROWS, (tables.tasks.c.version - tables.tasks.c.edits,)),
-    WholeTask: EntityMapping(
-        "task",
-        tables.tasks,
-        TASK_ROWS,
-        (*(tables.tasks.c[name] for name in ("version", "updated_at", "late_results")), assignee_agent()),
-        tuple,
-    ),
-    Run: EntityMapping("run", tables.runs, RUN_ROWS),
-    WholeRun: EntityMapping(
-        "run",
-        tables.runs,
-        RUN_ROWS,
-        tuple(tables.runs.c[name] for name in ("version", "ended_at", *UNVERSIONED_RUN_COLUMNS)),
-        tuple,
-    ),
-    **{kind.entity: EntityMapping(kind.name, mapping.table, mapping.rows) for kind, mapping in tables.MAPPINGS.items()},
-}
+class EntityMappings(dict[type, EntityMapping]):
+    """
+    The mappings of entity classes and of parts of rows. That of a kind's class is made when it is first used.
+    """
+
+    def __missing__(self, entity: type) -> EntityMapping:
+        kind = kind_of(entity)
+        if kind is None:
+            raise KeyError(entity)
+        mapping = tables.MAPPINGS[kind]
+        made = self[entity] = EntityMapping(kind.name, mapping.table, mapping.rows)
+        return made
+
+
+ENTITY_MAPPINGS: Final[Mapping[type, EntityMapping]] = EntityMappings(
+    {
+        Board: EntityMapping("board", tables.boards, BOARD_ROWS),
+        GatesVersion: EntityMapping("board", tables.boards, BOARD_ROWS, (tables.boards.c.gates_version,)),
+        WholeBoard: EntityMapping(
+            "board", tables.boards, BOARD_ROWS, (tables.boards.c.version, tables.boards.c.updated_at), tuple
+        ),
+        Agent: EntityMapping("agent", tables.agents, AGENT_ROWS),
+        AgentPlacement: EntityMapping(
+            "agent",
+            tables.agents,
+            AGENT_ROWS,
+            (tables.agents.c.name, tables.agents.c.board, tables.agents.c.lead),
+            _placement_values,
+        ),
+        WholeAgent: EntityMapping(
+            "agent",
+            tables.agents,
+            AGENT_ROWS,
+            tuple(tables.agents.c[name] for name in ("version", "updated_at", *UNVERSIONED_AGENT_COLUMNS)),
+            tuple,
+        ),
+        ApiKey: EntityMapping("key", tables.api_keys, API_KEY_ROWS),
+        Task: EntityMapping("task", tables.tasks, TASK_ROWS),
+        TaskWorkVersion: EntityMapping(
+            "task", tables.tasks, TASK_ROWS, (tables.tasks.c.version - tables.tasks.c.edits,)
+        ),
+        WholeTask: EntityMapping(
+            "task",
+            tables.tasks,
+            TASK_ROWS,
+            (*(tables.tasks.c[name] for name in ("version", "updated_at", "late_results")), assignee_agent()),
+            tuple,
+        ),
+        Run: EntityMapping("run", tables.runs, RUN_ROWS),
+        WholeRun: EntityMapping(
+            "run",
+            tables.runs,
+            RUN_ROWS,
+            tuple(tables.runs.c[name] for name in ("version", "ended_at", *UNVERSIONED_RUN_COLUMNS)),
+            tuple,
+        ),
+    }
+)
 
 
 RETURNED_COLUMNS: Final[Mapping[Table, tuple[ColumnElement[Any], ...]]] = {tables.tasks: CONTEXT_COLUMNS}

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+from typing import Any, Final
 from uuid import UUID
 
 from attrs import define, field, frozen
-from sqlalchemy import Executable, update
+from sqlalchemy import Executable, column, table, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
-from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import secret_fingerprints
 from mission_core.accounts.ports import DecryptionFailed, SecretEncryption
-from mission_core.values import Encrypted
-
-if TYPE_CHECKING:
-    from sqlalchemy import Table
 
 SECRET_NAME: Final = "AUTH_SECRET"
 SELECT_FINGERPRINT: Final = f"SELECT digest FROM secret_fingerprints WHERE name = '{SECRET_NAME}'"
@@ -36,19 +31,11 @@ AND application_name <> current_setting('application_name')
 """
 
 
-def _find_encrypted_columns() -> list[tuple[Table, str]]:
-    return [
-        (mapping.table, name)
-        for kind, mapping in MAPPINGS.items()
-        for name, hint in get_type_hints(kind.entity).items()
-        if hint is Encrypted or Encrypted in get_args(hint)
-    ]
-
-
-ENCRYPTED_COLUMNS: Final = tuple(_find_encrypted_columns())
-"""The columns of encrypted values. Each value is encrypted under a derived key and bound to the id of its row."""
+ENCRYPTED_COLUMNS: Final = (("board_webhooks", "secret"),)
+"""The tables and columns of encrypted values, which are the fields of kinds with the type `Encrypted`. Each value is
+encrypted under a derived key and bound to the id of its row."""
 SELECT_ENCRYPTED: Final = tuple(
-    f'SELECT id, "{name}" FROM {table.name} WHERE "{name}" IS NOT NULL' for table, name in ENCRYPTED_COLUMNS
+    f'SELECT id, "{name}" FROM {table} WHERE "{name}" IS NOT NULL' for table, name in ENCRYPTED_COLUMNS
 )
 _inserts: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -197,8 +184,11 @@ def _rotate(dialect: str, old: DerivedKeys | None, new: DerivedKeys) -> Steps[Ro
             return RotationResult(0, 0)  # an earlier rotation was interrupted after its commit
         old.check(fingerprint, (yield from _read_encrypted()))
     resealed = closed = 0
-    for (table, name), text in zip(ENCRYPTED_COLUMNS, SELECT_ENCRYPTED, strict=True):
-        change = Statement(update(table).where(table.c.id == parameter("id")).values({name: parameter("sealed")}))
+    for (name_of_table, name), text in zip(ENCRYPTED_COLUMNS, SELECT_ENCRYPTED, strict=True):
+        encrypted = table(name_of_table, column("id"), column(name))
+        change = Statement(
+            update(encrypted).where(encrypted.c.id == parameter("id")).values({name: parameter("sealed")})
+        )
         for about, sealed in (yield BoundStatement(text)):
             if old is None:
                 closed += not new.decrypts(bytes(about), bytes(sealed))

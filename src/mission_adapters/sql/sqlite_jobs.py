@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
 
 R = TypeVar("R")
-ConstraintNames = Mapping[tuple[str, ...], str]
-"""The name of each unique constraint, by its columns as SQLite reports them: `("boards.handle",)`."""
+ConstraintNames = Callable[[tuple[str, ...]], str | None]
+"""A function that returns the name of the unique constraint on columns, named as by SQLite: `("boards.handle",)`."""
 Execute = Callable[[BoundStatement, sqlite3.Cursor], "list[Any] | int"]
 """A function that runs one statement, as `execute` does."""
 
@@ -152,7 +152,7 @@ def constraint_name(error: sqlite3.IntegrityError, names: ConstraintNames) -> st
     _, _, detail = str(error).partition(" failed: ")
     if detail.startswith("index '"):
         return detail[len("index '") : -1]
-    return names.get(tuple(detail.split(", ")), detail or str(error))
+    return names(tuple(detail.split(", "))) or detail or str(error)
 
 
 def is_database_fault(error: BaseException) -> bool:

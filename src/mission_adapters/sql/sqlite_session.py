@@ -223,14 +223,14 @@ class SqliteSession:
         synchronous: Literal["FULL", "NORMAL", "OFF", "EXTRA"] = "FULL",
         busy_timeout: float = 10.0,
         readers: int = 2,
-        constraints: ConstraintNames | None = None,
+        constraints: ConstraintNames = lambda columns: None,
     ) -> AsyncIterator[Self]:
         """
         Open the database file, and create it if it does not exist.
 
         Args:
             busy_timeout: The seconds that a write waits for writes of other processes.
-            constraints: The names of unique constraints by their columns, which are all that SQLite reports.
+            constraints: Returns the name of the unique constraint on columns, which are all that SQLite reports.
 
         Raises:
             StoreFailed: If the file cannot be opened, or its file system does not support a write-ahead log.
@@ -248,7 +248,7 @@ class SqliteSession:
             except sqlite3.Error as error:
                 raise store_failure(error) from error
             files, wal_index = DatabaseFiles.at(path), WalIndex.of(path)
-            session = cls(writer, reading, synchronous, constraints or {}, files, wal_index, written)
+            session = cls(writer, reading, synchronous, constraints, files, wal_index, written)
             try:
                 yield session
             finally:

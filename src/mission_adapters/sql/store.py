@@ -43,15 +43,6 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ports import Clock, IdempotencyKey
 
-CONSTRAINT_NAMES: Final = {
-    tuple(f"{table.name}.{column.name}" for column in constraint.columns): str(constraint.name)
-    for table in metadata.tables.values()
-    for constraint in table.constraints
-    if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
-}
-"""The names of unique constraints and primary keys by their columns, which are all that SQLite reports."""
-
-
 TURN_TIMEOUT: Final = 0.2
 """The seconds that a flush waits for the others of its organization in this process."""
 CLOCK_CORRECTION_INTERVAL: Final = 60.0
@@ -105,7 +96,7 @@ class SqlStore:
                 from mission_adapters.sql.sqlite_session import SqliteSession
 
                 yield cls(
-                    await stack.enter_async_context(SqliteSession.open(path, constraints=CONSTRAINT_NAMES)), clock
+                    await stack.enter_async_context(SqliteSession.open(path, constraints=unique_constraint_name)), clock
                 )
             else:
                 from mission_adapters.sql.postgres_session import PostgresSession
@@ -207,3 +198,16 @@ async def _correct_clock(clock: CorrectedClock) -> None:
         await asyncio.sleep(CLOCK_CORRECTION_INTERVAL)
         with suppress(StoreFailed):  # the clock keeps its present correction
             await clock.synchronize()
+
+
+def unique_constraint_name(columns: tuple[str, ...]) -> str | None:
+    """
+    Return the name of the unique constraint or primary key on these columns, each given as `table.column`.
+    """
+    table = metadata.tables.get(columns[0].partition(".")[0])
+    unique = (
+        each
+        for each in (() if table is None else table.constraints)
+        if isinstance(each, UniqueConstraint | PrimaryKeyConstraint) and columns == tuple(map(str, each.columns))
+    )
+    return next((str(each.name) for each in unique), None)

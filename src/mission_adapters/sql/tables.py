@@ -17,18 +17,15 @@ from mission_adapters.sql.columns import ID, INTEGER, TEXT, columns_of, optional
 from mission_adapters.sql.columns import metadata as metadata
 from mission_adapters.sql.counters import COUNTER_TABLES
 from mission_adapters.sql.kind_tables import MAPPINGS as MAPPINGS
-from mission_core.accounts.invites import INVITES
-from mission_core.accounts.members import MEMBERS
+from mission_adapters.sql.kind_tables import whole_metadata as whole_metadata
 from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.rows import API_KEY_ROWS
-from mission_core.accounts.sessions import SESSIONS
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.rows import BOARD_ROWS
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.mentions import IDENTIFIER_IN_CONFIG
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
-from mission_core.usage.model import USAGE
 
 # The conditions of partial indexes. They are literal text, because a planner must see that a query implies them.
 UNBLOCKED: Final = "open_dependencies = 0"
@@ -286,18 +283,3 @@ runs = table(
 Index("ix_runs_alive", runs.c.organization, runs.c.expires_at, sqlite_where=text(ALIVE), postgresql_where=text(ALIVE))
 
 alive: ColumnElement[bool] = literal_column(ALIVE.replace("state", "runs.state"))
-
-Index("ix_members_user", MAPPINGS[MEMBERS].table.c.user)
-"""For the memberships of a user in all organizations."""
-
-Index("ix_sessions_expires_at", MAPPINGS[SESSIONS].table.c.expires_at)
-"""For the deletion of expired sessions."""
-
-usage_entries = MAPPINGS[USAGE].table
-Index("ix_usage_entries_at", *(usage_entries.c[name] for name in ("organization", "at", "id")))
-"""For the list of the token ledger."""
-Index("ix_usage_entries_agent_name", *(usage_entries.c[name] for name in ("organization", "agent_name", "at")))
-"""For the latest use of each agent."""
-
-Index("ix_invites_email", MAPPINGS[INVITES].table.c.email)
-"""For the invites of an e-mail address in all organizations."""

@@ -40,7 +40,7 @@ async def line(connection: aiosqlite.Connection, batches: list[int]) -> ThreadQu
     def run(raw: sqlite3.Connection, batch: list[SqliteJob]) -> dict[Any, int]:
         batches.append(len(batch))
         for errand in batch:
-            errand.run(raw.cursor(), {})
+            errand.run(raw.cursor(), lambda columns: None)
         return {}
 
     return ThreadQueue(run, [connection], LogWatches())
@@ -138,4 +138,4 @@ def test_the_name_of_a_violated_constraint(schema, rows, name):
         raw.execute(f"INSERT INTO t VALUES {rows}")
     raw.close()
 
-    assert name == constraint_name(caught.value, {("t.a", "t.b"): "uq_t"})
+    assert name == constraint_name(caught.value, {("t.a", "t.b"): "uq_t"}.get)
