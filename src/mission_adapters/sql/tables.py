@@ -50,6 +50,11 @@ OTHER_HANDLES: Final = {
 """The conditions, by dialect, of agents that may have another handle than their name and `DASHED_NAME`: those with an
 identifier in their configuration, or with other blanks in their name than single spaces between words."""
 DASHED_NAME: Final = "replace(name_key, ' ', '-')"
+NOT_ASCII: Final = {
+    "sqlite": "length(CAST(assignee_key AS BLOB)) > length(assignee_key)",
+    "postgresql": "octet_length(assignee_key) > length(assignee_key)",
+}
+"""The conditions, by dialect, of assignees whose key has letters beyond ASCII."""
 
 LAST_TASK_COLUMNS: Final = (
     "tag_ids", "field_values", "begun_at", "done_at", "submitter", "github_repo", "github_issue", "github_branch",
@@ -274,6 +279,12 @@ for _column in ("organization", "board"):
 unblocked: ColumnElement[bool] = literal_column(UNBLOCKED.replace("open", "queue.open", 1))
 
 tallies, workloads, pulses = (COUNTER_TABLES[each] for each in (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS))
+Index(
+    "ix_workloads_not_ascii",
+    *(workloads.c[name] for name in ("organization", "assignee_key")),
+    sqlite_where=text(NOT_ASCII["sqlite"]),
+    postgresql_where=text(NOT_ASCII["postgresql"]),
+)
 
 runs = table(
     "runs",

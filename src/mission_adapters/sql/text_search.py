@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Executable,
     Select,
     Table,
     case,
-    cast,
     column,
     func,
     literal_column,
@@ -27,13 +27,14 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy import table as table_named
+from sqlalchemy import text as text_clause
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS
-from mission_adapters.sql.columns import ID, INTEGER, TEXT
+from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.search_index import MAX_CANDIDATES, PLACE_BITS, is_searchable, match_of
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
-from mission_adapters.sql.tables import agents, search_changes, search_progress, tasks, workloads
+from mission_adapters.sql.tables import NOT_ASCII, agents, search_changes, search_progress, tasks, workloads
 from mission_core.reports.queries import FoundAgent, FoundTask
 from mission_core.reports.text_search import ascii_lowercased
 from mission_core.values import name_key
@@ -228,16 +229,19 @@ def _indexed_matches(dialect: str) -> Select[Any]:
     )
 
 
-def _assignee_keys(dialect: str) -> Select[Any]:
+def _assignee_keys(dialect: str) -> CompoundSelect[Any]:
     """
     Select the keys of assignees whose name may contain the text, from the counters of their tasks.
 
     A name in ASCII has its lower case as key. Another name may lose the letters of the text in its key, or gain them,
     but then its key is not in ASCII, unless all letters of the name become ASCII in the key.
     """
-    key = workloads.c.assignee_key
-    in_bytes = func.length(cast(key, ID)) if dialect == "sqlite" else func.octet_length(key)
-    return select(key).where(
+    by_text = select(workloads.c.assignee_key).where(
         workloads.c.organization == _organization,
-        or_(key.like(parameter("text", str), escape=ESCAPE), in_bytes > func.length(key)),
+        workloads.c.assignee_key.like(parameter("text", str), escape=ESCAPE),
     )
+    # SQLite, which has no statistics, takes the partial index for no better than the primary key.
+    indexed = "workloads INDEXED BY ix_workloads_not_ascii" if dialect == "sqlite" else "workloads"
+    own = literal_column("organization") == _organization
+    not_ascii: Select[Any] = select(literal_column("assignee_key")).select_from(text_clause(indexed))
+    return union_all(by_text, not_ascii.where(own, literal_column(NOT_ASCII[dialect])))

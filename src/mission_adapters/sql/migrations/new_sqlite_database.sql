@@ -874,6 +874,7 @@ CREATE INDEX ix_agents_organization_board_number_hidden ON agents (organization,
 CREATE INDEX ix_tasks_organization_priority_number ON tasks (organization, priority, number);
 CREATE INDEX ix_agents_dashed_name ON agents (organization, replace(name_key, ' ', '-'));
 CREATE INDEX ix_agents_other_handles ON agents (organization) WHERE config GLOB '*openclawId*' OR name_key GLOB ' *' OR name_key GLOB '* ' OR name_key GLOB '*  *' OR name_key GLOB '*[' || char(9, 45, 13, 28, 45, 31, 133, 160, 5760, 8192, 45, 8202, 8232, 8233, 8239, 8287, 12288) || ']*';
+CREATE INDEX ix_workloads_not_ascii ON workloads (organization, assignee_key) WHERE length(CAST(assignee_key AS BLOB)) > length(assignee_key);
 CREATE TABLE usage_entries (
 	id BLOB NOT NULL, 
 	organization BLOB NOT NULL, 

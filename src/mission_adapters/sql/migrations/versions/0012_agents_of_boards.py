@@ -1,6 +1,6 @@
 """
-Indexes that find the agents of a board, the agents that have a handle and the tasks of a priority without reading all
-of the organization.
+Indexes that find the agents of a board, the agents that have a handle, the tasks of a priority and the assignees with a
+name beyond ASCII without reading all of the organization.
 """
 
 import sqlalchemy as sa
@@ -32,4 +32,11 @@ def upgrade() -> None:
         ["organization"],
         sqlite_where=sa.text(OTHER_HANDLES_SQLITE),
         postgresql_where=sa.text(OTHER_HANDLES_POSTGRESQL),
+    )
+    op.create_index(
+        "ix_workloads_not_ascii",
+        "workloads",
+        ["organization", "assignee_key"],
+        sqlite_where=sa.text("length(CAST(assignee_key AS BLOB)) > length(assignee_key)"),
+        postgresql_where=sa.text("octet_length(assignee_key) > length(assignee_key)"),
     )
