@@ -90,30 +90,40 @@ class GenaiPrices:
             return None  # it is not priced by tokens
         exact = exact and _has_own_prices(prices, query.counts)
         if query.batch:
-            exact = exact and any(variant.when == BATCH for variant in model.price_variants or ())
-        cost = self._cost(prices, query.counts)
+            exact = exact and prices != model.get_prices(query.at, None)  # a discount may be known since a later day
+        cost, whole = self._cost(prices, query.counts)
         if cost is None:
             return None
+        exact = exact and whole
         return Quote(
             cost=cost, source=SOURCE, version=self._version, provider=provider.id,
             basis=PriceBasis.EXACT if exact else PriceBasis.ESTIMATE,
         )  # fmt: skip
 
-    def _cost(self, prices: Any, counts: TokenCounts) -> int | None:
+    def _cost(self, prices: Any, counts: TokenCounts) -> tuple[int | None, bool]:
+        """
+        Return the cost, and whether each token is charged as what it is. How much of the audio was cached is not told:
+        as little as possible is taken.
+        """
         audio = {"input_audio_tokens": counts.input_audio_tokens, "output_audio_tokens": counts.output_audio_tokens}
         usual = {
             "input_tokens": counts.input_tokens, "output_tokens": counts.output_tokens,
             "cache_read_tokens": counts.cache_read_tokens, "cache_write_tokens": counts.cache_write_tokens,
             "output_reasoning_tokens": counts.reasoning_tokens,
         }  # fmt: skip
-        for given in (usual | audio, usual):  # cached audio is counted twice in the first, which is refused then
-            told = {name: count for name, count in given.items() if count or name in ("input_tokens", "output_tokens")}
+        cached = counts.cache_read_tokens + counts.cache_write_tokens
+        heard_again = min(max(cached + counts.input_audio_tokens - counts.input_tokens, 0), counts.cache_read_tokens)
+        shared = {"cache_audio_read_tokens": heard_again}
+        for given in (usual | audio, usual | audio | shared, usual):  # a part that the prices need is missing, or wrong
+            kept = ("input_tokens", "output_tokens", *shared)
+            told = {name: count for name, count in given.items() if count or name in kept}
             try:
                 dollars: Decimal = prices.calc_price(self._package.Usage(**told))["total_price"]
             except ValueError:
                 continue
-            return int((dollars * NANOS_PER_DOLLAR).to_integral_value(ROUND_HALF_UP))
-        return None
+            cost = int((dollars * NANOS_PER_DOLLAR).to_integral_value(ROUND_HALF_UP))
+            return cost, given == usual | audio
+        return None, False
 
     def _find(self, provider: str | None, name: str) -> Any:
         key = (provider, name)

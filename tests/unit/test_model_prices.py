@@ -250,13 +250,16 @@ def test_audio_has_prices_of_its_own():
     assert (1000 * 3000, PriceBasis.ESTIMATE) == (text.cost, text.basis)
 
 
-def test_cached_audio_is_priced_as_far_as_it_can_be():
+def test_cached_audio_is_an_estimate():
     """
-    The parts overlap, so the audio is charged as text.
+    ai.google.dev: gemini-2.5-flash, 1.00 dollar for audio, 0.10 cached, and 0.03 for other cached input. How much of
+    the audio was cached is not told; as little as possible is taken.
     """
-    found = quote("gemini-2.5-flash", input_tokens=1000, input_audio_tokens=900, cache_read_tokens=900)
+    none = quote("gemini-2.5-flash", input_tokens=1000, input_audio_tokens=900, cache_read_tokens=100)
+    most = quote("gemini-2.5-flash", input_tokens=1000, input_audio_tokens=900, cache_read_tokens=900)
 
-    assert found.cost > 0
+    assert (900 * 1000 + 100 * 30, PriceBasis.ESTIMATE) == (none.cost, none.basis)
+    assert (100 * 1000 + 800 * 100 + 100 * 30, PriceBasis.ESTIMATE) == (most.cost, most.basis)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +279,9 @@ def test_a_batch_without_a_known_price_is_an_estimate():
     """
     known, unknown = [quote(name, input_tokens=1000, batch=True) for name in ("gpt-5", "command-r-plus")]
 
-    assert PriceBasis.ESTIMATE is unknown.basis
+    before = quote("gpt-5", input_tokens=1000, batch=True, at=datetime(2025, 9, 1, tzinfo=UTC))
+
+    assert [PriceBasis.ESTIMATE] * 2 == [unknown.basis, before.basis]
     assert unknown.cost == quote("command-r-plus", input_tokens=1000).cost
     assert known.cost <= quote("gpt-5", input_tokens=1000).cost
 
