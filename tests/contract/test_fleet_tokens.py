@@ -255,3 +255,25 @@ async def test_the_reports_of_an_agent_tell_its_tokens(fleet: FleetDriver) -> No
 
     assert {"by_model": by_model, "total": total} == tokens == without(cost, "daily_trend")
     assert [total] == [without(each, "date", "day_bucket") for each in cost["daily_trend"]]
+
+
+async def test_somebody_who_is_called_like_nobody_is_counted_with_them(fleet: FleetDriver) -> None:
+    """
+    Tokens without an agent are shown as those of `unknown`.
+    """
+    await recorded(fleet, session=":1")
+    await recorded(fleet, session="unknown:1", model="small")
+    stats, costs, by_agent = [
+        await fleet.got("GET", f"/tokens{query}") for query in ("?action=stats", "?action=agent-costs", "/by-agent")
+    ]
+
+    assert {"unknown": 2200} == {name: each["totalTokens"] for name, each in stats["agents"].items()}
+    assert {"unknown": 2200} == {name: each["stats"]["totalTokens"] for name, each in costs["agents"].items()}
+    assert [("unknown", 2200, 2, ["large", "small"])] == [
+        (each["agent"], each["total_tokens"], each["session_count"], [model["model"] for model in each["models"]])
+        for each in by_agent["agents"]
+    ]
+
+
+async def test_the_largest_number_names_no_task(fleet: FleetDriver) -> None:
+    assert [None, None] == [(await recorded(fleet, taskId=task))["taskId"] for task in ("9" * 32, 2**63 - 1)]

@@ -66,7 +66,8 @@ class MemoryUsageReads:
         """
         A page of the entries, newest use first.
         """
-        equal = {name: getattr(wanted, name) for name in ("board", "task", "agent", "model") if getattr(wanted, name)}
+        told = {name: getattr(wanted, name) for name in ("board", "task", "agent", "model")}
+        equal = {name: value for name, value in told.items() if value is not None}
         found = [
             each
             for each in self.tables[USAGE].matching(principal, equal)

@@ -9,10 +9,23 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Select, Table, cast, delete, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
-from mission_adapters.sql.columns import INTEGER
+from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.counters import COUNTER_TABLES, insert_or_add
 from mission_adapters.sql.event_log import lock_head
 from mission_adapters.sql.kind_tables import MAPPINGS
@@ -81,9 +94,17 @@ def _count_entries(names: tuple[str, ...]) -> Executable:
 
 
 @cached_statement
-def _select_last_used(names: tuple[str, ...]) -> Executable:
-    found = select(entries.c.agent_name, func.max(entries.c.at)).where(*_conditions(entries, names))
-    return found.where(in_array(entries.c.agent_name, "names", TextArray())).group_by(entries.c.agent_name)
+def _select_last_used(dialect: str, names: tuple[str, ...]) -> Executable:
+    """
+    Select the latest use under each name, which is the end of a range of an index. Grouped by name, all would be read.
+    """
+    given = bindparam("names", type_=TextArray(), required=False)
+    values = func.unnest(cast(given, ARRAY(TEXT))) if dialect == "postgresql" else func.json_each(given)
+    each = values.table_valued("value", name="each_name")
+    each = each.render_derived() if dialect == "postgresql" else each
+    value = cast(each.c.value, TEXT)
+    latest = select(func.max(entries.c.at)).where(*_conditions(entries, names), entries.c.agent_name == value)
+    return select(value, latest.correlate(each).scalar_subquery())
 
 
 @cached_statement
@@ -168,8 +189,9 @@ class SqlUsageReads:
         Return the time of the latest use under each of these agent names.
         """
         given: dict[str, Any] = board_filter_of(principal)
-        statement = _select_last_used(tuple(sorted(given)))
-        return {name: moment(at) for name, at in await self._read(statement, principal, given | {"names": list(names)})}
+        statement = _select_last_used(self.session.dialect, tuple(sorted(given)))
+        found = await self._read(statement, principal, given | {"names": list(names)})
+        return {name: moment(at) for name, at in found if at is not None}
 
     async def tasks(self, principal: Principal, ids: Collection[UUID]) -> list[UsageTask]:
         """

@@ -11,8 +11,9 @@ NANOS_PER_DOLLAR: Final = 1_000_000_000
 MILLION: Final = 1_000_000
 MAX_TOKENS: Final = 10_000_000_000
 """The largest count of tokens in one report."""
-MAX_COST: Final = 1_000_000 * NANOS_PER_DOLLAR
-"""The largest cost of one report, so that sums of many fit into 64 bits."""
+MAX_DOLLARS: Final = 5_000
+MAX_COST: Final = MAX_DOLLARS * NANOS_PER_DOLLAR
+"""The largest cost of one report, so that the sums of over a million fit into 64 bits."""
 LONGEST_MODEL: Final = 200
 LONGEST_PROVIDER: Final = 100
 

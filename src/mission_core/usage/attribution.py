@@ -49,13 +49,14 @@ class Attribution(NamedTuple):
 @frozen
 class Attributor:
     """
-    Attributes the reports of one principal. Each task is read once.
+    Attributes the reports of one principal. Each task and each label is read once.
     """
 
     ports: Ports
     unit: UnitOfWork
     principal: Principal
     runs: dict[TaskId, list[RunRow]] = field(factory=dict)
+    labels: dict[str, Agent | None] = field(factory=dict)
 
     async def attribute(self, report: UsageReport, *, now: datetime) -> Attribution:
         """
@@ -99,10 +100,15 @@ class Attributor:
         if own is not None:
             itself = await self.unit.agents.get(own)
             return itself, itself.name
-        found = await self.unit.agents.find(report.label) if report.label else None
+        found = await self._named(report.label) if report.label else None
         if found is not None and not self.is_admin:
             raise UsageOfAnotherAgent
         return found, found.name if found else (report.label or "")[:LONGEST_NAME]
+
+    async def _named(self, label: str) -> Agent | None:
+        if label not in self.labels:
+            self.labels[label] = await self.unit.agents.find(label)
+        return self.labels[label]
 
     async def _task(self, report: UsageReport) -> Task | None:
         if report.task is None:

@@ -203,8 +203,13 @@ async def _record(ports: Ports, principal: Principal, reports: Sequence[UsageRep
         quotes = await _prices_of(ports).quotes([query_of(each) for each in drafts.values()])
         for (place, draft), quote in zip(drafts.items(), quotes, strict=True):
             outcomes[place] = outcome = _outcome_of(draft, quote, known, ports.subscribed_providers)
-            if outcome.entry is not None and not outcome.repeated:
+            if outcome.entry is None or outcome.repeated:
+                continue
+            try:
                 new.append(unit.repository(USAGE).add(outcome.entry))
+            except Denied as refusal:
+                outcomes[place] = UsageOutcome(refusal=refusal)
+            else:
                 if outcome.entry.report_id is not None:
                     known[outcome.entry.report_id] = outcome.entry
         if new:

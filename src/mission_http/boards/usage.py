@@ -19,7 +19,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import KeyReused, Refusal, RoleTooLow
 from mission_core.ids import AgentId, BoardId, TaskId, UsageId
 from mission_core.tasks.model import TaskNotFound
-from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_TOKENS, NANOS_PER_DOLLAR
+from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_DOLLARS, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.counters import HOUR_MICROS
 from mission_core.usage.model import (
     LONGEST_DURATION,
@@ -65,7 +65,6 @@ from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Of, Payload
 
-MAX_DOLLARS: Final = 1_000_000
 MAX_GROUPS: Final = 10_000
 LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """The latest time that a window begins or ends at. All entries are earlier."""
@@ -316,7 +315,7 @@ async def read_usage_summary(request: Request) -> Response:
 
     `since` and `until` are rounded to whole hours in UTC, and with the group `day` to whole days. A cost is null if no
     price of it is known, and otherwise without the unpriced tokens, which stand beside it. A member with grants sees
-    the sums of those boards. At most 10,000 groups are listed, those with the most tokens.
+    the sums of those boards. At most 10,000 groups are listed: those with the most tokens, or the latest ones.
     """
     query = query_of(request, UsageSummaryQuery)
     bounded = query.since is not None or query.until is not None
@@ -338,7 +337,7 @@ def _groups(sums: Sequence[UsageSum], group_by: GroupKey, hours: int) -> list[Us
     name that they were reported under.
     """
     if group_by in ("hour", "day"):
-        ordered = sorted(sums, key=lambda each: each.key)
+        ordered = sorted(sums, key=lambda each: each.key)[-MAX_GROUPS:]
         return [_group(_iso(each.key[0], hours), None, each.totals) for each in ordered]
     if group_by != "agent":
         groups = [_group(_key(each.key[0]), None, each.totals) for each in sums]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -21,7 +21,7 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import InvalidField, KeyReused
 from mission_core.ids import BoardNumber, TaskNumber
 from mission_core.ports import Ports
-from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_TOKENS, NANOS_PER_DOLLAR
+from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_DOLLARS, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.model import (
     LONGEST_DURATION,
     LONGEST_OPERATION,
@@ -92,7 +92,7 @@ INVALID_RECORD: Final = "Invalid token usage record"
 MOST_LISTED: Final = 100
 MOST_EXPORTED: Final = 10_000
 LONGEST_TASK_ID: Final = 32
-MAX_DOLLARS: Final = 1_000_000
+LARGEST_NUMBER: Final = 2**63 - 1
 SPANS: Final = {
     "hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30),
 }  # fmt: skip
@@ -160,7 +160,7 @@ def task_number_of(told: Any) -> TaskNumber | None:
     """
     number = int(told) if isinstance(told, str) and told.isascii() and told.isdigit() else told
     is_number = isinstance(number, int) and not isinstance(number, bool) and number > 0
-    return TaskNumber(number) if is_number else None
+    return TaskNumber(number) if is_number and number <= LARGEST_NUMBER else None
 
 
 class TokensQuery(Query):
@@ -373,22 +373,24 @@ async def read_tokens_by_agent(request: Request) -> Response:
     days = min(max(query.days, 1), 365)
     window, reads = window_of_last(timedelta(days=days), now=ports.clock.now()), ports.reads.usage
     sums = await reads.sums(principal, window, ("agent_name", "model"))
-    sessions: dict[str, int] = {}
+    sessions: dict[str, set[str]] = {}
     for each in await reads.sums(principal, window, ("agent_name", "session")):
-        sessions[each.key[0]] = sessions.get(each.key[0], 0) + 1
+        sessions.setdefault(each.key[0] or NOBODY, set()).add(each.key[1])
     names = list(dict.fromkeys(each.key[0] for each in sums))
-    last = await reads.last_used(principal, names) if names else {}
+    last: dict[str, datetime] = {}
+    for name, at in (await reads.last_used(principal, names) if names else {}).items():
+        last[name or NOBODY] = max(at, last.get(name or NOBODY, at))
     agents = []
-    for name in names:
-        own = [each for each in sums if each.key[0] == name]
-        total, models = sum_of(own), sorted(own, key=lambda each: (-each.totals.tokens, each.key))
+    for name, own in _grouped(sums, 0).items():
+        total = sum_of(own)
+        models = sorted(sums_by(own, 1).items(), key=lambda each: (-each[1].tokens, each[0]))
         agents.append(
             AgentTotalsPayload(
-                agent=name or NOBODY, total_input_tokens=total.input_tokens, total_output_tokens=total.output_tokens,
+                agent=name, total_input_tokens=total.input_tokens, total_output_tokens=total.output_tokens,
                 total_tokens=total.tokens, total_cost=dollars(total.known_cost), unpriced_tokens=total.unpriced_tokens,
-                session_count=sessions.get(name, 0), request_count=total.requests,
+                session_count=len(sessions.get(name, ())), request_count=total.requests,
                 last_active=iso_of(last.get(name, ports.clock.now())),
-                models=[_model_payload(each.key[1], each.totals) for each in models],
+                models=[_model_payload(model, totals) for model, totals in models],
             )
         )  # fmt: skip
     agents.sort(key=lambda each: (-each.total_tokens, each.agent))
@@ -408,7 +410,10 @@ def _model_payload(model: str, totals: UsageTotals) -> AgentModelTokensPayload:
 
 
 def _payloads(sums: Mapping[str, UsageTotals]) -> Sums:
-    return {name or NOBODY: sums_payload(totals) for name, totals in sums.items()}
+    named: dict[str, UsageTotals] = {}
+    for name, totals in sums.items():  # somebody may be called like nobody
+        named[name or NOBODY] = named.get(name or NOBODY, UsageTotals()).plus(totals)
+    return {name: sums_payload(totals) for name, totals in named.items()}
 
 
 def _grouped(sums: Iterable[UsageSum], place: int) -> dict[str, list[UsageSum]]:

@@ -20,7 +20,7 @@ from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import RoleTooLow
-from mission_core.ids import MemberId, UsageId, UserId, UserNumber
+from mission_core.ids import BoardId, MemberId, UsageId, UserId, UserNumber
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.leases import CompleteTask, complete_task
@@ -90,6 +90,17 @@ async def total(world: World, by: Any = None, **wanted: Any) -> UsageTotals:
     """
     found = await world.ports.reads.usage.sums(by or world.me, ALL, (), UsageFilter(**wanted))
     return found[0].totals if found else UsageTotals()
+
+
+def member_of(world: World, role: Role, board: BoardId) -> MemberPrincipal:
+    """
+    A member with grants on one board.
+    """
+    return MemberPrincipal(
+        organization=world.me.organization, user=UserId(world.ports.ids.new()), number=UserNumber(1),
+        member=MemberId(world.ports.ids.new()), name="eve", display="Eve", role=role, reads=frozenset({board}),
+        writes=frozenset({board}) if role is not Role.VIEWER else frozenset(),
+    )  # fmt: skip
 
 
 def fold(entries: list[UsageEntry], hours: int, by: tuple[str, ...]) -> dict[tuple[Any, ...], UsageTotals]:
@@ -341,6 +352,32 @@ class TokenLedgerContract(StoreContract):
             (await total(world)).requests, (await total(world)).input_tokens
         )  # fmt: skip
 
+    async def test_a_batch_records_what_a_member_with_grants_may_report(self, world: World) -> None:
+        """
+        Tokens of no board are refused, alone.
+        """
+        agent = await world.agent("ada", board=world.board.id)
+        eve = member_of(world, Role.ADMIN, world.board.id)
+        reports = (report(), report(agent=agent.id), report(report_id="r1"))
+        outcomes = await record_usage_batch(world.ports, eve, RecordUsageBatch(reports=reports))
+
+        assert [BoardDenied, type(None), BoardDenied] == [type(each.refusal) for each in outcomes]
+        assert [outcomes[1].entry] == await ledger(world)
+
+    async def test_the_latest_use_of_each_name_is_found(self, world: World) -> None:
+        """
+        On the boards that the principal may see.
+        """
+        far = await world.task(board=(await world.another_board()).id)
+        near, now = await world.task(), world.clock.now()
+        for name, task, ago in (("ada", near, 2), ("ada", near, 1), ("ada", far, 0), ("eve", far, 3)):
+            await recorded(world, label=name, task=task.id, used_at=now - timedelta(hours=ago))
+        asked, reads = ["ada", "eve", "", "'?"], world.ports.reads.usage
+        eve = member_of(world, Role.VIEWER, world.board.id)
+
+        assert {"ada": now, "eve": now - timedelta(hours=3)} == await reads.last_used(world.me, asked)
+        assert {"ada": now - timedelta(hours=1)} == await reads.last_used(eve, asked)
+
     async def test_a_batch_records_what_is_valid_and_says_why_not(self, world: World) -> None:
         """
         Each report is counted wholly or not at all.
@@ -358,9 +395,9 @@ class TokenLedgerContract(StoreContract):
         codes = [each.refusal.code if each.refusal else None for each in outcomes]
 
         assert [
-            None, *["invalid_field"] * 6, "agent_not_found", "task_not_found", *["invalid_field"] * 3, None, None,
+            None, *["invalid_field"] * 6, "agent_not_found", "task_not_found", *["invalid_field"] * 4, None,
         ] == codes  # fmt: skip
-        assert 3 == (await total(world)).requests == len(await ledger(world))
+        assert 2 == (await total(world)).requests == len(await ledger(world))
 
     async def test_an_agent_reports_for_itself_on_tasks_that_it_holds_or_held(self, world: World) -> None:
         """
@@ -427,15 +464,12 @@ class TokenLedgerContract(StoreContract):
         mine = await recorded(world, task=near.id)
         hidden = await recorded(world, task=far.id)
         await recorded(world)
-        eve = MemberPrincipal(
-            organization=world.me.organization, user=UserId(world.ports.ids.new()), number=UserNumber(1),
-            member=MemberId(world.ports.ids.new()), name="eve", display="Eve", role=Role.VIEWER,
-            reads=frozenset({world.board.id}), writes=frozenset(),
-        )  # fmt: skip
+        eve = member_of(world, Role.VIEWER, world.board.id)
         reads = world.ports.reads
 
         assert (1, 3) == ((await total(world, eve)).requests, (await total(world)).requests)
         assert ([mine], 1) == await reads.usage.entries(eve, ALL, PageRequest())
+        assert ([], 0) == await reads.usage.entries(world.me, ALL, PageRequest(), UsageFilter(model=""))
         assert UsageTotals() == await total(world, eve, board=other.id)
         assert [near.id] == [each.id for each in await reads.usage.tasks(eve, [near.id, far.id])]
         with pytest.raises(BoardDenied):
