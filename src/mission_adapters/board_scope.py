@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from attrs import fields_dict
 
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
-from mission_core.boards.groups import BoardGroup
 from mission_core.boards.model import Board
 from mission_core.kinds import kind_of
 
@@ -37,8 +36,12 @@ def has_board(entity: type) -> bool:
     return "board" in fields_dict(entity)
 
 
-ENTITIES_WITH_BOARDS: Final[dict[type, str]] = {BoardGroup: "group"}
-"""Entities that belong to all boards that refer to them, with the board's field that does."""
+def board_field_of(entity: type) -> str | None:
+    """
+    The field of boards that refers to rows of this class, if a row belongs to all boards that refer to it.
+    """
+    kind = kind_of(entity)
+    return None if kind is None else kind.board_field
 
 
 @cache
@@ -50,10 +53,10 @@ def board_reference_of(entity: type) -> BoardReference | None:
     if entity is ApiKey:
         return BoardReference("agent", Agent)
     kind = kind_of(entity)
-    if kind is None or has_board(entity) or entity in ENTITIES_WITH_BOARDS:
+    if kind is None or has_board(entity) or kind.board_field is not None:
         return None
     for field, parent in kind.cascades_from.items():
-        if has_board(parent) or parent in ENTITIES_WITH_BOARDS or board_reference_of(parent) is not None:
+        if has_board(parent) or board_field_of(parent) is not None or board_reference_of(parent) is not None:
             return BoardReference(field, parent)
     return None
 
@@ -82,8 +85,8 @@ def boards_of_row(row: Any, around: RowLookup) -> tuple[BoardId | None, ...]:
     if isinstance(row, Board):
         return (row.id,)
     entity: type = type(row)
-    if entity in ENTITIES_WITH_BOARDS:
-        field = ENTITIES_WITH_BOARDS[entity]
+    field = board_field_of(entity)
+    if field is not None:
         return tuple(board.id for board in around.boards() if getattr(board, field) == row.id)
     home = board_reference_of(entity)
     if home is None:
@@ -101,6 +104,6 @@ def is_limited_by_grants(entity: type) -> bool:
     return (
         entity is Board
         or has_board(entity)
-        or entity in ENTITIES_WITH_BOARDS
+        or board_field_of(entity) is not None
         or board_reference_of(entity) is not None
     )

@@ -71,6 +71,7 @@ class Kind(Generic[EntityT]):
             None.
         held_by_tasks: Whether tasks hold the ids of such rows. Adding one to a task depends on the row's version.
         in_use: The error for removing a row that a task holds. Without one, the task drops the id.
+        board_field: The field of boards that refers to such rows. A row then belongs to all boards that refer to it.
         shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`). Units of every
             organization then find them, and the use case decides which rows a caller may see.
         counted: Whether counters sum the rows.
@@ -85,6 +86,7 @@ class Kind(Generic[EntityT]):
     nulled_on_removal_of: Mapping[str, type] = field(factory=dict)
     held_by_tasks: bool = False
     in_use: type[Conflict] | None = None
+    board_field: str | None = None
     shared: bool = False
     counted: bool = False
 

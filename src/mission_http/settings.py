@@ -20,7 +20,7 @@ from attrs import field, fields, frozen
 from mission_core.database_urls import sqlite_url
 from mission_core.errors import InvalidField
 from mission_core.key_derivation import derive_key
-from mission_core.reports.workload import WorkloadThresholds
+from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_http.connection_limits import ConnectionLimits
 from mission_http.environment import SettingsError as SettingsError
 from mission_http.environment import boolean_variable as boolean_variable

@@ -25,13 +25,11 @@ from mission_adapters.sql.database_lock import RESTORE_SUFFIX
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.secret_fingerprint import SecretMismatch
 from mission_core.accounts.first_admin import CreateFirstAdmin, SetupDone, SetupRaced, create_first_admin, needs_setup
-from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal
+from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal, secret_digest
 from mission_core.accounts.passwords import MIN_PASSWORD_LENGTH, is_common
 from mission_core.accounts.profiles import ensure_local_user
 from mission_core.accounts.users import IdentityProvider, UsernameTaken
-from mission_core.agents.active_organization import ensure_active_organization
 from mission_core.agents.organization_creation import ensure_organization
-from mission_core.agents.use_cases import secret_digest
 from mission_core.database_urls import UNREADABLE, without_credentials
 from mission_core.errors import InvalidField, StoreFailed
 from mission_core.extras import install_command
@@ -169,7 +167,7 @@ async def ports_from_settings(settings: Settings, *, sweeps: bool = True) -> Asy
             known[secret_digest(settings.local_auth_token)] = local
         return evolve(
             ports,
-            credentials=ServerSecretCredentials(ports.credentials, known, partial(ensure_active_organization, ports)),
+            credentials=ServerSecretCredentials(ports.credentials, known, partial(_ensure_active_organization, ports)),
         )
 
     async with (
@@ -178,6 +176,12 @@ async def ports_from_settings(settings: Settings, *, sweeps: bool = True) -> Asy
         lease_sweeper(ports) if sweeps else nullcontext(),
     ):
         yield ports
+
+
+async def _ensure_active_organization(ports: Ports, user: UserId) -> MemberPrincipal | None:
+    from mission_core.agents.active_organization import ensure_active_organization  # few users have lost theirs
+
+    return await ensure_active_organization(ports, user)
 
 
 async def make_configured_admin(settings: Settings, ports: Ports) -> None:

@@ -13,11 +13,11 @@ import pytest
 from attrs import define, evolve, frozen
 
 from mission_adapters.testing import ManualClock
-from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.google_sign_in import sign_in_with_google
 from mission_core.accounts.identity_claims import ProviderIdentity
 from mission_core.accounts.members import BoardPermission
 from mission_core.accounts.model import Role, SystemPrincipal
+from mission_core.accounts.sign_in import AccessPending
 from mission_core.accounts.user_admin import CreateUser, UpdateUser, create_user, update_user
 from mission_core.accounts.user_provisioning import UNKNOWN_CALLER
 from mission_core.accounts.users import USERS, IdentityProvider, User

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
-from mission_core.reports.workload import WorkloadThresholds
+from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_core.tasks.leases import CompleteTask, FailTask, complete_task, fail_task
 from mission_core.tasks.runs import Failure, FailureReason, Outcome, TaskResult
 from mission_core.values import micros

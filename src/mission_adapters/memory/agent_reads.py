@@ -4,7 +4,7 @@ The read model of agents in memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -19,7 +19,9 @@ from mission_core.agents.queries import (
     ToolConnectionRow,
     boards_of_nameable_agents,
 )
-from mission_core.agents.rows import agent_row, api_key_row, tool_connection_row
+from mission_core.agents.rows import agent_row, api_key_row
+from mission_core.agents.tool_connections import ToolConnection
+from mission_core.row_mapping import row_mapping
 from mission_core.tasks.counters import WORKLOADS
 from mission_core.values import PageOfRows, name_key
 
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
     from mission_adapters.memory.kind_tables import KindTable
     from mission_core.accounts.model import Principal
     from mission_core.agents.queries import AgentFilter
-    from mission_core.agents.tool_connections import ToolConnection
     from mission_core.ids import AgentId, AgentNumber, BoardId
     from mission_core.projections import Projection
     from mission_core.values import PageRequest
+
+tool_connection_row: Final = row_mapping(ToolConnection).builder(ToolConnectionRow)
 
 
 @frozen

@@ -31,7 +31,6 @@ from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
 from mission_adapters.sql.statements import IntegerArray, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import DASHED_NAME, OTHER_HANDLES, agents, api_keys
-from mission_adapters.sql.tool_connection_reads import read_connections
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import (
     STORED_AGENT_FIELDS,
@@ -246,6 +245,8 @@ class SqlAgentReads:
         """
         Return a page of tool connections with their agents, newest first.
         """
+        from mission_adapters.sql.tool_connection_reads import read_connections  # few organizations have any
+
         dialect = self.session.dialect
         return await self.session.read(lambda: read_connections(dialect, principal, page))
 

@@ -28,10 +28,15 @@ from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import agents, api_keys, boards, organizations
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
-from mission_core.accounts.model import SERVER_PRINCIPAL, AgentPrincipal, Principal, role_from_scopes
+from mission_core.accounts.model import (
+    SERVER_PRINCIPAL,
+    AgentPrincipal,
+    Principal,
+    presence_update_due,
+    role_from_scopes,
+)
 from mission_core.accounts.organizations import ORGANIZATIONS, Organization, OrganizationNameTaken, OrganizationNotFound
 from mission_core.accounts.server_keys import SERVER_KEYS
-from mission_core.agents.use_cases import presence_update_due
 from mission_core.kinds import DEPLOYMENT
 from mission_core.row_mapping import trusted_constructor, uuid_of_bytes
 from mission_core.values import micros

@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from mission_adapters.board_scope import ENTITIES_WITH_BOARDS, board_reference_of, has_board
+from mission_adapters.board_scope import board_field_of, board_reference_of, has_board
 from mission_adapters.kind_registry import KINDS, kinds_cascading_from
 from mission_adapters.sql.board_visibility import on_boards
 from mission_adapters.sql.columns import columns_of, metadata, table
@@ -254,11 +254,10 @@ def within_boards(rows: Table, entity: type, board_filters: Iterable[str]) -> It
         return []
     if has_board(entity):
         return on_boards(rows.c.board, board_filters)
-    if entity in ENTITIES_WITH_BOARDS:
+    board_field = board_field_of(entity)
+    if board_field is not None:
         boards = metadata.tables["boards"]
-        return [
-            exists().where(boards.c[ENTITIES_WITH_BOARDS[entity]] == rows.c.id, *on_boards(boards.c.id, board_filters))
-        ]
+        return [exists().where(boards.c[board_field] == rows.c.id, *on_boards(boards.c.id, board_filters))]
     home = board_reference_of(entity)
     if home is None:
         return []

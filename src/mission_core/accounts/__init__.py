@@ -8,7 +8,6 @@ from mission_core.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from mission_core.accounts.access_requests import (
-        AccessPending as AccessPending,
         AccessRequest as AccessRequest,
         AccessRequestApproved as AccessRequestApproved,
         AccessRequestExists as AccessRequestExists,
@@ -180,6 +179,7 @@ if TYPE_CHECKING:
         UserSession as UserSession,
     )
     from mission_core.accounts.sign_in import (
+        AccessPending as AccessPending,
         SignIn as SignIn,
         SignInRefused as SignInRefused,
         StartedSession as StartedSession,

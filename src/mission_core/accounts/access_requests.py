@@ -58,14 +58,6 @@ class NotDefaultOrganizationAdmin(Denied):
     says = "requests for access are decided by the admins of the default organization"
 
 
-class AccessPending(Denied):
-    """
-    The person's identity is verified, but no admin has approved their access yet.
-    """
-
-    says = "Access request pending admin approval"
-
-
 @frozen(kw_only=True, field_transformer=with_type_validators)
 class AccessRequest:
     """

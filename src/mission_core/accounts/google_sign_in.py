@@ -12,7 +12,6 @@ from attrs import define, evolve, frozen
 
 from mission_core.accounts.access_requests import (
     ACCESS_REQUESTS,
-    AccessPending,
     AccessRequest,
     AccessRequestApproved,
     AccessRequestExists,
@@ -34,6 +33,7 @@ from mission_core.accounts.ownership_rules import (
     require_rank_over_member,
 )
 from mission_core.accounts.sign_in import (
+    AccessPending,
     SignInRefused,
     StartedSession,
     is_member_of_default_organization,
@@ -131,8 +131,11 @@ async def _find_user(ports: Ports, person: ProviderIdentity) -> User | None:
     known = await every(UNKNOWN_CALLER, USERS, provider=person.provider, subject=person.subject)
     if not known:
         known = await every(UNKNOWN_CALLER, USERS, provider=person.provider, email=person.email, subject=None)
-        known = [each for each in known if is_same_person(each,
-        person) and await is_member_of_default_organization(ports, each)]
+        known = [
+            each
+            for each in known
+            if is_same_person(each, person) and await is_member_of_default_organization(ports, each)
+        ]
     return known[0] if len(known) == 1 else None
 
 
@@ -195,8 +198,9 @@ async def list_access_requests(ports: Ports, principal: Principal, status: str |
 
 
 @use_case
-async def review_access_request(ports: Ports, principal: Principal, cmd: ReviewAccessRequest) -> tuple[User,
-Member] | None:
+async def review_access_request(
+    ports: Ports, principal: Principal, cmd: ReviewAccessRequest
+) -> tuple[User, Member] | None:
     """
     Approve or reject an access request. An approved person becomes a user and member of the default organization,
     unless they are one already.
@@ -264,9 +268,7 @@ async def _admit(
             member = unit.repository(MEMBERS).save(evolve(member, **place, updated_at=at))
     else:
         member = unit.repository(MEMBERS).add(
-            Member(
-                id=MemberId(ports.ids.new()), organization=here, user=user.id, created_at=at, updated_at=at, **place
-            )
+            Member(id=MemberId(ports.ids.new()), organization=here, user=user.id, created_at=at, updated_at=at, **place)
         )
     user = unit.repository(USERS).save(evolve(user, **changes, active=user.active or here, updated_at=at))
     return user, member

@@ -4,8 +4,9 @@ Principals, roles and API keys.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -320,3 +321,23 @@ class ApiKeyRevoked(Event):
 
     key: ApiKeyId
     agent: AgentId
+
+
+def secret_digest(secret: str) -> bytes:
+    """
+    The SHA-256 of a secret. It is stored instead of the secret, which is only ever verified.
+    """
+    return sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+PRESENCE_WRITE_INTERVAL: Final = timedelta(seconds=30)
+"""The least time between two updates of an agent's presence by its requests."""
+
+
+def presence_update_due(principal: Principal, *, at: datetime) -> bool:
+    """
+    Whether a request of this principal should update the presence: it is an agent, and the last update is old enough.
+    """
+    if not isinstance(principal, AgentPrincipal):
+        return False
+    return principal.seen_at is None or at - principal.seen_at >= PRESENCE_WRITE_INTERVAL

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
 
 
+class AccessPending(Denied):
+    """
+    The person's identity is verified, but no admin has approved their access yet.
+    """
+
+    says = "Access request pending admin approval"
+
+
 @define(repr=False)
 class SignInRefused(Denied):
     """

@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from mission_core.agents.onboarding import (
         AnswerOnboarding as AnswerOnboarding,
         ConfirmOnboarding as ConfirmOnboarding,
-        NotTheMainAgent as NotTheMainAgent,
         Onboarding as Onboarding,
-        OnboardingConfirmed as OnboardingConfirmed,
         OnboardingNotFound as OnboardingNotFound,
         OnboardingStage as OnboardingStage,
         OnboardingStageChanged as OnboardingStageChanged,
@@ -54,6 +52,10 @@ if TYPE_CHECKING:
         latest_onboarding as latest_onboarding,
         start_onboarding as start_onboarding,
         submit_onboarding_message as submit_onboarding_message,
+    )
+    from mission_core.agents.onboarding_refusals import (
+        NotTheMainAgent as NotTheMainAgent,
+        OnboardingConfirmed as OnboardingConfirmed,
     )
     from mission_core.agents.organization_creation import (
         CreateOrganization as CreateOrganization,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from mission_core.accounts.user_provisioning import provision_user
-from mission_core.agents.active_organization import ensure_active_organization
 from mission_core.errors import Denied
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ async def provisioned_member(ports: Ports, person: ProviderIdentity, *, clients:
         UserNotApproved: If the user is not approved or is blocked.
         ClientCredentialsRefused: If it is a client, and *clients* is false.
     """
+    from mission_core.agents.active_organization import ensure_active_organization  # servers without users need none
+
     user = await provision_user(ports, person, clients=clients)
     found = await ports.credentials.member(user.id) or await ensure_active_organization(
         ports, user.id, verified=user.email_verified

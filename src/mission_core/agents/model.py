@@ -29,8 +29,6 @@ RESERVED_AGENT_NAMES: Final = frozenset({".", "..", "comms", "evals", "message",
 """Reserved names: a path that ends with one of them means something other than an agent."""
 OFFLINE_AFTER: Final = timedelta(minutes=10)
 """An agent whose last heartbeat is older than this is offline."""
-PRESENCE_WRITE_INTERVAL: Final = timedelta(seconds=30)
-"""The least time between two updates of an agent's presence by its requests."""
 
 
 class AgentNotFound(NotFound):

@@ -13,15 +13,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import optional
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.accounts.organizations import built_in_gateway
 from mission_core.accounts.profiles import save_profile_answers
 from mission_core.agents.model import RESERVED_AGENT_NAMES, Agent, AgentCreated
+from mission_core.agents.onboarding_refusals import NotTheMainAgent, OnboardingConfirmed
 from mission_core.boards.model import Board
-from mission_core.errors import Conflict, Denied, InvalidField, NotFound
+from mission_core.errors import InvalidField, NotFound
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
@@ -63,28 +64,6 @@ class OnboardingNotFound(NotFound):
 
     code = "no_onboarding"
     says = "this board has no onboarding; start one"
-
-
-class OnboardingConfirmed(Conflict):
-    """
-    The onboarding was confirmed, so it takes no more messages.
-    """
-
-    says = "this onboarding was confirmed; start another one"
-
-
-@define(repr=False)
-class NotTheMainAgent(Denied):
-    """
-    Only the organization's main agent may lead an onboarding.
-
-    Args:
-        of_a_board: Whether the caller belongs to a board.
-    """
-
-    of_a_board: bool
-
-    says = "Only the dedicated gateway agent may call this endpoint."
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)

@@ -8,8 +8,7 @@ from typing import Final
 
 from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.model import Agent, Presence
-from mission_core.agents.queries import AgentRow, ApiKeyRow, ToolConnectionRow
-from mission_core.agents.tool_connections import ToolConnection
+from mission_core.agents.queries import AgentRow, ApiKeyRow
 from mission_core.row_mapping import NestedValue, row_mapping
 
 AGENT_ROWS: Final = row_mapping(
@@ -21,4 +20,3 @@ AGENT_ROWS: Final = row_mapping(
 presence_columns: Final = AGENT_ROWS.columns_from(AGENT_ROWS.separate)
 agent_row: Final = AGENT_ROWS.builder(AgentRow)
 api_key_row: Final = API_KEY_ROWS.builder(ApiKeyRow)
-tool_connection_row: Final = row_mapping(ToolConnection).builder(ToolConnectionRow)

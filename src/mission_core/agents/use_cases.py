@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
@@ -20,12 +19,13 @@ from mission_core.accounts.model import (
     Principal,
     Role,
     board_of,
+    presence_update_due,
     require_no_agent_below_admin,
     require_role,
+    secret_digest,
 )
 from mission_core.agents.model import (
     IDLE,
-    PRESENCE_WRITE_INTERVAL,
     PROVISIONING,
     Agent,
     AgentCreated,
@@ -307,13 +307,6 @@ def _new_key(
     )
 
 
-def secret_digest(secret: str) -> bytes:
-    """
-    The SHA-256 of a secret. It is stored instead of the secret, which is only ever verified.
-    """
-    return sha256(secret.encode(errors="surrogatepass")).digest()
-
-
 @use_case
 async def record_agent_heartbeat(ports: Ports, principal: Principal, cmd: RecordAgentHeartbeat) -> Agent:
     """
@@ -346,15 +339,6 @@ async def _record_connection_heartbeat(unit: UnitOfWork, agent: Agent, id: Conne
         connection = await unit.without_grants.repository(CONNECTIONS).get(id)
         if connection.live_for == agent.id:
             unit.repository(CONNECTIONS).save(connection.with_heartbeat(at=at))
-
-
-def presence_update_due(principal: Principal, *, at: datetime) -> bool:
-    """
-    Whether a request of this principal should update the presence: it is an agent, and the last update is old enough.
-    """
-    if not isinstance(principal, AgentPrincipal):
-        return False
-    return principal.seen_at is None or at - principal.seen_at >= PRESENCE_WRITE_INTERVAL
 
 
 async def repeat_agent_change(ports: Ports, principal: Principal, agent: UUID) -> Agent:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         WebhookAgentNotOnBoard as WebhookAgentNotOnBoard,
         WebhookCreated as WebhookCreated,
         WebhookDeleted as WebhookDeleted,
-        WebhookDisabled as WebhookDisabled,
         WebhookNotFound as WebhookNotFound,
         WebhookUpdated as WebhookUpdated,
         create_board_webhook as create_board_webhook,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         get_webhook as get_webhook,
         receive_payload as receive_payload,
     )
+    from mission_core.automation.webhook_refusals import WebhookDisabled as WebhookDisabled
     from mission_core.automation.webhook_payloads import (
         PayloadNotFound as PayloadNotFound,
         PayloadReceived as PayloadReceived,

@@ -16,8 +16,9 @@ from attrs.validators import optional
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.accounts.ports import DecryptionFailed
 from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.automation.webhook_refusals import WebhookDisabled
 from mission_core.boards.model import Board, BoardDenied
-from mission_core.errors import Denied, Invalid, InvalidField, NotFound
+from mission_core.errors import Invalid, InvalidField, NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
@@ -39,14 +40,6 @@ class WebhookNotFound(NotFound):
     """
 
     says = "Webhook not found"
-
-
-class WebhookDisabled(Denied):
-    """
-    The webhook is disabled and takes no payloads.
-    """
-
-    says = "Webhook is disabled."
 
 
 class WebhookAgentNotOnBoard(Invalid):

@@ -51,7 +51,7 @@ class BoardGroup:
     version: int = 0
 
 
-GROUPS: Final = Kind(entity=BoardGroup, name="board_groups", missing=GroupNotFound)
+GROUPS: Final = Kind(entity=BoardGroup, name="board_groups", missing=GroupNotFound, board_field="group")
 GroupCreated, GroupUpdated, GroupDeleted = record_events("group", subject="group", logs=("number", "name"))
 
 

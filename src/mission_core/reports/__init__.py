@@ -59,8 +59,8 @@ if TYPE_CHECKING:
         WorkloadAction as WorkloadAction,
         WorkloadRecommendation as WorkloadRecommendation,
         WorkloadReport as WorkloadReport,
-        WorkloadThresholds as WorkloadThresholds,
         workload_report as workload_report,
     )
+    from mission_core.reports.workload_thresholds import WorkloadThresholds as WorkloadThresholds
 else:
     __getattr__, __dir__ = lazy_exports(__name__)

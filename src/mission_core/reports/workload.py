@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from mission_core.agents.model import ONLINE
-from mission_core.errors import InvalidField
 from mission_core.reports.hourly_counters import ASSIGNMENT_KINDS, CREATION_KINDS, FAILURE_KINDS, TASK_COUNTERS
 from mission_core.reports.queries import (
     AgentWorkload,
@@ -23,8 +22,9 @@ from mission_core.reports.queries import (
     ReportCounts,
     ReportScope,
 )
+from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_core.tasks.model import Status
-from mission_core.values import moment, number_between, whole_number
+from mission_core.values import moment
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -50,37 +50,13 @@ class WorkloadAction(StrEnum):
     PAUSE = "pause"
 
 
-DELAYS_OF_ACTION: Final = {WorkloadAction.NORMAL: 0, WorkloadAction.THROTTLE: 2_000, WorkloadAction.SHED: 10_000,
-WorkloadAction.PAUSE: 30_000}
+DELAYS_OF_ACTION: Final = {
+    WorkloadAction.NORMAL: 0,
+    WorkloadAction.THROTTLE: 2_000,
+    WorkloadAction.SHED: 10_000,
+    WorkloadAction.PAUSE: 30_000,
+}
 """The milliseconds to wait before sending more tasks."""
-
-
-@frozen(kw_only=True)
-class WorkloadThresholds:
-    """
-    The values from which the recommendation gets worse.
-    """
-
-    queue_depth_normal: int = field(default=20, validator=whole_number(0))
-    queue_depth_throttle: int = field(default=50, validator=whole_number(0))
-    queue_depth_shed: int = field(default=100, validator=whole_number(0))
-    busy_ratio_throttle: float = field(default=0.8, validator=number_between(0, 1))
-    busy_ratio_shed: float = field(default=0.95, validator=number_between(0, 1))
-    error_rate_throttle: float = field(default=0.1, validator=number_between(0, 1))
-    error_rate_shed: float = field(default=0.25, validator=number_between(0, 1))
-    recent_window_seconds: int = field(default=300, validator=whole_number(60, 3600))
-
-    def __attrs_post_init__(self) -> None:
-        rising = (
-            ("queue_depth_normal", "queue_depth_throttle"),
-            ("queue_depth_throttle", "queue_depth_shed"),
-            ("busy_ratio_throttle", "busy_ratio_shed"),
-            ("error_rate_throttle", "error_rate_shed"),
-        )
-        for lower, higher in rising:
-            least = getattr(self, lower)
-            if getattr(self, higher) < least:
-                raise InvalidField(higher, f"must not be below {lower}, which is {least}", getattr(self, higher))
 
 
 @frozen(kw_only=True)
@@ -261,8 +237,9 @@ def _status_of_work(agent: AgentWorkload) -> str:
     return agent.status
 
 
-def recommend(capacity: Throughput, queue: QueueState, crew: AgentCapacity,
-thresholds: WorkloadThresholds) -> WorkloadRecommendation:
+def recommend(
+    capacity: Throughput, queue: QueueState, crew: AgentCapacity, thresholds: WorkloadThresholds
+) -> WorkloadRecommendation:
     """
     The worst action that the error rate, the queue depth or the agents require.
     """
@@ -276,8 +253,9 @@ thresholds: WorkloadThresholds) -> WorkloadRecommendation:
     bad = [(action, told) for action, told in judged if action is not WorkloadAction.NORMAL]
     if not bad:
         details = ("All metrics within normal bounds",)
-        return WorkloadRecommendation(action=WorkloadAction.NORMAL, reason="There is room for more work",
-        details=details)
+        return WorkloadRecommendation(
+            action=WorkloadAction.NORMAL, reason="There is room for more work", details=details
+        )
     worst = max((action for action, _ in bad), key=list(WorkloadAction).index)
     reason = next(told for action, told in bad if action is worst)
     return WorkloadRecommendation(action=worst, reason=reason, details=tuple(told for _, told in bad))

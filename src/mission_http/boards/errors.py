@@ -18,9 +18,9 @@ from mission_core.accounts.model import AgentPrincipal
 from mission_core.accounts.ownership_rules import LastOwnerRequired
 from mission_core.accounts.ports import ProviderAccountNotDeleted
 from mission_core.agents.model import TooManyAgents
-from mission_core.agents.onboarding import NotTheMainAgent, OnboardingConfirmed
+from mission_core.agents.onboarding_refusals import NotTheMainAgent, OnboardingConfirmed
 from mission_core.approvals.model import ApprovalAlreadyDecided, ApprovalAlreadyPending, ApprovalTasksNotFound
-from mission_core.automation.board_webhooks import WebhookDisabled
+from mission_core.automation.webhook_refusals import WebhookDisabled
 from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow

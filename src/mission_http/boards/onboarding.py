@@ -17,9 +17,7 @@ from mission_core.agents.onboarding import (
     ONBOARDINGS,
     AnswerOnboarding,
     ConfirmOnboarding,
-    NotTheMainAgent,
     Onboarding,
-    OnboardingConfirmed,
     OnboardingNotFound,
     StartOnboarding,
     SubmitOnboardingMessage,
@@ -29,6 +27,7 @@ from mission_core.agents.onboarding import (
     start_onboarding,
     submit_onboarding_message,
 )
+from mission_core.agents.onboarding_refusals import NotTheMainAgent, OnboardingConfirmed
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound
 from mission_core.values import canonical
 from mission_http.boards.access import AGENT, MIXED, USER, board_in_path

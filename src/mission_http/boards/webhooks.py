@@ -24,7 +24,6 @@ from mission_core.automation.board_webhooks import (
     DeleteBoardWebhook,
     UpdateBoardWebhook,
     WebhookAgentNotOnBoard,
-    WebhookDisabled,
     WebhookNotFound,
     header_name_from,
 )
@@ -39,6 +38,7 @@ from mission_core.automation.webhook_ingestion import (
     webhook_sender,
 )
 from mission_core.automation.webhook_payloads import PAYLOADS, PayloadNotFound, WebhookPayload, truncated
+from mission_core.automation.webhook_refusals import WebhookDisabled
 from mission_core.automation.webhook_signatures import SignatureInvalid, SignatureMissing
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import Refusal, RoleTooLow, StoreFailed, VersionMismatch

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import fields
 
-from mission_core.reports.workload import WorkloadThresholds
+from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_http.connection_limits import MAX_CONNECTIONS_VARIABLE as MAX_CONNECTIONS
 from mission_http.rate_limit_settings import BACKEND, CLASS_BY_VARIABLE, DISABLE, PREFIX, REDIS_URL_VARIABLES
 from mission_http.settings import (

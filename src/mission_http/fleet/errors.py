@@ -11,10 +11,10 @@ from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.model import ApiKeyNotFound, KeyOfAnotherAgent
 from mission_core.accounts.organizations import DefaultOrganizationUndeletable, OrganizationNotFound, SlugTaken
 from mission_core.accounts.passwords import PasswordRefused
+from mission_core.accounts.sign_in import AccessPending
 from mission_core.accounts.users import UsernameTaken, UserNotFound
 from mission_core.agents.model import WorkingMemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralBoardProtected, TicketPrefixTaken

@@ -17,7 +17,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.access_requests import AccessPending
 from mission_core.accounts.google_sign_in import (
     NoPasswordYet,
     NotConnectedToGoogle,
@@ -32,6 +31,7 @@ from mission_core.accounts.identity_claims import (
     TokenRefused,
     identity_from_claims,
 )
+from mission_core.accounts.sign_in import AccessPending
 from mission_core.accounts.users import IdentityProvider
 from mission_core.values import micros, moment
 from mission_http.fleet.access import OWN_ACCOUNT

@@ -19,9 +19,9 @@ from mission_core.reports.workload import (
     Throughput,
     WorkloadRecommendation,
     WorkloadReport,
-    WorkloadThresholds,
     workload_report,
 )
+from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_http.fleet.access import VIEWER
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.wire import WORKSPACE_NUMBER, FleetPayload, UnixSeconds

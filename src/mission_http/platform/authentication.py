@@ -8,11 +8,10 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from mission_core.accounts.identity_claims import SigningKeysUnavailable, TokenRefused, identity_from_claims
-from mission_core.accounts.model import AgentPrincipal
+from mission_core.accounts.model import AgentPrincipal, presence_update_due, secret_digest
 from mission_core.accounts.user_provisioning import ClientCredentialsRefused
 from mission_core.accounts.users import IdentityProvider
 from mission_core.agents.member_provisioning import UserNotApproved, provisioned_member
-from mission_core.agents.use_cases import presence_update_due, secret_digest
 from mission_http.platform.exchange import exchange_of, ports_of
 from mission_http.platform.presence_updates import PresenceUpdates
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
 from mission_core.errors import Refusal, StoreFailed
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class PresenceUpdates:
 
 
 async def _record(ports: Ports, principal: AgentPrincipal) -> None:
+    from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat  # not at the start
+
     try:
         await record_agent_heartbeat(ports, principal, RecordAgentHeartbeat(agent=principal.agent))
     except Refusal as refusal:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mission_core.reports.workload import WorkloadThresholds
+from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_http.settings import (
     SECRETS_FILE,
     ProviderSubscription,

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from mission_adapters.testing.contracts.base import StoreContract
 from mission_adapters.testing.world import World
-from mission_core.accounts.model import AgentPrincipal, ApiKeyNotFound, Principal, Role
+from mission_core.accounts.model import AgentPrincipal, ApiKeyNotFound, Principal, Role, secret_digest
 from mission_core.accounts.organizations import Organization
 from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import (
@@ -26,7 +26,6 @@ from mission_core.agents.use_cases import (
     record_agent_heartbeat,
     register_agent,
     revoke_key,
-    secret_digest,
 )
 from mission_core.errors import RoleTooLow
 from mission_core.ids import ApiKeyNumber, OrganizationId
