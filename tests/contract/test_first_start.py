@@ -85,7 +85,7 @@ def test_it_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
         "mission_core.accounts.user_admin", "mission_core.accounts.proxy_authentication", "mission_http.fleet.bodies",
         "mission_http.boards.payloads", "mission_adapters.sql.report_reads", "mission_adapters.sql.board_deletion",
         "mission_core.boards.assignments", "mission_core.conversations.memory_entries", "mission_core.boards.groups",
-        "mission_core.agents.onboarding", "mission_core.automation.board_webhooks", "mission_core.reports.workload",
+        "mission_core.agents.onboarding", "mission_core.automation.board_webhooks", "mission_core.reports.queries",
         "mission_core.accounts.access_requests", "mission_core.agents.tool_connections",
         "mission_core.agents.use_cases",
     }  # fmt: skip

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         HourRange as HourRange,
         MinuteCount as MinuteCount,
         MinuteRange as MinuteRange,
-        MomentInFuture as MomentInFuture,
         PendingApproval as PendingApproval,
         PendingApprovals as PendingApprovals,
         ReportCounts as ReportCounts,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         ReportScope as ReportScope,
         StatusCount as StatusCount,
     )
+    from mission_core.reports.report_refusals import MomentInFuture as MomentInFuture
     from mission_core.reports.task_outcomes import ResultCounts as ResultCounts, TaskOutcomes as TaskOutcomes
     from mission_core.reports.task_regression import (
         RegressionWindow as RegressionWindow,

@@ -12,22 +12,12 @@ from uuid import UUID
 
 from attrs import frozen
 
-from mission_core.errors import Invalid
 from mission_core.ids import BoardId
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
 
 FoundT = TypeVar("FoundT")
-
-
-class MomentInFuture(Invalid):
-    """
-    The given moment is in the future.
-    """
-
-    code = "still_to_come"
-    says = "that moment has not come yet"
 
 
 @frozen(kw_only=True)

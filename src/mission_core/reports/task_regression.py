@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from mission_core.reports.board_metrics import value_at
-from mission_core.reports.queries import DurationCount, MomentInFuture
+from mission_core.reports.queries import DurationCount
+from mission_core.reports.report_refusals import MomentInFuture
 from mission_core.values import EPOCH
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from mission_core.agents.model import WorkingMemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralBoardProtected, TicketPrefixTaken
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
-from mission_core.reports.queries import MomentInFuture
+from mission_core.reports.report_refusals import MomentInFuture
 from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDependency
 from mission_core.tasks.runs import TooManyOrders

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.reports.queries import AgentWorkload, MomentInFuture
+from mission_core.reports.queries import AgentWorkload
+from mission_core.reports.report_refusals import MomentInFuture
 from mission_core.reports.task_outcomes import ResultCounts, TaskOutcomes, task_outcomes
 from mission_core.reports.task_regression import RegressionWindow, TaskRegression, task_regression
 from mission_core.reports.workload import (

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.errors import StoreFailed
-from mission_core.reports.overview import organization_overview
 from mission_core.values import micros
 from mission_http.distribution import distribution_version
 from mission_http.fleet import system_info
@@ -162,6 +161,8 @@ class StatusHandlers:
         }
 
     async def _dashboard(self, request: Request) -> dict[str, Any]:
+        from mission_core.reports.overview import organization_overview  # health checks do without it
+
         found = await organization_overview(ports_of(request), principal_of(request))
         return await self._overview(request) | {"db": _record_counts(found)}
 
