@@ -95,8 +95,9 @@ from mission_core.tasks.use_cases import (
     delete_task,
     update_task,
 )
+from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_core.values import canonical
-from tests.contract.granted_boards import SEARCHED_WORD, GrantedBoards, PopulatedBoard
+from tests.contract.granted_boards import REPORTED, SEARCHED_WORD, GrantedBoards, PopulatedBoard
 
 UseCase = Callable[..., Awaitable[Any]]
 MakeCommand = Callable[[GrantedBoards, PopulatedBoard], Awaitable[Any]]
@@ -111,9 +112,11 @@ OF_GROUPS = {"set_heartbeat_interval", "update_group", "delete_group", "write_gr
 OF_QUEUES = {"poll_queue", "peek_queue", "renew_implicit_leases"}
 OF_OTHERS = {"submit_onboarding_message", "receive_payload"}
 """Done by the main agent, and by whoever is outside."""
-ABOUT_ALL = {"create_board"}
+ABOUT_ALL = {"create_board", "correct_usage"}
+OF_MANY = {"record_usage_batch"}
+"""Refuses each report alone, as the use case of one report does."""
 READING = {"repeat_broadcast"}
-NOT_ON_ONE_BOARD = WITHOUT_BOARD | OF_GROUPS | OF_QUEUES | OF_OTHERS | ABOUT_ALL | READING
+NOT_ON_ONE_BOARD = WITHOUT_BOARD | OF_GROUPS | OF_QUEUES | OF_OTHERS | ABOUT_ALL | OF_MANY | READING
 """What is asked for on no single board."""
 
 
@@ -267,6 +270,8 @@ COMMANDS_ON_BOARDS: list[tuple[UseCase, MakeCommand]] = [
     (update_board, _of(lambda place: UpdateBoard(board=place.board.id, description="new"))),
     (update_board, _of(lambda place: UpdateBoard(board=place.board.id, assigned_agents=(place.worker.name,)))),
     (write_board_memory, _of(lambda place: WriteBoardMemory(board=place.board.id, content="new"))),
+    (record_usage, _of(lambda place: RecordUsage(report=UsageReport(board=place.board.id, **REPORTED)))),
+    (record_usage, _of(lambda place: RecordUsage(report=UsageReport(task=place.tasks[DONE].id, **REPORTED)))),
     (create_task, _of(lambda place: CreateTask(title="new", board=place.board.id))),
     (create_task, _of(lambda place: CreateTask(title="new", board=place.board.number))),
     (update_task, _of(lambda place: UpdateTask(task=place.tasks[LATER].id, title="new"))),

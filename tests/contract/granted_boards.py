@@ -15,7 +15,7 @@ from attrs import evolve, fields_dict, frozen
 
 from mission_adapters.board_scope import board_reference_of, has_board
 from mission_adapters.kind_registry import KINDS
-from mission_core.accounts.model import MemberPrincipal, Role, SystemPrincipal
+from mission_core.accounts.model import MemberPrincipal, Role, SystemPrincipal, identity_of
 from mission_core.accounts.organization_settings import ChangeSettings, change_settings
 from mission_core.accounts.profiles import ensure_local_user
 from mission_core.agents.connect import ConnectTool, connect_tool
@@ -53,6 +53,8 @@ from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import Failure, FailureReason, LeaseTerms, Outcome, TaskResult
 from mission_core.tasks.use_cases import UpdateTask, update_task
+from mission_core.usage.queries import UsageFilter, UsageWindow, window_of_last
+from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_core.values import PageRequest, name_key
 from mission_http.boards.payloads import TaskRead
 from mission_http.fleet.payloads import AgentPayload, TaskPayload
@@ -60,12 +62,16 @@ from mission_http.platform.projections import projection_of
 from mission_http.platform.shapes import Of
 from tests.contract.conftest import World
 
-PORTS = ("tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals")
+PORTS = (
+    "tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals", "usage",
+)  # fmt: skip
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
 """To whom tasks of every board are assigned, and who is no agent."""
 SEARCHED_WORD = "zebra"
 """What every text holds."""
+REPORTED = {"model": SEARCHED_WORD, "input_tokens": 7, "output_tokens": 5, "session": SEARCHED_WORD}
+"""A report of tokens."""
 ORDER = ((Status.INBOX, Status.ASSIGNED), (Status.IN_PROGRESS,), (Status.DONE,))
 
 
@@ -207,6 +213,8 @@ async def make_board(world: World, number: int, tag: Tag) -> PopulatedBoard:
         await request_approval(ports, me, asked)
     for by in (me, ada):
         await add_comment(ports, by, AddComment(task=first.id, content=f"{SEARCHED_WORD} @{lead.name.split()[0]}"))
+    await record_usage(ports, ada, RecordUsage(report=UsageReport(task=done.id, report_id=SEARCHED_WORD, **REPORTED)))
+    await record_usage(ports, me, RecordUsage(report=UsageReport(board=board.id, label=SHARED, **REPORTED)))
     async with ports.unit(me) as unit:
         worker = await unit.agents.get(ada.agent)
         tasks = [await unit.tasks.get(each.id) for each in (first, later, held, done, failed)]
@@ -307,6 +315,19 @@ VALUES: Mapping[str, Values] = {
     "text": lambda many: [SEARCHED_WORD],
     "kinds": lambda many: [None, ("task.commented",)],
     "newest": lambda many: [False, True],
+    "window": lambda many: [UsageWindow(), window_of_last(timedelta(hours=3), now=many.world.clock.now())],
+    "by": lambda many: [("board", "slot", "agent", "agent_name", "model"), ("task", "board", "session")],
+    "wanted: UsageFilter": lambda many: [
+        UsageFilter(),
+        *(UsageFilter(board=place.board.id) for place in many.places),
+        *(UsageFilter(task=place.tasks[3].id) for place in many.places),
+        *(UsageFilter(agent=place.worker.id) for place in many.places),
+    ],
+    "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
+    "reporter": lambda many: [identity_of(many.member())],
+    "ids: Collection[UUID]": lambda many: [[task.id for place in many.places for task in place.tasks]],
+    "ids: Collection[str]": lambda many: [[SEARCHED_WORD]],
+    "names": lambda many: [(SHARED, many.wanderer.name, *(place.worker.name for place in many.places))],
 }
 """What parameters are given, by their names, and by their types or ports where these differ."""
 
@@ -406,7 +427,7 @@ def in_stable_order(asked: ReadCall, answer: Any) -> Any:
         answer = answer._replace(size=0)  # the store's, whatever is seen of it
     if asked.method == "top_tasks":
         return {board: each for board, each in answer.items() if each.counts}
-    if asked.port != "reports" and asked.method not in ("event_counts", "work"):
+    if asked.port != "reports" and asked.method not in ("event_counts", "work", "sums"):
         return answer
     if isinstance(answer, list):
         return sorted(answer, key=repr)

@@ -36,11 +36,15 @@ from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.values import PageRequest, moment
+from mission_core.usage.model import USAGE, UsageNotFound
+from mission_core.usage.queries import UsageFilter, UsageWindow
+from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
+from mission_core.values import PageOfRows, PageRequest, moment
 from tests.contract.board_writes import BY_NAME, COMMANDS_ON_BOARDS, NOT_ON_ONE_BOARD, writing_use_cases
 from tests.contract.conftest import World
 from tests.contract.granted_boards import (
     PORTS,
+    REPORTED,
     SEARCHED_WORD,
     SHARED,
     GrantedBoards,
@@ -118,6 +122,8 @@ async def live_on(many: GrantedBoards, place: PopulatedBoard) -> None:
     )
     await update_agent(ports, me, UpdateAgent(agent=place.worker.id, name=f"adele {place.board.number}"))
     await assign_agent(ports, me, AssignAgent(board=place.board.id, agent_name="eve"))
+    for report in (UsageReport(task=later.id, **REPORTED), UsageReport(board=place.board.id, label=SHARED, **REPORTED)):
+        await record_usage(ports, me, RecordUsage(report=report))
     await update_board(ports, me, UpdateBoard(board=place.board.id, name="Renamed"))
 
 
@@ -154,6 +160,8 @@ async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: Granted
             expected[str(each)] = with_counts(expected[str(each)], counted[str(each)])
         if each.port == "agent_activity":
             expected[str(each)] = deeds_of(each, told, expected)
+        if each.port == "usage" or each.given.get("kind") is USAGE:
+            expected[str(each)] = await kept_of(many, each, seen, expected[str(each)])
 
     expected = {name: without_the_main_agent(each) for name, each in expected.items()}
 
@@ -217,6 +225,29 @@ def deeds_of(asked: ReadCall, told: dict[str, Any], all_told: dict[str, Any]) ->
         return sorted((HourlyEventCount(*cell, amount) for cell, amount in counted.items()), key=repr)
     whole = all_told[str(evolve(asked, given=asked.given | {"limit": 100}))]
     return [each for each in whole if each.number is not None][: asked.given["limit"]]
+
+
+async def kept_of(many: GrantedBoards, asked: ReadCall, seen: tuple[PopulatedBoard, ...], told: Any) -> Any:
+    """
+    What is told of the ledger to somebody who may see everything, without the boards that are not seen. Their entries
+    are kept although the boards are gone.
+    """
+    ledger, owner, boards = many.world.ports.reads.usage, many.world.me, {place.board.id for place in seen}
+    if asked.method == "sums":
+        return [each for each in told if each.key[asked.given["by"].index("board")] in boards]
+    if asked.method in ("entries", "last_used"):
+        window, wanted = asked.given.get("window", UsageWindow()), asked.given.get("wanted", UsageFilter())
+        rows = (await ledger.entries(owner, window, PageRequest(limit=1000), wanted)).rows
+        rows = [each for each in rows if each.board in boards]
+        if asked.method == "last_used":
+            return {each.agent_name: each.at for each in rows[::-1] if each.agent_name in asked.given["names"]}
+        page = asked.given["page"]
+        return PageOfRows(rows[page.offset : page.offset + page.limit], len(rows))
+    if asked.port == "usage":
+        return told
+    if asked.method == "every":
+        return [each for each in told if each.board in boards]
+    return told if told.board in boards else UsageNotFound
 
 
 async def test_who_may_see_no_board_is_told_nothing(many: GrantedBoards) -> None:
