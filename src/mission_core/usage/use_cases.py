@@ -364,10 +364,12 @@ async def _current(unit: UnitOfWork, usage: UsageId) -> UsageEntry:
     entry = await unit.repository(USAGE).get(usage)
     if entry.reverses is not None:
         raise UsageIsReversal
-    while (following := await unit.repository(USAGE).find(corrects=entry.id)) is not None:
+    while await unit.repository(USAGE).find(reverses=entry.id) is not None:
+        # In this order: a correction that is committed between the two reads would look like a void in the other one.
+        following = await unit.repository(USAGE).find(corrects=entry.id)
+        if following is None:
+            raise UsageVoided
         entry = following
-    if await unit.repository(USAGE).find(reverses=entry.id) is not None:
-        raise UsageVoided
     return entry
 
 
