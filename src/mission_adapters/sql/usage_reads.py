@@ -29,7 +29,15 @@ from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.counters import COUNTER_TABLES, insert_or_add
 from mission_adapters.sql.event_log import lock_head
 from mission_adapters.sql.kind_tables import MAPPINGS
-from mission_adapters.sql.statements import IdArray, Statement, TextArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import (
+    IdArray,
+    Statement,
+    TextArray,
+    cached_statement,
+    in_array,
+    parameter,
+    unlikely,
+)
 from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.ids import BoardId, TaskId
@@ -89,8 +97,19 @@ def _select_entries(names: tuple[str, ...]) -> Executable:
 
 
 @cached_statement
-def _count_entries(names: tuple[str, ...]) -> Executable:
-    return select(func.count()).select_from(entries).where(*_conditions(entries, names))
+def _count_entries(counters: Counters, names: tuple[str, ...]) -> Executable:
+    """
+    Count entries from a rollup, so that not each is read: an entry counts as one request, and one that reverses another
+    as minus one.
+    """
+    table = COUNTER_TABLES[counters]
+    bounds = {"since": table.c.slot >= parameter("first_slot", int), "until": table.c.slot < parameter("end_slot", int)}
+    cells = _conditions(table, (name for name in names if name not in bounds))
+    cells += [table.c.hours == parameter("hours", int), *(bounds[name] for name in names if name in bounds)]
+    requests = select(func.coalesce(func.sum(table.c.requests), 0)).where(*cells).scalar_subquery()
+    reversing = unlikely(entries.c.reverses > parameter("nothing"))
+    reversals = select(func.count()).select_from(entries).where(*_conditions(entries, names), reversing)
+    return select(cast(requests + 2 * reversals.scalar_subquery(), INTEGER))
 
 
 @cached_statement
@@ -166,7 +185,10 @@ class SqlUsageReads:
         names, dialect = tuple(sorted(given)), self.session.dialect
         given["organization"] = principal.organization.bytes
         found = _select_entries(names)(dialect, **given, limit=page.limit, offset=page.offset)
-        counted = _count_entries(names)(dialect, **given)
+        slots = {"hours": window.hours, "nothing": b"", "first_slot": window.since, "end_slot": window.until}
+        told = {name: value for name, value in slots.items() if value is not None}
+        rollup = USAGE_DETAILS if "task" in given else USAGE_TOTALS
+        counted = _count_entries(rollup, names)(dialect, **given, **told)
 
         def steps() -> Steps[PageOfRows]:
             rows = yield found

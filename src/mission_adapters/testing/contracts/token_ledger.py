@@ -81,7 +81,9 @@ async def ledger(world: World) -> list[UsageEntry]:
     """
     All entries of the organization.
     """
-    return list((await world.ports.reads.usage.entries(world.me, ALL, PageRequest(limit=10_000))).rows)
+    found = await world.ports.reads.usage.entries(world.me, ALL, PageRequest(limit=10_000))
+    assert len(found.rows) == found.total
+    return list(found.rows)
 
 
 async def total(world: World, by: Any = None, **wanted: Any) -> UsageTotals:
