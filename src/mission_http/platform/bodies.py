@@ -34,18 +34,20 @@ MAX_ENCODING_NAME: Final = 40
 """How many characters of an encoding's name are repeated in the error."""
 SUPPORTED_ENCODINGS: Final = {b"content-encoding": (b"", b"identity"), b"transfer-encoding": (b"chunked",)}
 """The supported encodings of a body, by header."""
+GZIP_ENCODINGS: Final = {**SUPPORTED_ENCODINGS, b"content-encoding": (b"", b"identity", b"gzip")}
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _json_type: Final = re.compile(rb"application/(?:json|[^/]*\+json)")
 _decode: Final = msgspec.json.Decoder().decode
 
 
-async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
+async def raw_body_of(request: Request, *, limit: int | None = None, may_be_gzip: bool = False) -> bytes:
     """
     Read the bytes of the request body.
 
     Args:
         limit: The most bytes to read; the limit of the dialect by default.
+        may_be_gzip: Whether a body that is compressed with gzip is accepted. It is returned as it is.
 
     Raises:
         BodyTooLarge: As soon as more bytes were announced or received than the limit.
@@ -53,7 +55,8 @@ async def raw_body_of(request: Request, *, limit: int | None = None) -> bytes:
     """
     exchange = exchange_of(request)
     if exchange.body is None:
-        exchange.body = await _read(request, dialect_of(request).http_options.body_limit if limit is None else limit)
+        most = dialect_of(request).http_options.body_limit if limit is None else limit
+        exchange.body = await _read(request, most, GZIP_ENCODINGS if may_be_gzip else SUPPORTED_ENCODINGS)
     return exchange.body
 
 
@@ -165,7 +168,7 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, encodings: Mapping[bytes, tuple[bytes, ...]]) -> bytes:
     for name, value in request.scope["headers"]:
         if (
             name == b"content-length"
@@ -173,8 +176,9 @@ async def _read(request: Request, limit: int) -> bytes:
             and (len(value) > MAX_CONTENT_LENGTH_DIGITS or int(value) > limit)
         ):
             raise BodyTooLarge(limit)
-        if name in SUPPORTED_ENCODINGS and value.strip().lower() not in SUPPORTED_ENCODINGS[name]:
-            raise EncodingUnsupported(value.decode("latin-1")[:MAX_ENCODING_NAME])
+        if name in encodings and value.strip().lower() not in encodings[name]:
+            named = value.decode("latin-1")[:MAX_ENCODING_NAME]
+            raise EncodingUnsupported(named, "gzip, identity" if encodings is GZIP_ENCODINGS else "identity")
     chunks: list[bytes] = []
     size = 0
     while True:

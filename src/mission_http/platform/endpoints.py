@@ -352,7 +352,7 @@ class Dialect:
         if isinstance(error, MethodRefused):
             response.headers["allow"] = ", ".join(error.allow)
         if isinstance(error, EncodingUnsupported):
-            response.headers["accept-encoding"] = "identity"
+            response.headers["accept-encoding"] = error.accepted
         if (seconds := getattr(error, "retry_after", None)) is not None:
             response.headers["retry-after"] = str(seconds)
         if status == 401:

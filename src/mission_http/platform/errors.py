@@ -116,6 +116,7 @@ class EncodingUnsupported(Invalid):
     """
 
     encoding: str
+    accepted: str = "identity"
 
     says = "the encoding {self.encoding!r} of the body is not supported; send it without an encoding"
 
