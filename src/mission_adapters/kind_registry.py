@@ -70,6 +70,7 @@ KINDS: Final = KindRegistry(
     "mission_core.automation.board_webhooks:BOARD_WEBHOOKS",
     "mission_core.automation.webhook_payloads:PAYLOADS",
     "mission_core.usage.model:USAGE",
+    "mission_core.usage.telemetry_sources:TELEMETRY_SOURCES",
 )
 
 

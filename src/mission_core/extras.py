@@ -11,6 +11,7 @@ PACKAGES_OF_EXTRAS: Final = {
     "sql": ("aiosqlite", "alembic", "argon2", "cryptography", "sqlalchemy"),
     "postgres": ("asyncpg",),
     "prices": ("genai_prices",),
+    "otlp": ("opentelemetry",),
     "testing": ("anyio", "hypothesis", "pytest"),
 }
 """The packages that the extras of embedding programs install, as they are imported."""

@@ -40,6 +40,7 @@ PayloadId = NewType("PayloadId", UUID)
 ApprovalId = NewType("ApprovalId", UUID)
 ApprovalLinkId = NewType("ApprovalLinkId", UUID)
 UsageId = NewType("UsageId", UUID)
+TelemetrySourceId = NewType("TelemetrySourceId", UUID)
 
 ApiKeyNumber = NewType("ApiKeyNumber", int)
 UserNumber = NewType("UserNumber", int)

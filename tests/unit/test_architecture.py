@@ -11,7 +11,7 @@ from itertools import chain
 
 from tests.unit.fresh_interpreter import CORE, SRC, loaded_by
 
-CALLED = {"argon2-cffi": "argon2", "genai-prices": "genai_prices"}
+CALLED = {"argon2-cffi": "argon2", "genai-prices": "genai_prices", "opentelemetry-proto": "opentelemetry"}
 """How distributions are imported whose name is another."""
 
 

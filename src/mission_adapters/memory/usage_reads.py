@@ -85,6 +85,15 @@ class MemoryUsageReads:
         found = (self.tables[USAGE].matching(everybody, {"reporter": reporter, "report_id": id}) for id in ids)
         return {str(each.report_id): each for rows in found for each in rows}
 
+    async def reported_below(self, principal: Principal, reporter: str, prefix: str) -> list[tuple[UsageEntry, bool]]:
+        """
+        The entries of this reporter whose report ids begin with *prefix*, each with whether another one reverses it.
+        """
+        every = self.tables[USAGE].matching(SystemPrincipal(organization=principal.organization), {})
+        reversed_ids = {each.reverses for each in every if each.reverses is not None}
+        own = (each for each in every if each.reporter == reporter and (each.report_id or "").startswith(prefix))
+        return [(each, each.id in reversed_ids) for each in own]
+
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """
         The time of the latest use under each of these agent names.

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Executable,
     Select,
     Table,
+    and_,
     bindparam,
     cast,
     delete,
@@ -145,6 +146,22 @@ SELECT_REPORTED: Final = Statement(
     )
 )
 
+_reversal: Final = entries.alias("reversal")
+SELECT_REPORTED_BELOW: Final = Statement(
+    select(*entries.c, _reversal.c.id)
+    .select_from(
+        entries.outerjoin(
+            _reversal, and_(_reversal.c.organization == entries.c.organization, _reversal.c.reverses == entries.c.id)
+        )
+    )
+    .where(
+        entries.c.organization == _organization,
+        entries.c.reporter == parameter("reporter", str),
+        entries.c.report_id >= parameter("least", str),
+        entries.c.report_id < parameter("end", str),
+    )
+)
+
 
 @frozen
 class SqlUsageReads:
@@ -205,6 +222,16 @@ class SqlUsageReads:
         rows = await self._read(SELECT_REPORTED, principal, {"reporter": reporter, "report_ids": storable})
         found = [entry_rows.entity_from(row) for row in rows]
         return {str(each.report_id): each for each in found}
+
+    async def reported_below(self, principal: Principal, reporter: str, prefix: str) -> list[tuple[UsageEntry, bool]]:
+        """
+        Return the entries of this reporter whose report ids begin with *prefix*, each with whether another one reverses
+        it.
+        """
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        given = {"reporter": reporter, "least": prefix, "end": end}
+        rows = await self._read(SELECT_REPORTED_BELOW, principal, given)
+        return [(entry_rows.entity_from(row[:-1]), row[-1] is not None) for row in rows]
 
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """

@@ -70,6 +70,7 @@ from mission_core.tasks.runs import (
 from mission_core.usage.amounts import MAX_COST, MAX_TOKENS, PriceBasis
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import LONGEST_DURATION, UsageEntry
+from mission_core.usage.telemetry_sources import TelemetrySource
 from mission_core.values import canonical
 
 with missing_extra_named():
@@ -716,6 +717,17 @@ def usage_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Usage
     return st.builds(UsageEntry, **(own | fixed))
 
 
+def telemetry_sources(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[TelemetrySource]:
+    """
+    Sources of telemetry that could exist.
+    """
+    own = {
+        "id": ids, "organization": ids, "reporter": names, "key": st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+        "kind": st.integers(0, 5), "readings": texts(most=100), "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(TelemetrySource, **(own | fixed))
+
+
 entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
@@ -723,5 +735,6 @@ entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Tag: tags, CustomField: custom_fields, ToolConnection: connections, Comment: comments, LateResult: late_results,
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
+    TelemetrySource: telemetry_sources,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

@@ -38,6 +38,20 @@ if TYPE_CHECKING:
         UsageWindow as UsageWindow,
         window_of_last as window_of_last,
     )
+    from mission_core.usage.telemetry import (
+        CounterReading as CounterReading,
+        MalformedTelemetry as MalformedTelemetry,
+        RecordTelemetry as RecordTelemetry,
+        RejectedTelemetry as RejectedTelemetry,
+        TelemetryBatch as TelemetryBatch,
+        TelemetryDecoder as TelemetryDecoder,
+        TelemetryEncodingMissing as TelemetryEncodingMissing,
+        TelemetryKind as TelemetryKind,
+        TelemetryRecord as TelemetryRecord,
+        TelemetrySignal as TelemetrySignal,
+        record_telemetry as record_telemetry,
+    )
+    from mission_core.usage.telemetry_sources import TelemetrySource as TelemetrySource
     from mission_core.usage.use_cases import (
         CorrectUsage as CorrectUsage,
         RecordUsage as RecordUsage,

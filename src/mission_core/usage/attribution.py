@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role
 from mission_core.errors import InvalidField
-from mission_core.ids import AgentId, BoardId, RunId, TaskId
+from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, RunId, TaskId, TaskNumber
 from mission_core.tasks.authors import author_ids_of
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.runs import LIVE_STATES, RunState
@@ -49,7 +49,7 @@ class Attribution(NamedTuple):
 @frozen
 class Attributor:
     """
-    Attributes the reports of one principal. Each task and each label is read once.
+    Attributes the reports of one principal. Each agent, label, task and board is read once.
     """
 
     ports: Ports
@@ -57,6 +57,9 @@ class Attributor:
     principal: Principal
     runs: dict[TaskId, list[RunRow]] = field(factory=dict)
     labels: dict[str, Agent | None] = field(factory=dict)
+    agents: dict[AgentId | AgentNumber | str, Agent] = field(factory=dict)
+    tasks: dict[TaskId | TaskNumber, Task] = field(factory=dict)
+    boards: dict[BoardId | BoardNumber, BoardId] = field(factory=dict)
 
     async def attribute(self, report: UsageReport, *, now: datetime) -> Attribution:
         """
@@ -93,12 +96,12 @@ class Attributor:
     async def _agent(self, report: UsageReport) -> tuple[Agent | None, str]:
         own = self.principal.agent if isinstance(self.principal, AgentPrincipal) else None
         if report.agent is not None:
-            named = await self.unit.agents.get(report.agent)
+            named = await self._known_agent(report.agent)
             if not self.is_admin and named.id != own:
                 raise UsageOfAnotherAgent
             return named, named.name
         if own is not None:
-            itself = await self.unit.agents.get(own)
+            itself = await self._known_agent(own)
             return itself, itself.name
         found = await self._named(report.label) if report.label else None
         if found is not None and not self.is_admin:
@@ -110,15 +113,22 @@ class Attributor:
             self.labels[label] = await self.unit.agents.find(label)
         return self.labels[label]
 
+    async def _known_agent(self, key: AgentId | AgentNumber | str) -> Agent:
+        if key not in self.agents:
+            self.agents[key] = await self.unit.agents.get(key)
+        return self.agents[key]
+
     async def _task(self, report: UsageReport) -> Task | None:
         if report.task is None:
             return None
-        try:
-            return await self.unit.tasks.get(report.task)
-        except TaskNotFound:
-            if report.drops_unknown_task:
-                return None
-            raise
+        if report.task not in self.tasks:
+            try:
+                self.tasks[report.task] = await self.unit.tasks.get(report.task)
+            except TaskNotFound:
+                if report.drops_unknown_task:
+                    return None
+                raise
+        return self.tasks[report.task]
 
     async def _run(self, task: Task, name: str, fence: int | None) -> RunRow | None:
         """
@@ -144,7 +154,9 @@ class Attributor:
     async def _board(self, report: UsageReport, own: BoardId | None) -> BoardId | None:
         if report.board is None:
             return own
-        board = (await self.unit.boards.get(report.board)).id
+        if report.board not in self.boards:
+            self.boards[report.board] = (await self.unit.boards.get(report.board)).id
+        board = self.boards[report.board]
         if board != own and not self.is_admin:
             raise UsageOfAnotherBoard
         return board

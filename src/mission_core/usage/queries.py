@@ -210,6 +210,12 @@ class UsageReads(Protocol):
         The entries of this reporter with these report ids, by their ids, on any board.
         """
 
+    async def reported_below(self, principal: Principal, reporter: str, prefix: str) -> list[tuple[UsageEntry, bool]]:
+        """
+        The entries of this reporter whose report ids begin with *prefix*, which ends with a colon, on any board; each
+        with whether another entry reverses it.
+        """
+
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """
         The time of the latest use under each of these agent names.

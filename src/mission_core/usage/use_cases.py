@@ -33,6 +33,7 @@ from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, value_or
 
 if TYPE_CHECKING:
+    from mission_core.kinds import EntityRepository
     from mission_core.ports import Ports, UnitOfWork
 
 MOST_REPORTS: Final = 1000
@@ -186,36 +187,53 @@ async def record_usage_batch(ports: Ports, principal: Principal, cmd: RecordUsag
 
 async def _record(ports: Ports, principal: Principal, reports: Sequence[UsageReport]) -> list[UsageOutcome]:
     require_role(principal, Role.OPERATOR)
+    async with ports.unit(principal) as unit:
+        outcomes = await add_reports(ports, unit, principal, reports)
+        new = next((each.entry for each in outcomes if each.entry is not None and not each.repeated), None)
+        if new is not None:
+            unit.result(new.id)
+            await unit.commit()
+    return outcomes
+
+
+async def add_reports(
+    ports: Ports, unit: UnitOfWork, principal: Principal, reports: Sequence[UsageReport]
+) -> list[UsageOutcome]:
+    """
+    Add the entries of these reports to the ledger when the unit commits, and return the outcome of each.
+    """
     reporter, now = identity_of(principal), ports.clock.now()
     outcomes: dict[int, UsageOutcome] = {}
     drafts: dict[int, UsageEntry] = {}
-    async with ports.unit(principal) as unit:
-        told = (each.report_id for each in reports if isinstance(each, UsageReport))
-        ids = {each for each in told if isinstance(each, str)}
-        known = await ports.reads.usage.reported(principal, reporter, ids) if ids else {}
-        attributor = Attributor(ports, unit, principal)
-        for place, report in enumerate(reports):
-            try:
-                drafts[place] = await _unpriced_entry(attributor, report, reporter, now=now)
-            except (Invalid, NotFound, Denied) as refusal:
-                outcomes[place] = UsageOutcome(refusal=refusal)
-        new: list[UsageEntry] = []
-        quotes = await _prices_of(ports).quotes([query_of(each) for each in drafts.values()])
-        for (place, draft), quote in zip(drafts.items(), quotes, strict=True):
-            outcomes[place] = outcome = _outcome_of(draft, quote, known, ports.subscribed_providers)
-            if outcome.entry is None or outcome.repeated:
-                continue
-            try:
-                new.append(unit.repository(USAGE).add(outcome.entry))
-            except Denied as refusal:
-                outcomes[place] = UsageOutcome(refusal=refusal)
-            else:
-                if outcome.entry.report_id is not None:
-                    known[outcome.entry.report_id] = outcome.entry
-        if new:
-            unit.result(new[0].id)
-            await unit.commit()
+    told = (each.report_id for each in reports if isinstance(each, UsageReport))
+    ids = {each for each in told if isinstance(each, str)}
+    known = await ports.reads.usage.reported(principal, reporter, ids) if ids else {}
+    attributor = Attributor(ports, unit, principal)
+    for place, report in enumerate(reports):
+        try:
+            drafts[place] = await _unpriced_entry(attributor, report, reporter, now=now)
+        except (Invalid, NotFound, Denied) as refusal:
+            outcomes[place] = UsageOutcome(refusal=refusal)
+    quotes = await _prices_of(ports).quotes([query_of(each) for each in drafts.values()])
+    for (place, draft), quote in zip(drafts.items(), quotes, strict=True):
+        outcomes[place] = outcome = _outcome_of(draft, quote, known, ports.subscribed_providers)
+        if outcome.entry is None or outcome.repeated:
+            continue
+        try:
+            entry = ledger_of(unit).add(outcome.entry)
+        except Denied as refusal:
+            outcomes[place] = UsageOutcome(refusal=refusal)
+        else:
+            if entry.report_id is not None:
+                known[entry.report_id] = entry
     return [outcomes[place] for place in range(len(reports))]
+
+
+def ledger_of(unit: UnitOfWork) -> EntityRepository[UsageEntry]:
+    """
+    Return the repository of the ledger's entries.
+    """
+    return unit.repository(USAGE)
 
 
 async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter: str, *, now: datetime) -> UsageEntry:
@@ -342,7 +360,7 @@ async def correct_usage(ports: Ports, principal: Principal, cmd: CorrectUsage) -
     if not 1 <= len(cmd.reason) <= LONGEST_REASON:
         raise InvalidField("reason", f"must have 1 to {LONGEST_REASON} characters", cmd.reason)
     async with ports.unit(principal) as unit:
-        entry = await _current(unit, cmd.usage)
+        entry = await current_entry(unit, cmd.usage)
         ledger = unit.repository(USAGE)
         shown = reversal = ledger.add(entry.reversal(UsageId(ports.ids.new()), reporter=reporter, at=now))
         if not cmd.void:
@@ -357,7 +375,7 @@ async def correct_usage(ports: Ports, principal: Principal, cmd: CorrectUsage) -
     return shown
 
 
-async def _current(unit: UnitOfWork, usage: UsageId) -> UsageEntry:
+async def current_entry(unit: UnitOfWork, usage: UsageId) -> UsageEntry:
     """
     Return the entry that stands for this one now: itself, or the last one that replaced it.
     """

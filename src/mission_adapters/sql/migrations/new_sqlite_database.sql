@@ -1,4 +1,4 @@
--- 0013
+-- 0014
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -979,4 +979,19 @@ CREATE TABLE usage_details (
  STRICT
 
 ;
-INSERT INTO alembic_version VALUES ('0013');
+CREATE TABLE telemetry_sources (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	reporter TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	kind INTEGER NOT NULL, 
+	readings TEXT NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_telemetry_sources PRIMARY KEY (id), 
+	CONSTRAINT uq_telemetry_sources_organization_reporter_key UNIQUE (organization, reporter, "key")
+)
+ STRICT
+
+;
+INSERT INTO alembic_version VALUES ('0014');
