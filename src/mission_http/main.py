@@ -133,7 +133,7 @@ def application(
     log: RequestLog | None = None,
 ) -> MissionApp:
     """
-    Build the ASGI application with both APIs.
+    Build the ASGI application with both APIs and the receiver of OpenTelemetry.
 
     Args:
         wire: Opens the ports; by default those over the database of the settings.
@@ -143,11 +143,12 @@ def application(
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
     from mission_http.fleet.dialect import fleet_dialect
-    from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
+    from mission_http.otlp.dialect import otlp_dialect
+    from mission_http.wiring import decode_telemetry, ports_from_settings, rate_limiter_from_settings
 
     return create_app(
         wire or (lambda: ports_from_settings(settings)),
-        (boards_dialect(settings), fleet_dialect(settings)),
+        (boards_dialect(settings), fleet_dialect(settings), otlp_dialect(settings, decode_telemetry)),
         security=settings.security,
         network=settings.network,
         limiter=limiter or (lambda: rate_limiter_from_settings(settings)),

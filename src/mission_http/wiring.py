@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Clock
     from mission_core.rate_limits import RateLimiter
     from mission_core.usage.prices import PriceBook
+    from mission_core.usage.telemetry import TelemetryBatch, TelemetrySignal
     from mission_http.identity_provider_settings import (
         ClerkApiSettings,
         GoogleSettings,
@@ -354,6 +355,19 @@ async def _open_ports(settings: Settings, stack: AsyncExitStack, *, read_only: b
             subscribed_providers=subscribed,
         )
     )  # fmt: skip
+
+
+def decode_telemetry(signal: TelemetrySignal, body: bytes, *, is_json: bool) -> TelemetryBatch:
+    """
+    The usage of tokens in the body of an OpenTelemetry export request. Most servers receive none.
+
+    Raises:
+        MalformedTelemetry: If it is no such request.
+        TelemetryEncodingMissing: If this server cannot read protobuf.
+    """
+    from mission_adapters import otlp
+
+    return otlp.decode_telemetry(signal, body, is_json=is_json)
 
 
 def price_book(settings: Settings) -> PriceBook | None:

@@ -1,5 +1,5 @@
 """
-Both dialects in one application over a store, with one of everything made, and a caller for each operation.
+All dialects in one application over a store, with one of everything made, and a caller for each operation.
 
 What may be called is read off the endpoint tables, so whatever is added joins the tests without an edit.
 """
@@ -20,8 +20,9 @@ from mission_core.ports import Ports
 from mission_http.app import MissionApp, create_app
 from mission_http.boards.dialect import boards_dialect
 from mission_http.fleet.dialect import fleet_dialect
+from mission_http.otlp.dialect import otlp_dialect
 from mission_http.platform.endpoints import Dialect, Endpoint
-from mission_http.wiring import ServerSecretCredentials
+from mission_http.wiring import ServerSecretCredentials, decode_telemetry
 from tests.contract.boards_driver import TOKEN, run_lifespan
 from tests.contract.browser import make_person
 from tests.contract.conftest import World, make_world
@@ -30,7 +31,7 @@ from tests.contract.openapi_check import checked_against_openapi
 from tests.unit.http.platform.sample_app import Answer, ask
 
 SETTINGS = fleet_settings(local_auth_token=TOKEN)
-DIALECTS = (fleet_dialect(SETTINGS), boards_dialect(SETTINGS))
+DIALECTS = (fleet_dialect(SETTINGS), boards_dialect(SETTINGS), otlp_dialect(SETTINGS, decode_telemetry))
 OPERATIONS: list[tuple[Dialect, Endpoint]] = [
     (dialect, endpoint) for dialect in DIALECTS for endpoint in dialect.endpoints
 ]
@@ -111,7 +112,7 @@ def parameters_of(operation: tuple[Dialect, Endpoint]) -> list[tuple[str, str]]:
 @asynccontextmanager
 async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
     """
-    The application with both dialects and one of everything, up for as long as the context lasts.
+    The application with all dialects and one of everything, up for as long as the context lasts.
     """
     key = evolve(world.me, name="api", display="API Access")
     user = await ensure_local_user(world.ports, world.me.organization, username=f"local-{world.me.organization}")

@@ -10,8 +10,10 @@ import pytest
 
 from mission_http.boards.dialect import boards_dialect
 from mission_http.fleet.dialect import fleet_dialect
+from mission_http.otlp.dialect import otlp_dialect
 from mission_http.platform.endpoints import EndpointGroup
 from mission_http.platform.routes import RouteTree
+from mission_http.wiring import decode_telemetry
 from tests.contract.populated_app import DIALECTS, OPERATIONS, SETTINGS
 
 GROUPS = [part for dialect in DIALECTS for part in dialect.endpoints.parts if isinstance(part, EndpointGroup)]
@@ -41,7 +43,9 @@ def test_each_operation_is_found_by_the_first_request() -> None:
     Whichever operation is needed first, its path has all its methods and is no other operation's.
     """
     for dialect, endpoint in OPERATIONS:
-        tree = RouteTree.of((fleet_dialect(SETTINGS), boards_dialect(SETTINGS)))
+        tree = RouteTree.of(
+            (fleet_dialect(SETTINGS), boards_dialect(SETTINGS), otlp_dialect(SETTINGS, decode_telemetry))
+        )
         path = dialect.path_of(endpoint)
         place = tree.find(re.sub(r"{\w+}", "7", path))
         methods = {one.method for other, one in OPERATIONS if shape_of(other.path_of(one)) == shape_of(path)}

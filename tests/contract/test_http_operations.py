@@ -16,6 +16,9 @@ UNREPEATABLE = {
     "POST /api/auth/google/disconnect": "who is disconnected is told so",
     "POST /api/auth/access-requests": "the last decision counts, once or again",
     "POST /api/v1/usage/batch": "each report has an id of its own",
+    **dict.fromkeys(
+        ("POST /v1/traces", "POST /v1/metrics", "POST /v1/logs"), "each span, event and data point has an identity"
+    ),
     "POST /api/auth/logout": "a session is ended, once or again",
     "POST /api/auth/users": "nothing is kept of a password but its hash, and no two users have one name",
     "POST /api/setup": "there is one first admin",

@@ -106,11 +106,13 @@ TEXTS = {
 @pytest.mark.parametrize("operation", OPERATIONS, ids=operation_id)
 def test_every_operation_is_counted_under_the_classes_it_should_be(operation: Operation) -> None:
     """
-    All of the Fleet under the general one and perhaps one more; in the Boards API whatever agents may call.
+    All of the Fleet under the general one and perhaps one more; in the Boards API whatever agents may call; all of the
+    receiver of OpenTelemetry under its own.
     """
     dialect, endpoint = operation
     stricter = [STRICTER[operation_id(operation)]] if operation_id(operation) in STRICTER else []
-    common = ["general"] if dialect.name == "Fleet" else ["agent-auth"] if endpoint.who.name != "user" else []
+    for_agents = ["agent-auth"] if endpoint.who.name != "user" else []
+    common = {"Fleet": ["general"], "OpenTelemetry": ["otlp"]}.get(dialect.name, for_agents)
     if endpoint.who.public and dialect.name != "Fleet":
         common = []
 
@@ -144,7 +146,7 @@ def test_every_class_but_those_of_the_boards_has_words_in_the_fleet() -> None:
     """
     Each its own, or those for any.
     """
-    assert RATE_LIMIT_CLASSES.keys() - {"agent-auth", "webhook-ingest"} == TEXTS.keys()
+    assert RATE_LIMIT_CLASSES.keys() - {"agent-auth", "otlp", "webhook-ingest"} == TEXTS.keys()
 
 
 @frozen

@@ -91,6 +91,7 @@ RATE_LIMIT_CLASSES: Final[Mapping[str, RateLimitClass]] = {
         _class("mutation", 60, PER_ADDRESS),
         _class("read", 120, PER_ADDRESS),
         _class("heavy", 10, PER_ADDRESS),
+        _class("otlp", 600, PER_ADDRESS),
         _class("login", 5, PER_ADDRESS, bypassable=False),
         _class("self-register", 5, PER_ADDRESS),
         _class("agent-auth", 20, PER_ADDRESS, sliding=True),

@@ -1,0 +1,3 @@
+"""
+The receiver of OpenTelemetry: usage of tokens in spans, metrics and logs.
+"""
