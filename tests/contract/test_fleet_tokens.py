@@ -277,3 +277,15 @@ async def test_somebody_who_is_called_like_nobody_is_counted_with_them(fleet: Fl
 
 async def test_the_largest_number_names_no_task(fleet: FleetDriver) -> None:
     assert [None, None] == [(await recorded(fleet, taskId=task))["taskId"] for task in ("9" * 32, 2**63 - 1)]
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+async def test_no_text_of_an_export_is_a_formula(fleet: FleetDriver, sign: str) -> None:
+    """
+    A spreadsheet would run it when the operator opens the file.
+    """
+    await recorded(fleet, operation=f"{sign}1+1\r=2\n=3")
+    answer = await fleet.call("GET", "/tokens?action=export&format=csv")
+    rows = list(csv.DictReader(answer.body.decode().splitlines()))
+
+    assert [f"'{sign}1+1 =2 =3".replace("\r", " ").replace("\n", " ")] == [row["operation"] for row in rows]

@@ -300,8 +300,8 @@ async def list_usage(request: Request) -> Response:
     """
     List the entries of the token ledger, newest use first.
 
-    Entries are never changed. A correction is two further entries: one reverses the wrong one, and one replaces it. A
-    member with grants sees the entries of those boards.
+    Entries are never changed. A correction is two further entries: one reverses the wrong one, and one replaces it.
+    `since` and `until` are rounded to whole hours in UTC. A member with grants sees the entries of those boards.
     """
     query = query_of(request, UsageListQuery)
     reads = ports_of(request).reads.usage

@@ -100,6 +100,7 @@ CSV_COLUMNS: Final = (
     "timestamp", "agentName", "model", "sessionId", "operation", "inputTokens", "outputTokens", "totalTokens", "cost",
     "duration", "costNano", "unpricedTokens",
 )  # fmt: skip
+FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Sums = dict[str, TokenSumsPayload]
 
 
@@ -345,7 +346,7 @@ async def _export(ports: Ports, principal: Principal, window: UsageWindow, query
 
 def _csv(entries: Sequence[UsageEntry], usage: Sequence[TokenRecordPayload]) -> str:
     """
-    Write records as CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Write records as CSV.
     """
     written = StringIO()
     rows = csv.writer(written, lineterminator="\n")
@@ -354,13 +355,21 @@ def _csv(entries: Sequence[UsageEntry], usage: Sequence[TokenRecordPayload]) -> 
         texts = (record.agentName, record.model, record.sessionId, record.operation)
         rows.writerow(
             (
-                iso_of(entry.at), *(f"'{each}" if each[:1] in "=+-@\t\r" and each else each for each in texts),
+                iso_of(entry.at), *map(_plain, texts),
                 record.inputTokens, record.outputTokens, record.totalTokens,
                 "" if record.cost is None else f"{record.cost:.4f}", entry.duration_ms or 0,
                 "" if record.costNano is None else record.costNano, record.unpricedTokens,
             )
         )  # fmt: skip
     return written.getvalue()
+
+
+def _plain(text: str) -> str:
+    """
+    Return a text in one line. One that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    line = text.replace("\r", " ").replace("\n", " ")  # the writer leaves a carriage return unquoted
+    return f"'{line}" if text.startswith(FORMULA_SIGNS) else line
 
 
 async def read_tokens_by_agent(request: Request) -> Response:
