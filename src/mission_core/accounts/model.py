@@ -341,3 +341,15 @@ def presence_update_due(principal: Principal, *, at: datetime) -> bool:
     if not isinstance(principal, AgentPrincipal):
         return False
     return principal.seen_at is None or at - principal.seen_at >= PRESENCE_WRITE_INTERVAL
+
+
+def require_own_agent(principal: Principal, agent: AgentId) -> None:
+    """
+    Refuse an agent key below admin that names another agent than its own.
+
+    Raises:
+        KeyOfAnotherAgent: If the principal's key belongs to another agent.
+    """
+    foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent
+    if foreign and principal.role is not Role.ADMIN:
+        raise KeyOfAnotherAgent

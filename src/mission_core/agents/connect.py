@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, Role, board_of, require_role
+from mission_core.accounts.model import (
+    AgentPrincipal,
+    KeyOfAnotherAgent,
+    Principal,
+    Role,
+    board_of,
+    require_own_agent,
+    require_role,
+)
 from mission_core.agents.model import ONLINE, Agent, AgentNameTaken
 from mission_core.agents.tool_connections import (
     CONNECTIONS,
@@ -17,7 +25,7 @@ from mission_core.agents.tool_connections import (
     ToolConnected,
     ToolConnection,
 )
-from mission_core.agents.use_cases import add_agent, require_own_agent
+from mission_core.agents.use_cases import add_agent
 from mission_core.errors import StaleWrite
 from mission_core.ids import ConnectionId, ConnectionNumber
 from mission_core.use_case import use_case

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import optional
 
-from mission_core.accounts.model import Principal, Role, require_role
+from mission_core.accounts.model import Principal, Role, require_own_agent, require_role
 from mission_core.agents.model import Agent, AgentNotFound
-from mission_core.agents.use_cases import require_own_agent
 from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber, BoardId

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, evolve, frozen
 
-from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
+from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_own_agent, require_role
 from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentProtected, checked_agent_name
-from mission_core.agents.use_cases import require_agent_board, require_own_agent
+from mission_core.agents.use_cases import require_agent_board
 from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AlreadyAssigned
 from mission_core.entity_changes import require_version
 from mission_core.errors import StaleWrite

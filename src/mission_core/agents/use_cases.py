@@ -15,12 +15,12 @@ from mission_core.accounts.model import (
     AgentPrincipal,
     ApiKey,
     ApiKeyCreated,
-    KeyOfAnotherAgent,
     Principal,
     Role,
     board_of,
     presence_update_due,
     require_no_agent_below_admin,
+    require_own_agent,
     require_role,
     secret_digest,
 )
@@ -136,18 +136,6 @@ class AgentWithToken:
     agent: Agent
     token: str | None
     new: bool = True
-
-
-def require_own_agent(principal: Principal, agent: AgentId) -> None:
-    """
-    Refuse an agent key below admin that names another agent than its own.
-
-    Raises:
-        KeyOfAnotherAgent: If the principal's key belongs to another agent.
-    """
-    foreign = isinstance(principal, AgentPrincipal) and principal.agent != agent
-    if foreign and principal.role is not Role.ADMIN:
-        raise KeyOfAnotherAgent
 
 
 @use_case

@@ -13,10 +13,9 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal
+from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, require_own_agent
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import AgentRow
-from mission_core.agents.use_cases import require_own_agent
 from mission_core.boards.model import BoardDenied
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.values import MAX_INTEGER, UNSTORABLE
