@@ -113,8 +113,8 @@ OF_QUEUES = {"poll_queue", "peek_queue", "renew_implicit_leases"}
 OF_OTHERS = {"submit_onboarding_message", "receive_payload"}
 """Done by the main agent, and by whoever is outside."""
 ABOUT_ALL = {"create_board", "correct_usage"}
-OF_MANY = {"record_usage_batch"}
-"""Refuses each report alone, as the use case of one report does."""
+OF_MANY = {"record_usage_batch", "record_telemetry"}
+"""What refuses each report alone, as the use case of one report does."""
 READING = {"repeat_broadcast"}
 NOT_ON_ONE_BOARD = WITHOUT_BOARD | OF_GROUPS | OF_QUEUES | OF_OTHERS | ABOUT_ALL | OF_MANY | READING
 """What is asked for on no single board."""

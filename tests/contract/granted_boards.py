@@ -326,6 +326,7 @@ VALUES: Mapping[str, Values] = {
     "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
     "reporter": lambda many: [identity_of(many.member())],
     "ids: Collection[UUID]": lambda many: [[task.id for place in many.places for task in place.tasks]],
+    "prefix": lambda many: [f"{SEARCHED_WORD}:"],
     "ids: Collection[str]": lambda many: [[SEARCHED_WORD]],
     "names": lambda many: [(SHARED, many.wanderer.name, *(place.worker.name for place in many.places))],
 }

@@ -206,7 +206,7 @@ USAGE: Final = Kind(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class UsageCorrected(Event):
     """
     An entry of the token ledger was corrected or voided.

@@ -20,6 +20,7 @@ from attrs import define, evolve, field, frozen
 
 from mission_core.accounts.model import Principal, Role, identity_of, require_role
 from mission_core.errors import Invalid, InvalidField
+from mission_core.field_types import check_fields
 from mission_core.ids import TelemetrySourceId, UsageId
 from mission_core.usage.amounts import MAX_TOKENS
 from mission_core.usage.counters import COUNTS
@@ -172,7 +173,7 @@ class RecordTelemetry:
     Record usage that was told by telemetry, in one transaction.
 
     Args:
-        records: Instances of `TelemetryRecord`. Their values are checked one by one, so that one refuses no other.
+        records: Instances of `TelemetryRecord`. Their reports are checked one by one, so that one refuses no other.
     """
 
     records: tuple[Any, ...]
@@ -185,11 +186,15 @@ async def record_telemetry(ports: Ports, principal: Principal, cmd: RecordTeleme
     nothing, because a better kind of telemetry tells the same or because a counter did not grow.
 
     Raises:
-        InvalidField: If there are too many records.
+        InvalidField: If there are too many records, or something else is among them.
         RoleTooLow: If the principal may not write.
     """
     if not 1 <= len(cmd.records) <= MOST_REPORTS:
         raise InvalidField("records", f"must have 1 to {MOST_REPORTS} entries")
+    for each in cmd.records:
+        if not isinstance(each, TelemetryRecord):
+            raise InvalidField("records", "must hold nothing but records of telemetry", each)
+        check_fields(each)
     require_role(principal, Role.OPERATOR)
     async with ports.unit(principal) as unit:
         recording = Recording(ports, unit, principal, identity_of(principal))
