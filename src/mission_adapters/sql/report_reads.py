@@ -214,21 +214,22 @@ def _select_workloads(*board_filters: str) -> Executable:
     """
     Select the number of all agents, and the workloads of those that are not offline.
     """
-    loads = select(
-        workloads.c.assignee_key, _tasks_with_status(Status.ASSIGNED), _tasks_with_status(Status.IN_PROGRESS)
-    ).where(workloads.c.organization == _organization)
-    if board_filters:
-        loads = loads.where(workloads.c.board.in_(_boards(*board_filters)))
-    of_agent = loads.group_by(workloads.c.assignee_key).subquery("of_agent")
+    # A seek for each agent: PostgreSQL may not hash here, and would read all workloads again for each.
+    amounts = (_tasks_of_agent(status, *board_filters) for status in (Status.ASSIGNED, Status.IN_PROGRESS))
     total = select(_zero, _nothing, _nothing, func.count(), _zero)
-    amounts = (func.coalesce(of_agent.c[status.value], 0) for status in (Status.ASSIGNED, Status.IN_PROGRESS))
     there = select(literal_column("1"), agents.c.name, STATUS_AS_MADE, *amounts).where(STATUS_AS_MADE != OFFLINE)
-    with_loads = agents.outerjoin(of_agent, of_agent.c.assignee_key == agents.c.name_key)
-    return union_all(_staff(total, *board_filters), _staff(there, *board_filters).select_from(with_loads))
+    return union_all(_staff(total, *board_filters), _staff(there, *board_filters))
 
 
-def _tasks_with_status(status: Status) -> Any:
-    return _total(case((workloads.c.status == status.value, workloads.c.amount), else_=0)).label(status.value)
+def _tasks_of_agent(status: Status, *board_filters: str) -> Any:
+    found = select(_total(workloads.c.amount)).where(
+        workloads.c.organization == _organization,
+        workloads.c.assignee_key == agents.c.name_key,
+        workloads.c.status == status.value,
+    )
+    if board_filters:
+        found = found.where(workloads.c.board.in_(_boards(*board_filters)))
+    return found.correlate(agents).scalar_subquery()
 
 
 _retries: Final = case((tasks.c.attempts > tasks.c.retry_count + 1, tasks.c.attempts - 1), else_=tasks.c.retry_count)
