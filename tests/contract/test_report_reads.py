@@ -2,11 +2,15 @@
 What reports are made of, on every store.
 """
 
+import re
 from datetime import timedelta
 
 import pytest
 from attrs import evolve
 
+from mission_adapters.sql.migrations import migrate
+from mission_adapters.sql.postgres_pool import PLANNER_SETTINGS
+from mission_adapters.sql.report_reads import _select_workloads
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat
 from mission_core.boards.groups import CreateGroup, create_group
 from mission_core.errors import Conflict
@@ -30,6 +34,7 @@ from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.runs import Failure, FailureReason, OrderKind, Outcome, TaskResult
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
 from mission_core.values import EPOCH, micros
+from tests.contract.schemas import asked
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -550,3 +555,18 @@ async def test_the_size_is_told_in_bytes(world, store_url):
     size = (await world.ports.reads.reports.overview(world.me, HourRange(now, now), at=now)).size
 
     assert (size > 0) is (store_url != "memory://")
+
+
+def test_postgres_seeks_the_tasks_of_each_agent(fresh_postgres):
+    """
+    Our planner settings leave it no hash join, so it would read the sums of all assignees again for each agent.
+    """
+    migrate(fresh_postgres)
+    ask = _select_workloads()("postgresql", organization=b"", silent_since=0)
+    settings = "; ".join(f"SET {name} = {value}" for name, value in PLANNER_SETTINGS.items())
+    values = ", ".join("''" if isinstance(each, bytes) else f"'{each}'" for each in ask.values)
+    script = f"{settings}; PREPARE reading AS {ask.text}"
+    (plan,) = asked(fresh_postgres, f"EXPLAIN EXECUTE reading({values})", script=script)
+    lines = [line.strip() for (line,) in plan]
+
+    assert 2 == sum(bool(re.search("Index Cond: .*assignee_key = agents.*name_key", line)) for line in lines), lines
