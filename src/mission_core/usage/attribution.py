@@ -35,7 +35,7 @@ LOST: Final = frozenset({RunState.EXPIRED.value, RunState.REVOKED.value})
 
 class Attribution(NamedTuple):
     """
-    What a report is attributed to.
+    The board, task, run and agent that a report is counted for.
     """
 
     board: BoardId | None

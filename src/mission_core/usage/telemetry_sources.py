@@ -19,8 +19,8 @@ from mission_core.values import text, utc_moment, whole_number
 @frozen(kw_only=True, field_transformer=with_type_validators)
 class TelemetrySource:
     """
-    What the ledger remembers of one source of telemetry: the best kind that a session told of a model, or the last
-    values of a counter.
+    The state of one source of telemetry: the best kind that a session told of a model, or the last values of a
+    counter.
 
     Args:
         reporter: The identity of the principal who reported it.

@@ -121,7 +121,7 @@ def fold(entries: list[UsageEntry], hours: int, by: tuple[str, ...]) -> dict[tup
 @frozen(kw_only=True)
 class Told:
     """
-    One step in the life of a ledger: a report, or a correction of an earlier entry.
+    A step of a generated test: a report, or a correction of an earlier entry.
     """
 
     model: str
