@@ -22,7 +22,7 @@ from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from mission_core.accounts.model import Principal
 
@@ -110,6 +110,13 @@ class RowMemory:
         Whether other tasks depend on this one, or None if that is not known.
         """
         return self._has_dependents.get(task)
+
+    def forget_ids(self, ids: Iterable[UUID]) -> None:
+        """
+        Forget the rows with these ids.
+        """
+        for id in ids:
+            self.forget(*(row for kind in REMEMBERED_KINDS if (row := self._rows.get((kind, id))) is not None))
 
     def forget_task(self, task: UUID) -> None:
         """

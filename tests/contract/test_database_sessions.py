@@ -30,6 +30,7 @@ GLOBEX = OrganizationId(UUID(int=2))
 
 SCHEMA = [
     "CREATE TABLE heads (organization {bytes} PRIMARY KEY, position BIGINT NOT NULL)",
+    "CREATE TABLE events (organization {bytes}, position BIGINT, subject {bytes})",
     """
     CREATE TABLE things (
         id BIGINT PRIMARY KEY,

@@ -163,7 +163,7 @@ def _steps(statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task]
         if violated.constraint == NOT_APPENDED:
             raise NotCombined from violated
         raise refusal_of_constraint(violated.constraint, buffer) from violated
-    results = FlushResults()
+    results = FlushResults(appended=range(row[-1] + 1, row[-1] + 1 + len(buffer.events)))
     for task in tasks:
         results.keep_context(task, row[: len(CONTEXT_COLUMNS)])
     return results

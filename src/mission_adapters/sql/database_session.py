@@ -17,6 +17,7 @@ from attrs import define
 from mission_core.errors import InvalidField
 
 if TYPE_CHECKING:
+    from mission_adapters.sql.followed_logs import FollowedLogs
     from mission_adapters.sql.read_cache import ReadCache
     from mission_core.ids import OrganizationId
 
@@ -88,6 +89,13 @@ class DatabaseSession(Protocol):
         """
         The cache of values that were read. It stays empty where the commits of other processes cannot be seen without a
         query, as on PostgreSQL.
+        """
+
+    @property
+    def followed(self) -> FollowedLogs:
+        """
+        The logs that this process appends to, so that it learns what other processes have changed. It stays empty on
+        SQLite, where another process that writes is rare.
         """
 
     async def read(self, steps: Callable[[], Steps[R]]) -> R:

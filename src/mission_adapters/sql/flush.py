@@ -386,6 +386,7 @@ def _write_under_head(
     else:
         head = yield from lock_head(dialect, owner)
         parts += append_statements(chained(owner, actor, facts, head), head)
+        results.appended = range(head.position + 1, head.position + 1 + len(facts))
     for write in buffer.writes.values():
         if isinstance(write.after, Agent) and write.before and write.before.name_key != write.after.name_key:
             yield from rename_queue_and_workloads(dialect, write.before, write.after)

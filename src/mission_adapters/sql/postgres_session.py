@@ -25,6 +25,7 @@ from mission_adapters.sql.database_session import (
     invalid_value,
     raise_violation,
 )
+from mission_adapters.sql.followed_logs import MOST_SUBJECTS, FollowedLogs
 from mission_adapters.sql.log_watches import LogWatches
 from mission_adapters.sql.postgres_pool import (
     CONNECT_TIMEOUT,
@@ -61,11 +62,15 @@ READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_r
 SERVER_TIME: Final = "SELECT clock_timestamp()"
 CHANNEL: Final = "mission_log"
 SELECT_HEADS: Final = "SELECT organization, position FROM heads WHERE organization = ANY($1::bytea[])"
-_NOTIFY: Final = (
-    f"SELECT organization, position, pg_notify('{CHANNEL}', encode(organization, 'hex') || ' ' || position) FROM heads "
-)
-NOTIFY_HEADS: Final = f"{_NOTIFY}WHERE organization = ANY($1::bytea[])"
-NOTIFY_HEAD: Final = f"{_NOTIFY}WHERE organization = $1"
+_NOTIFY: Final = f"""
+    SELECT organization, position, pg_notify('{CHANNEL}', encode(organization, 'hex') || ' ' || position), ARRAY(
+        SELECT subject FROM events WHERE events.organization = heads.organization
+        AND events.position > known AND events.position <= heads.position
+        ORDER BY events.position DESC LIMIT {MOST_SUBJECTS}
+    ) FROM heads,
+"""
+NOTIFY_HEADS: Final = f"{_NOTIFY} unnest($1::bytea[], $2::bigint[]) AS log(owner, known) WHERE organization = owner"
+NOTIFY_HEAD: Final = f"{_NOTIFY} CAST($2 AS bigint) AS known WHERE organization = $1"
 """For one organization, because PostgreSQL plans a statement with an array anew each time."""
 
 RETRYABLE: Final = (
@@ -185,6 +190,7 @@ class PostgresSession:
     _writing: ConnectionPool
     _not_durable: ConnectionPool
     cache: ReadCache = field(factory=ReadCache)
+    followed: FollowedLogs = field(factory=FollowedLogs)
     _watches: LogWatches = field(factory=LogWatches)
     _listening: asyncio.Task[None] | None = None
     _notifying: asyncio.Task[None] | None = None
@@ -348,11 +354,14 @@ class PostgresSession:
 
     async def _notify(self) -> None:
         while self._unnotified:
-            written = [each.bytes for each in self._unnotified]
+            written = [(each.bytes, self.followed.known(each)) for each in self._unnotified]
             self._unnotified.clear()
+            ask = (NOTIFY_HEADS, tuple(zip(*written, strict=True))) if written[1:] else (NOTIFY_HEAD, written[0])
             with suppress(StoreFailed):  # listeners also read the head rows every HEAD_POLL_INTERVAL seconds
-                ask = (NOTIFY_HEAD, tuple(written)) if len(written) == 1 else (NOTIFY_HEADS, (written,))
-                self._report_heads(await self._read(partial(execute, BoundStatement(*ask))))
+                heads = await self._read(partial(execute, BoundStatement(*ask)))
+                self._report_heads(heads)
+                for organization, position, _, subjects in heads:
+                    self.followed.read(OrganizationId(UUID(bytes=organization)), position, subjects)
             await asyncio.sleep(NOTIFY_INTERVAL)
 
     async def _listen(self) -> None:

@@ -25,6 +25,7 @@ from attrs import define, field
 
 from mission_adapters.sql.database_files import DatabaseFiles
 from mission_adapters.sql.database_session import BoundStatement, Steps
+from mission_adapters.sql.followed_logs import FollowedLogs
 from mission_adapters.sql.log_watches import CLOSED_MESSAGE, LogWatches
 from mission_adapters.sql.read_cache import ReadCache
 from mission_adapters.sql.readiness_check import run_check, write_unchanged_row
@@ -193,6 +194,7 @@ class SqliteSession:
     wal_index: WalIndex
     written: WrittenColumns
     cache: ReadCache = field(init=False)
+    followed: FollowedLogs = field(factory=FollowedLogs, init=False)
     _replaced: bool = False
     _watches: LogWatches = field(factory=LogWatches)
     _reads: ThreadQueue = field(init=False)

@@ -72,6 +72,7 @@ class SqlStore:
         self._turns: WeakValueDictionary[OrganizationId, asyncio.Lock] = WeakValueDictionary()
         self.claims = OptimisticClaims(session)
         self.memory: RowMemory | None = RowMemory(self._are_unchanged)
+        session.followed.changed_by_others = self._forget
 
     @classmethod
     @asynccontextmanager
@@ -153,8 +154,12 @@ class SqlStore:
                     return self._answer(buffer, await self.claims.claim(buffer, claim, at=self.clock.now()))
             combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
-                with suppress(NotCombined):
+                try:
                     return self._answer(buffer, await self.session.write(combined, wakes=buffer.principal.organization))
+                except NotCombined:
+                    if buffer.remembered:  # one of them is outdated, which a transaction would only find out again
+                        row = next(iter(buffer.remembered.values()))
+                        raise StaleWrite(type(row).__name__.lower(), row.id) from None
         return await self.flush_in_transaction(buffer)
 
     async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:
@@ -167,7 +172,13 @@ class SqlStore:
             buffer, await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
         )
 
+    def _forget(self, ids: Collection[UUID]) -> None:
+        if self.memory is not None:
+            self.memory.forget_ids(ids)
+
     def _answer(self, buffer: WriteBuffer, results: FlushResults) -> Any:
+        if results.appended:
+            self.session.followed.appended(buffer.principal.organization, results.appended)
         self.reads.tasks.contexts.keep(results.contexts)
         buffer.changes = results.changes
         for task, context in results.contexts:

@@ -45,6 +45,7 @@ class FlushResults:
         claimed: The tasks that got a new run.
         boards_of_tasks: The board of each task that was changed.
         contexts: The tasks that were written, each with its context.
+        appended: The positions of the entries that were appended to the log, on PostgreSQL.
         relied: The checks of rows that the update of the next task shall make.
         answer: The value that `commit` returns.
     """
@@ -56,6 +57,7 @@ class FlushResults:
     facts: list[Event] = field(factory=list)
     boards_of_tasks: dict[UUID, UUID] = field(factory=dict)
     contexts: list[tuple[Task, TaskContext]] = field(factory=list)
+    appended: range = range(0)
     relied: Sequence[ReadDependency] = ()
     result: Any = None
     answer: Any = None
