@@ -52,7 +52,7 @@ def types(session: nox.Session) -> None:
     """
     Do the types of src/ hold, strictly?
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TYPES)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TYPES)
     session.run("mypy", *session.posargs)
 
 
@@ -61,7 +61,7 @@ def unit(session: nox.Session) -> None:
     """
     Do the fast tests pass on every supported Python?
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TESTS)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TESTS)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
@@ -70,7 +70,7 @@ def contract(session: nox.Session) -> None:
     """
     Do all stores and dialects keep their promises? Starts a PostgreSQL.
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TESTS)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TESTS)
     session.run("pytest", "tests", "--ignore=tests/unit", "-m", "not real_time", *session.posargs)
 
 
@@ -79,7 +79,7 @@ def real_time(session: nox.Session) -> None:
     """
     Do server processes keep them, when they are killed or frozen, and with slow clients? Starts a PostgreSQL.
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TESTS)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TESTS)
     session.run("pytest", "tests", "-m", "real_time", *session.posargs)
 
 
@@ -91,7 +91,9 @@ def lowest(session: nox.Session) -> None:
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     allowed = [*PYPROJECT["project"]["dependencies"], *chain(*extras), *TESTS]
     session.install(
-        "-e", ".[otlp,postgres,prices,redis,testing]", *(each.replace(">=", "==") for each in allowed if ">=" in each)
+        "-e",
+        ".[metrics,otlp,postgres,prices,redis,testing]",
+        *(each.replace(">=", "==") for each in allowed if ">=" in each),
     )
     session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
 
@@ -101,7 +103,7 @@ def nightly(session: nox.Session) -> None:
     """
     Does a law break among fifty times as many examples, new ones each time? Takes hours.
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TESTS)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TESTS)
     session.run("pytest", "--hypothesis-profile=nightly", "--override-ini=faulthandler_timeout=0", *session.posargs)
 
 
@@ -123,7 +125,7 @@ def bench(session: nox.Session) -> None:
     """
     What does each operation cost, beside a bare route and a bare transaction?
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TESTS, "procrastinate", "psycopg[binary]")
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TESTS, "procrastinate", "psycopg[binary]")
     session.run("python", "-m", "tests.bench", *session.posargs)
 
 
@@ -132,7 +134,7 @@ def soak(session: nox.Session) -> None:
     """
     Is nothing lost or done twice in twenty minutes of load, restarts and failures of the database? Is memory flat?
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *TESTS)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *TESTS)
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 
@@ -141,6 +143,6 @@ def mutants(session: nox.Session) -> None:
     """
     Would the tests notice a mistake in the rules? Takes about an hour.
     """
-    session.install("-e", ".[otlp,postgres,prices,redis,testing]", *MUTANTS)
+    session.install("-e", ".[metrics,otlp,postgres,prices,redis,testing]", *MUTANTS)
     chosen = ("tests", "-k", "not postgres", "-m", "not real_time")  # later options replace these
     session.run("python", "-m", "tests.mutants", *chosen, *session.posargs)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mission_core.kinds import EntityReads, EntityRepository, EntityT, Kind
     from mission_core.reports.agent_activity import AgentActivityReads
     from mission_core.reports.queries import ReportReads
+    from mission_core.reports.server_figures import ServerReads
     from mission_core.tasks.ports import Gates, RunRepository, TaskRepository
     from mission_core.tasks.queries import TaskReads
     from mission_core.tasks.snapshots import SnapshotReads
@@ -277,7 +278,7 @@ class UnitOfWorkFactory(Protocol):
 
 class Reads(Protocol):
     """
-    The read models. Each read is limited to what its principal may see.
+    The read models. Each read is limited to what its principal may see, except those of `server`.
     """
 
     @property
@@ -338,6 +339,12 @@ class Reads(Protocol):
     def usage(self) -> UsageReads:
         """
         The read model of the token ledger.
+        """
+
+    @property
+    def server(self) -> ServerReads:
+        """
+        The figures of the whole server, for its operator.
         """
 
     async def organization(self, principal: Principal) -> Organization:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mission_core.errors import Refusal
     from mission_core.ports import Ports
     from mission_core.rate_limits import Quota, RateLimiter
+    from mission_http.metrics.request_durations import RequestDurations
 
 OpenPorts = Callable[[], AbstractAsyncContextManager["Ports"]]
 OpenLimiter = Callable[[], AbstractAsyncContextManager["RateLimiter | None"]]
@@ -42,6 +43,7 @@ def create_app(
     security: SecurityHeaders | None = None,
     network: NetworkSettings | None = None,
     log: RequestLog | None = None,
+    durations: RequestDurations | None = None,
     limiter: OpenLimiter = nullcontext,
     quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
 ) -> MissionApp:
@@ -57,6 +59,7 @@ def create_app(
         security: The security headers of responses.
         network: The public URL, the allowed hosts and the trusted proxies.
         log: Logs requests; by default they are not logged.
+        durations: Counts the durations of requests; by default they are not counted.
         limiter: Opens the rate limiter; requests are not limited by default.
         quotas: The rate limits in force, by class.
     """
@@ -73,7 +76,7 @@ def create_app(
         limits=RateLimits(quotas),
         network=network,
         dispatcher=dispatcher,
-        http=ResponseHeadersMiddleware.around(http, security or SecurityHeaders(), spoken, network, log),
+        http=ResponseHeadersMiddleware.around(http, security or SecurityHeaders(), spoken, network, log, durations),
     )
 
 

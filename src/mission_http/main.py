@@ -12,13 +12,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
 from mission_core.errors import StoreFailed
-from mission_http.settings import Settings, SettingsError, settings_from
+from mission_core.extras import install_command
+from mission_http.settings import METRICS_TOKEN_VARIABLE, Settings, SettingsError, settings_from
 from mission_http.worker_settings import MAX_WORKERS, check_workers
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
     from mission_http.app import MissionApp, OpenLimiter, OpenPorts
     from mission_http.connection_counts import ConnectionCounts
+    from mission_http.metrics.server_metrics import ServerMetrics
     from mission_http.platform.request_logs import RequestLog
     from mission_http.server import Banner
     from mission_http.workers import WorkerContext
@@ -131,6 +134,7 @@ def application(
     *,
     limiter: OpenLimiter | None = None,
     log: RequestLog | None = None,
+    metrics: ServerMetrics | None = None,
 ) -> MissionApp:
     """
     Build the ASGI application with both APIs and the receiver of OpenTelemetry.
@@ -139,6 +143,10 @@ def application(
         wire: Opens the ports; by default those over the database of the settings.
         limiter: Opens the rate limiter; by default the one of the settings.
         log: Logs requests; by default they are not logged.
+        metrics: Served at `/metrics` if the settings have a token for it; by default those of this process alone.
+
+    Raises:
+        SettingsError: If metrics are to be served and the extra for it is missing.
     """
     from mission_http.app import create_app
     from mission_http.boards.dialect import boards_dialect
@@ -146,15 +154,38 @@ def application(
     from mission_http.otlp.dialect import otlp_dialect
     from mission_http.wiring import decode_telemetry, ports_from_settings, rate_limiter_from_settings
 
+    dialects = [boards_dialect(settings), fleet_dialect(settings), otlp_dialect(settings, decode_telemetry)]
+    metrics = metrics or server_metrics(settings)
+    if metrics is not None and settings.metrics_token is not None:
+        from mission_http.metrics.dialect import metrics_dialect
+
+        dialects.append(metrics_dialect(settings.metrics_token, metrics))
     return create_app(
         wire or (lambda: ports_from_settings(settings)),
-        (boards_dialect(settings), fleet_dialect(settings), otlp_dialect(settings, decode_telemetry)),
+        dialects,
         security=settings.security,
         network=settings.network,
         limiter=limiter or (lambda: rate_limiter_from_settings(settings)),
         quotas=settings.rate_limits.quotas,
         log=log,
+        durations=None if metrics is None else metrics.durations,
     )
+
+
+def server_metrics(settings: Settings, *, processes: int = 1) -> ServerMetrics | None:
+    """
+    Empty metrics for this number of processes; None if the settings have no token for them.
+
+    Raises:
+        SettingsError: If the extra for them is missing.
+    """
+    if settings.metrics_token is None:
+        return None
+    if find_spec("prometheus_client") is None:
+        raise SettingsError(f"{METRICS_TOKEN_VARIABLE}: metrics need the extra", install_command("metrics"))
+    from mission_http.metrics.server_metrics import ServerMetrics
+
+    return ServerMetrics.of(processes)
 
 
 def serve(
@@ -194,10 +225,13 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
 
     log = configure_logging(settings.logs, secrets=settings.redacted_values)
+    metrics = server_metrics(settings)
     sockets = _listening_sockets(settings, host, port)
     # Opened before the server is made, so that settings errors reach the terminal unchanged.
     async with rate_limiter_from_settings(settings) as limiter, ports_from_settings(settings) as ports:
-        app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
+        app = application(
+            settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log, metrics=metrics
+        )
         server = Server(app, settings, announce=(await _banner(settings, ports)).print)
         gc.freeze()
         gc.enable()
@@ -246,19 +280,22 @@ def _serve_with_workers(settings: Settings, host: str, port: int) -> None:
 
     lock = LineLock.open()
     configure_logging(settings.logs, secrets=settings.redacted_values, lock=lock)
+    metrics = server_metrics(settings, processes=settings.workers + 1)  # a restart has one worker more
     sockets = _listening_sockets(settings, host, port)
 
     async def prepare() -> Banner:
         async with rate_limiter_from_settings(settings), ports_from_settings(settings, sweeps=False) as ports:
-            app = application(settings, lambda: nullcontext(ports))
+            app = application(settings, lambda: nullcontext(ports), metrics=metrics)
             app.import_endpoints()  # once for all workers
+            if metrics is not None:
+                metrics.durations.number(app.documents.dialects)
             return await _banner(settings, ports)
 
     def run(context: WorkerContext) -> int:
         log = configure_logging(settings.logs, secrets=settings.redacted_values, lock=lock, worker=context.number)
         with asyncio.Runner(loop_factory=event_loop()) as runner:
             try:
-                runner.run(_serve_as_worker(settings, sockets, context, supervisor.counts, log))
+                runner.run(_serve_as_worker(settings, sockets, context, supervisor.counts, log, metrics))
             except SettingsError as e:
                 context.tell_failure(str(e))
                 return 2
@@ -281,17 +318,26 @@ def _serve_with_workers(settings: Settings, host: str, port: int) -> None:
 
 
 async def _serve_as_worker(
-    settings: Settings, sockets: list[socket], context: WorkerContext, counts: ConnectionCounts, log: RequestLog
+    settings: Settings,
+    sockets: list[socket],
+    context: WorkerContext,
+    counts: ConnectionCounts,
+    log: RequestLog,
+    metrics: ServerMetrics | None,
 ) -> None:
     from mission_http.wiring import ports_from_settings, rate_limiter_from_settings
     from mission_http.worker_server import WorkerServer
     from mission_http.workers import stop_with_supervisor
 
+    own = None if metrics is None else metrics.at(context.place)
     async with (
         rate_limiter_from_settings(settings) as limiter,
         ports_from_settings(settings, sweeps=context.number == 1) as ports,
+        nullcontext() if own is None else own.telling_pools(ports),
     ):
-        app = application(settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log)
+        app = application(
+            settings, lambda: nullcontext(ports), limiter=lambda: nullcontext(limiter), log=log, metrics=own
+        )
         server = WorkerServer(
             app, settings, announce=lambda _: context.tell_ready(), counts=counts, place=context.place
         )

@@ -58,6 +58,8 @@ WORKLOAD_PREFIX: Final = "MC_WORKLOAD_"
 WEBHOOK_LIMIT_VARIABLE: Final = "WEBHOOK_MAX_PAYLOAD_BYTES"
 LARGEST_WEBHOOK_LIMIT: Final = 100 * MEGABYTE
 PRICES_FILE_VARIABLE: Final = "MC_PRICES_FILE"
+METRICS_TOKEN_VARIABLE: Final = "MC_METRICS_TOKEN"
+MIN_METRICS_TOKEN_LENGTH: Final = 32
 SUBSCRIBED_PROVIDERS_VARIABLE: Final = "MC_SUBSCRIBED_PROVIDERS"
 SUBSCRIPTION_VARIABLE: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
 NO_SUBSCRIPTION_VALUES: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
@@ -102,6 +104,8 @@ class Settings:
     """The plans of model providers, by the provider's name."""
     prices_file: Path | None = None
     """The file of the operator's own prices of models."""
+    metrics_token: str | None = field(default=None, repr=False)
+    """The token of `GET /metrics`, which is served only with one."""
     webhook_max_payload_bytes: int = MEGABYTE
     """The largest payload that a webhook accepts."""
     given: frozenset[str] = frozenset()
@@ -117,8 +121,8 @@ class Settings:
         urls = [self.database_url, self.rate_limits.redis.url if self.rate_limits.redis else ""]
         passwords = [password for url in urls if (password := _password_in(url))]
         kept = [self.api_key, self.auth_secret, self.local_auth_token, self.setup_code, self.first_admin.password]
-        following = [self.next_auth_secret] if self.next_auth_secret else []
-        return [*kept, *following, *self.identity_providers.redacted_values, *passwords, *map(unquote, passwords)]
+        more = [each for each in (self.next_auth_secret, self.metrics_token) if each]
+        return [*kept, *more, *self.identity_providers.redacted_values, *passwords, *map(unquote, passwords)]
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -199,6 +203,7 @@ def settings_from(
         workload=_workload(env),
         subscriptions=_subscriptions(env),
         prices_file=_file(env, PRICES_FILE_VARIABLE),
+        metrics_token=_metrics_token(env),
         webhook_max_payload_bytes=_webhook_limit(env),
         fresh=frozenset(fresh),
         given=frozenset(name for name in SECRET_NAMES if env.get(name, "").strip() not in PLACEHOLDERS),
@@ -289,6 +294,18 @@ def _file(env: Mapping[str, str], name: str) -> Path | None:
     if not path.is_file():
         raise SettingsError(f"{name}: there is no file {path}; make it, or unset the variable")
     return path
+
+
+def _metrics_token(env: Mapping[str, str]) -> str | None:
+    token = env.get(METRICS_TOKEN_VARIABLE, "").strip()
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise SettingsError(f"{METRICS_TOKEN_VARIABLE}: must have printable ASCII characters without spaces only")
+    if 0 < len(token) < MIN_METRICS_TOKEN_LENGTH:
+        raise SettingsError(
+            f"{METRICS_TOKEN_VARIABLE}: must have at least {MIN_METRICS_TOKEN_LENGTH} characters, and has {len(token)}"
+            "; openssl rand -hex 32 makes one"
+        )
+    return token or None
 
 
 def _checked_url(url: str) -> str:

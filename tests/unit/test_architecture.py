@@ -11,7 +11,12 @@ from itertools import chain
 
 from tests.unit.fresh_interpreter import CORE, SRC, loaded_by
 
-CALLED = {"argon2-cffi": "argon2", "genai-prices": "genai_prices", "opentelemetry-proto": "opentelemetry"}
+CALLED = {
+    "argon2-cffi": "argon2",
+    "genai-prices": "genai_prices",
+    "opentelemetry-proto": "opentelemetry",
+    "prometheus-client": "prometheus_client",
+}
 """How distributions are imported whose name is another."""
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mission_core.ports import IdempotencyKey
     from mission_core.reports.agent_activity import AgentActivityReads
     from mission_core.reports.queries import ReportReads
+    from mission_core.reports.server_figures import ServerReads
     from mission_core.tasks.queries import TaskReads
     from mission_core.tasks.snapshots import SnapshotReads
     from mission_core.usage.queries import UsageReads
@@ -109,6 +110,12 @@ class MemoryReads:
 
         store = self.store
         return self._pausing(MemoryUsageReads(store.boards, store.tasks, store.kind_tables, store.counters))
+
+    @cached_property
+    def server(self) -> ServerReads:
+        from mission_adapters.memory.server_reads import MemoryServerReads
+
+        return MemoryServerReads(self.store)
 
     async def organization(self, principal: Principal) -> Organization:
         return self.store.credentials.by_id(principal.organization)

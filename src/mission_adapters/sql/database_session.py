@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mission_adapters.sql.followed_logs import FollowedLogs
     from mission_adapters.sql.read_cache import ReadCache
     from mission_core.ids import OrganizationId
+    from mission_core.reports.server_figures import ConnectionPoolState
 
 R = TypeVar("R")
 
@@ -135,6 +136,11 @@ class DatabaseSession(Protocol):
         """
         Return once the log of *organization* has an entry after the position *after*, written by any process. Waiting
         costs no query.
+        """
+
+    def connection_pools(self) -> dict[str, ConnectionPoolState]:
+        """
+        The state of each pool of connections, by name; empty if there are none.
         """
 
     async def close(self) -> None:

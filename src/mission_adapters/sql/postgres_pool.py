@@ -24,6 +24,8 @@ from mission_core.errors import StoreUnreachable
 if TYPE_CHECKING:
     from asyncpg import Connection
 
+    from mission_core.reports.server_figures import ConnectionPoolState
+
 CONNECT_TIMEOUT: Final = 10.0
 """The seconds that opening a connection, or rolling back on it, may take."""
 ABANDONED_TIMEOUT: Final = 1.0
@@ -203,6 +205,15 @@ class ConnectionPool:
     idle: list[Connection] = field(factory=list)
     opened: int = 0
     waiting: deque[asyncio.Future[Connection | None]] = field(factory=deque)
+
+    @property
+    def state(self) -> ConnectionPoolState:
+        """
+        The numbers of its connections, and of the callers that wait for one.
+        """
+        from mission_core.reports.server_figures import ConnectionPoolState  # only monitoring asks
+
+        return ConnectionPoolState(self.size, self.opened, len(self.idle), len(self.waiting))
 
     async def take(self) -> Connection:
         """

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from asyncpg import Connection
 
+    from mission_core.reports.server_figures import ConnectionPoolState
+
 R = TypeVar("R")
 
 ATTEMPTS: Final = 3
@@ -200,6 +202,9 @@ class PostgresSession:
     @property
     def dialect(self) -> str:
         return "postgresql"
+
+    def connection_pools(self) -> dict[str, ConnectionPoolState]:
+        return {"read": self._reading.state, "write": self._writing.state, "write_not_durable": self._not_durable.state}
 
     @classmethod
     @asynccontextmanager

@@ -36,6 +36,7 @@ from mission_core.errors import OutcomeUnknown, StoreFailed, StoreUnreachable
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
+    from mission_core.reports.server_figures import ConnectionPoolState
 
 logger = logging.getLogger("mission_adapters")
 R = TypeVar("R")
@@ -215,6 +216,9 @@ class SqliteSession:
     @property
     def dialect(self) -> str:
         return "sqlite"
+
+    def connection_pools(self) -> dict[str, ConnectionPoolState]:
+        return {}
 
     @classmethod
     @asynccontextmanager

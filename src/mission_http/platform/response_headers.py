@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, field, frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,9 @@ from mission_http.platform.json_responses import CONTENT_TYPE
 from mission_http.platform.rate_limits import rate_limit_headers
 from mission_http.platform.request_ids import sent_or_new_id
 from mission_http.platform.request_logs import RequestLog
+
+if TYPE_CHECKING:
+    from mission_http.metrics.request_durations import RequestDurations
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 HSTS_HEADER: Final = b"strict-transport-security"
@@ -101,7 +104,8 @@ class FixedHeaders:
 @frozen(eq=False)
 class ResponseHeadersMiddleware:
     """
-    ASGI middleware that creates the exchange of a request, adds headers to its response, and logs the request.
+    ASGI middleware that creates the exchange of a request, adds headers to its response, and logs and measures the
+    request.
     """
 
     app: ASGIApp
@@ -109,6 +113,7 @@ class ResponseHeadersMiddleware:
     """The headers over http, and those over https, by dialect."""
     network: NetworkSettings
     log: RequestLog | None = None
+    durations: RequestDurations | None = None
 
     @classmethod
     def around(
@@ -118,6 +123,7 @@ class ResponseHeadersMiddleware:
         dialects: Iterable[Dialect],
         network: NetworkSettings,
         log: RequestLog | None = None,
+        durations: RequestDurations | None = None,
     ) -> ResponseHeadersMiddleware:
         return cls(
             app,
@@ -127,6 +133,7 @@ class ResponseHeadersMiddleware:
             },
             network,
             log,
+            durations,
         )
 
     @property
@@ -162,6 +169,8 @@ class ResponseHeadersMiddleware:
             await self.app(scope, receive, send_with_headers)
         finally:
             REQUEST_ID.reset(before)
+            if self.durations is not None and answered is not None:
+                self.durations.observe(exchange, answered - began)
             if self.log is not None:
                 ended = perf_counter()
                 self.log.write(scope, exchange, waited=(answered or ended) - began, took=ended - began)

@@ -52,6 +52,8 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
         ("DATABASE_URL", "mysql://localhost/x"),
         ("DATABASE_URL", "nonsense"),
         ("LOCAL_AUTH_TOKEN", "short"),
+        ("MC_METRICS_TOKEN", "a-token-of-too-few-characters"),
+        ("MC_METRICS_TOKEN", "a token that has spaces in its middle"),
         ("MC_ENABLE_HSTS", "perhaps"),
         ("MC_DISABLE_HSTS", "perhaps"),
         ("MC_TRUSTED_PROXIES", "the proxy"),
@@ -232,11 +234,12 @@ def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
     """
     url = "postgresql://me:open%20sesame@here/db"
     redis = {"RATE_LIMIT_BACKEND": "redis", "RQ_REDIS_URL": "redis://:abra%2Fcadabra@here"}
-    given = {"API_KEY": "s3cret", "AUTH_PASS": "hunter2", **redis}
+    scraper = "a-token-of-thirty-two-characters"
+    given = {"API_KEY": "s3cret", "AUTH_PASS": "hunter2", "MC_METRICS_TOKEN": scraper, **redis}
     settings = settings_from(given, data_dir=tmp_path, database_url=url)
 
     assert {
         "s3cret", settings.auth_secret, settings.local_auth_token, settings.setup_code, "hunter2", "open%20sesame",
-        "open sesame", "abra%2Fcadabra", "abra/cadabra",
+        "open sesame", "abra%2Fcadabra", "abra/cadabra", scraper,
     } == set(settings.redacted_values)  # fmt: skip
     assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").redacted_values
