@@ -1,7 +1,8 @@
 """
 Prices of models: those of an operator, and what the package `genai-prices` says about names as agents report them.
 
-The figures are typed in from the price pages of the providers, in dollars per million tokens of input and output.
+The figures in `PUBLISHED` were typed in from memory of the providers' price pages, in dollars per million tokens of
+input and output. Each of these names is checked against a second, independent table, too.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from mission_adapters.price_files import InvalidPriceFile, read_price_file
 from mission_core.errors import InvalidField
 from mission_core.usage.amounts import PriceBasis
 from mission_core.usage.prices import LayeredPrices, ModelPrice, NoPrices, PriceList, PriceQuery, Quote, TokenCounts
+from tests.unit.second_price_table import TABLE_PRICES
 
 pytest.importorskip("genai_prices", reason="the extra `prices` is not installed")
 
@@ -140,12 +142,41 @@ UNKNOWN = """
     """.split()  # noqa: SIM905
 """Names without a price: of local models, of no model, and some that the package lacks."""
 DISAGREEMENTS = {
-    # api-docs.deepseek.com since 2025-09-29; the package has the prices before, at 12:00 UTC without the discount
-    "deepseek-chat": ((0.28, 0.42), (0.27, 1.1)),
-    # ai.google.dev, 2025-11: the alias stood for gemini-2.5-flash; the package has what it stands for now
-    "gemini-flash-latest": ((0.3, 2.5), (0.75, 3.75)),
-}
-"""The published prices and those of the package, where they differ. An operator's file can set the right ones."""
+    "1.80.0": {
+        "claude-3-5-haiku-latest": (
+            (0.8, 4, 0.08, 1), "the table itself has the package's prices for claude-3-5-haiku-20241022"
+        ),
+        "anthropic/claude-3-5-haiku-latest": ((0.8, 4, 0.08, 1), "as without the prefix"),
+        "gemini-2.5-pro": ((1.25, 10, 0.125, 1.25), "version 1.110.2 has the package's price of the cache"),
+        "gemini-2.5-pro-preview-05-06": ((1.25, 10, 0.125, 1.25), "as gemini-2.5-pro"),
+        "models/gemini-2.5-pro": ((1.25, 10, 0.125, 1.25), "as gemini-2.5-pro"),
+        "google/gemini-2.5-pro": ((1.25, 10, 0.125, 1.25), "as gemini-2.5-pro"),
+        "gemini-2.5-flash-lite": ((0.1, 0.4, 0.01, 0.1), "version 1.110.2 has the package's price of the cache"),
+        "gemini-1.5-pro": ((1.25, 5, 1.25, 1.25), "the table has the price before the cut of 2024-10-01"),
+        "codestral-latest": ((0.3, 0.9, 0.3, 0.3), "version 1.110.2 has the package's input and output"),
+        "deepseek-chat": ((0.27, 1.1, 0.07, 0.27), "the package lacks all prices since 2025-09, the table the last"),
+        "gemini-flash-latest": (
+            (0.75, 3.75, 0.075, 0.75), "the package has what the alias stands for now; it was gemini-2.5-flash then"
+        ),
+    },
+    "1.110.2": {
+        "grok-code-fast-1": ((0.2, 1.5, 0.02, 0.2), "the package has the price of 2025, which version 1.80.0 had, too"),
+        "mistral-large-latest": (
+            (2, 6, 2, 2), "the package has the model that the alias stood for in 2025, as version 1.80.0"
+        ),
+        "codestral-latest": ((0.3, 0.9, 0.3, 0.3), "the package has no price of the cache"),
+        "together/meta-llama/Llama-3.3-70B-Instruct-Turbo": (
+            (0.88, 0.88, 0.88, 0.88), "the package has the price of 2025, which version 1.80.0 had, too"
+        ),
+        "deepseek-chat": ((0.27, 1.1, 0.07, 0.27), "the package lacks the prices since 2025-09"),
+    },
+}  # fmt: skip
+"""
+The names whose prices differ in the second table, with the prices of the package and the reason, by the version of the
+table. An operator's file of prices can set the right ones.
+"""
+TABLE_DATES = {"1.80.0": AT, "1.110.2": datetime(2026, 11, 1, 12, tzinfo=UTC)}
+"""The moments of which the package's prices are compared with each version of the second table."""
 RATES = [
     (name, float(input), float(output), source)
     for source, lines in PUBLISHED.items()
@@ -188,16 +219,38 @@ def test_a_name_without_a_price_stays_without(name):
     assert quote(name, input_tokens=1) is None
 
 
-@pytest.mark.parametrize(("name", "published", "package"), [(n, *each) for n, each in DISAGREEMENTS.items()])
-def test_a_disagreement_is_listed(name, published, package):
+def figures_of(name: str, at: datetime) -> tuple[float, ...]:
     """
-    Until the package is right, this test says what is wrong.
+    The dollars per million tokens of input, of output, of reading the cache and of writing it.
     """
-    assert package == rates(name) != published
+    cached = [
+        quote(name, at=at, input_tokens=1000, **{part: 1000}) for part in ("cache_read_tokens", "cache_write_tokens")
+    ]
+    return (*rates(name, at=at), *(each.cost / MILLION for each in cached))
+
+
+@pytest.mark.parametrize("version", TABLE_DATES)
+def test_a_second_table_has_the_same_prices_or_the_disagreement_is_listed(version: str) -> None:
+    """
+    Where the second table has no price of the cache, only input and output are compared.
+    """
+    found = {}
+    for each in TABLE_PRICES:
+        own = figures_of(each.name, TABLE_DATES[each.version])
+        if each.version == version and any(b not in (None, a) for a, b in zip(own, each.figures, strict=True)):
+            found[each.name] = own
+
+    assert {name: figures for name, (figures, _) in DISAGREEMENTS[version].items()} == found
 
 
 def test_a_hundred_names_are_checked():
-    assert 100 <= len(RATES) + len(UNKNOWN) + len(DISAGREEMENTS)
+    """
+    Each resolved name against a second table, too.
+    """
+    compared = {each.name for each in TABLE_PRICES}
+
+    assert 100 <= len(compared) + len(UNKNOWN)
+    assert {name for name, *_ in RATES} <= compared
     assert len(RATES) == len({name for name, *_ in RATES})
 
 
