@@ -3,8 +3,9 @@ Prices of a second, independent table: `model_prices_and_context_window` of the 
 tokens.
 
 The figures were copied by a script from the wheels on 2026-11-30. Version 1.80.0 knows `claude-sonnet-4-5` of
-2025-09-29 and not `claude-opus-4-5` of 2025-11-24; version 1.110.2 was the newest. Each line has a name as agents report it, the
-name in the table, and the prices of input, output, reading the cache and writing it, or `-` where the table has none.
+2025-09-29 and not `claude-opus-4-5` of 2025-11-24; version 1.110.2 was the newest. Each line has a name as agents
+report it, the name in the table, and the prices of input, output, reading the cache and writing it, or `-` where it has
+none.
 """
 
 from typing import Final, NamedTuple
@@ -111,7 +112,7 @@ FIGURES: Final = {
         moonshotai/kimi-k2-0711-preview moonshot/kimi-k2-0711-preview 0.6 2.5 0.15 -
         deepseek-chat deepseek-chat 0.6 1.7 0.06 -
         gemini-flash-latest gemini/gemini-flash-latest 0.3 2.5 0.075 -
-    """,
+    """,  # noqa: E501
     "1.110.2": """
         claude-opus-4-5 claude-opus-4-5 5 25 0.5 6.25
         claude-opus-4-5-20251101 claude-opus-4-5-20251101 5 25 0.5 6.25
