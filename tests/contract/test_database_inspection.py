@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from mission_adapters import testing
 from mission_adapters.sql import migrations
 from mission_adapters.sql.database_inspection import (
     SQLITE_HEADER,
@@ -27,7 +28,9 @@ from mission_adapters.sql.database_inspection import (
 )
 from mission_adapters.sql.migrations import HEAD, lacking, migrate
 from mission_adapters.sql.store import SqlStore
+from mission_adapters.testing import make_world
 from mission_core.agents.organization_creation import ensure_organization
+from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_http.settings import settings_from
 from mission_http.wiring import ports_over_database
 from tests.sockets import listening
@@ -428,3 +431,18 @@ async def test_the_servers_version_and_clock_are_told(fresh_postgres: str) -> No
     assert (15,) <= told.version
     assert told.clock_ahead is not None
     assert timedelta(seconds=1) > abs(told.clock_ahead)
+
+
+async def test_recent_tokens_without_a_price_are_told(migrated: str) -> None:
+    """
+    Those of an older use are not.
+    """
+    days = {40: 1000, 3: 20, 0: 3}
+    async with SqlStore.open(migrated) as store:
+        world = await make_world(testing.ports_over(store, clock=store.clock))
+        for ago, tokens in days.items():
+            used_at = world.ports.clock.now() - timedelta(days=ago)
+            told = UsageReport(model="unheard-of", input_tokens=tokens, output_tokens=0, used_at=used_at)
+            await record_usage(world.ports, world.me, RecordUsage(report=told))
+
+    assert 23 == (await inspect_database(migrated)).unpriced_tokens

@@ -21,7 +21,7 @@ from mission_adapters.sql.migrations import HEAD, lacking, path_in, revision_in,
 from mission_adapters.sql.search_index import TRIGRAMS_ON_POSTGRES, has_fts5, needs_index_on_sqlite
 from mission_adapters.sql.secret_fingerprint import SELECT_ENCRYPTED, SELECT_FINGERPRINT
 from mission_core.errors import StoreFailed
-from mission_core.values import moment
+from mission_core.values import micros, moment
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -42,6 +42,11 @@ TABLE_COUNT: Final = "SELECT count(*) FROM sqlite_master"
 SERVER_KEYS: Final = """
 SELECT digest, created_by, created_at, expires_at FROM server_keys
 WHERE "of" = (SELECT id FROM organizations WHERE slug = 'default') ORDER BY number
+"""
+UNPRICED_DAYS: Final = 30
+DAY_MICROS: Final = 24 * 3_600_000_000
+UNPRICED_TOKENS: Final = """
+SELECT CAST(coalesce(sum(unpriced_tokens), 0) AS BIGINT) FROM usage_totals WHERE hours = 24 AND slot >= {since}
 """
 SERVER_STATE: Final = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
@@ -123,6 +128,7 @@ class DatabaseInspection:
         search_index: The state of the trigram index. None unless the schema revision is the newest.
         server_keys: The generated server keys that replace the key from the environment, oldest first.
         fingerprint: The fingerprint of the secret. None before the first start that stores it.
+        unpriced_tokens: The tokens in the ledger that were used in the last 30 days and whose price is unknown.
         sealed: The encrypted values, each with the id of its row. Read only if there is no fingerprint.
     """
 
@@ -140,6 +146,7 @@ class DatabaseInspection:
     search_index: SearchIndexState | None = None
     server_keys: tuple[GeneratedServerKey, ...] = ()
     fingerprint: bytes | None = None
+    unpriced_tokens: int = 0
     sealed: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
     @property
@@ -251,6 +258,7 @@ def _read_contents(found: DatabaseInspection, reader: sqlite3.Connection) -> Dat
         found,
         server_keys=_server_keys_of(reader.execute(SERVER_KEYS)),
         search_index=_search_index_of_file(reader),
+        unpriced_tokens=reader.execute(_unpriced_tokens()).fetchone()[0],
     )
     if fingerprint := reader.execute(SELECT_FINGERPRINT).fetchone():
         return evolve(found, fingerprint=fingerprint[0])
@@ -261,6 +269,10 @@ def _search_index_of_file(reader: sqlite3.Connection) -> SearchIndexState:
     if not has_fts5():
         return SearchIndexState.NOT_AVAILABLE
     return SearchIndexState.NOT_CREATED if needs_index_on_sqlite(reader) else SearchIndexState.CREATED
+
+
+def _unpriced_tokens() -> str:
+    return UNPRICED_TOKENS.format(since=micros(SystemClock().now()) // DAY_MICROS - UNPRICED_DAYS)
 
 
 def _server_keys_of(rows: Iterable[Iterable[Any]]) -> tuple[GeneratedServerKey, ...]:
@@ -333,6 +345,7 @@ async def _inspect_connection(found: DatabaseInspection, connection: Connection)
         found,
         server_keys=_server_keys_of(await connection.fetch(SERVER_KEYS)),
         search_index=await _search_index_of_server(connection),
+        unpriced_tokens=await connection.fetchval(_unpriced_tokens()),
         fingerprint=await connection.fetchval(SELECT_FINGERPRINT),
         sealed=tuple([tuple(row) for each in SELECT_ENCRYPTED for row in await connection.fetch(each)]),
     )

@@ -21,6 +21,7 @@ from mission_http.doctor.database import (
     check_migrations,
     check_search_index,
 )
+from mission_http.doctor.extras import EXTRAS, ExtrasState, check_extras
 from mission_http.doctor.findings import Check, DoctorFinding, FindingLevel
 from mission_http.doctor.identity_providers import IDENTITY, IdentityProvidersState, check_identity_providers
 from mission_http.doctor.listen_address import ListenAddressState, check_port
@@ -36,13 +37,21 @@ from mission_http.doctor.network_settings import (
     check_hsts,
     check_proxies,
 )
+from mission_http.doctor.prices import PRICES, PricesState, check_prices
 from mission_http.doctor.rate_limits import LIMITS, RateLimiterState, check_rate_limits
 from mission_http.doctor.server_key import check_server_key
 from mission_http.doctor.variable_names import misspelled_variables
 from mission_http.identity_provider_settings import IdentityProviderSettings
 from mission_http.network_settings import NetworkSettings, parse_base_url
 from mission_http.rate_limit_settings import DISABLE, PREFIX, REDIS_URL_VARIABLES
-from mission_http.settings import Settings, SettingsError, read_collecting_errors, settings_from
+from mission_http.settings import (
+    METRICS_TOKEN_VARIABLE,
+    PRICES_FILE_VARIABLE,
+    Settings,
+    SettingsError,
+    read_collecting_errors,
+    settings_from,
+)
 from mission_http.wiring import inspect_issuers
 from mission_http.worker_settings import WORKERS_VARIABLE, check_workers
 
@@ -57,6 +66,8 @@ VARIABLES_OF_CHECKS: Final = {
     CORS.name: ("CORS_ORIGINS",),
     WORKERS.name: (WORKERS_VARIABLE,),
     LIMITS.name: (PREFIX, *REDIS_URL_VARIABLES, DISABLE),
+    EXTRAS.name: (METRICS_TOKEN_VARIABLE,),
+    PRICES.name: (PRICES_FILE_VARIABLE,),
 }
 """The beginnings of the names of the variables that a check judges."""
 
@@ -101,6 +112,8 @@ class InstallationState:
     fronting: NetworkSettings
     rate_limiter: RateLimiterState
     workers: WorkersState
+    extras: ExtrasState
+    prices: PricesState
     misspelled: Mapping[str, str] = field(factory=dict)
     identity_providers: IdentityProvidersState = IdentityProvidersState(identities=IdentityProviderSettings(), keys={})
 
@@ -140,6 +153,8 @@ async def inspect_installation(
         fronting=evolve(settings.network, base_url=base_url or settings.network.base_url),
         rate_limiter=await RateLimiterState.inspect(settings),
         workers=WorkersState.inspect(settings),
+        extras=ExtrasState.inspect(settings),
+        prices=PricesState.inspect(settings),
         identity_providers=IdentityProvidersState(
             identities=settings.identity_providers,
             keys=issuers.keys,
@@ -186,6 +201,8 @@ def check_installation(picture: InstallationState) -> Iterator[DoctorFinding]:
         check_cors_origins(picture.fronting),
         check_rate_limits(picture.rate_limiter, picture.listen_address),
         check_worker_count(picture.workers),
+        check_extras(picture.extras),
+        check_prices(picture.prices, unpriced_tokens=0 if database is None else database.examined.unpriced_tokens),
     )
     yield from (each for each in found if not _follows_from_malformed(each, picture.malformed))
 
