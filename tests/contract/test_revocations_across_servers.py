@@ -48,6 +48,24 @@ class Pair:
         made = self.tell("POST", f"/api/agents/{name}/keys", {"scopes": ["operator", "agent:self"]})
         return name, {"x-api-key": made["api_key"], "key-number": str(made["key"]["id"])}
 
+    def board(self) -> tuple[int, str]:
+        """
+        The number of a new project, and the id of its board.
+        """
+        self.made += 1
+        named = {"name": f"Project {self.made}", "ticket_prefix": f"P{self.made}"}
+        project = self.tell("POST", "/api/projects", named)["project"]
+        boards = self.tell_boards("GET", "/boards?limit=200")["items"]
+        return project["id"], next(each["id"] for each in boards if each["name"] == project["name"])
+
+    def board_agent(self, board: str) -> tuple[str, Headers]:
+        """
+        The id of a new agent of a board, and its token.
+        """
+        self.made += 1
+        made = self.tell_boards("POST", "/agents", {"name": f"agent-{self.made}", "board_id": board})
+        return made["id"], {"x-agent-token": made["agent_token"]}
+
     def person(self) -> tuple[int, Headers]:
         """
         A new operator's number, and the cookie they got from the first server.
@@ -57,12 +75,22 @@ class Pair:
         user = self.tell("POST", "/api/auth/users", {**name, "display_name": name["username"], "role": "operator"})[
             "user"
         ]
+        return user["id"], self.sign_in(name)
+
+    def sign_in(self, name: dict[str, str]) -> Headers:
         request = urllib.request.Request(
             f"{self.first.base}/api/auth/login", json.dumps(name).encode(), {"content-type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             (cookie,) = SimpleCookie(answer.headers["set-cookie"]).values()
-        return user["id"], {"cookie": f"{cookie.key}={cookie.value}"}
+        return {"cookie": f"{cookie.key}={cookie.value}"}
+
+    def member(self) -> str:
+        """
+        The id of the person who was made last, as a member of the organization.
+        """
+        members = self.tell_boards("GET", "/organizations/me/members?limit=200")["items"]
+        return str(next(each["id"] for each in members if each["user"]["name"] == f"person-{self.made}"))
 
 
 def status(server: Server, method: str, path: str, body: Any = None, **headers: str) -> int:
@@ -128,21 +156,58 @@ def lowered_role(pair: Pair) -> Case:
 
 
 def withdrawn_grant(pair: Pair) -> Case:
-    pair.made += 1
-    project = pair.tell("POST", "/api/projects", {"name": f"Project {pair.made}"})["project"]
-    boards = pair.tell_boards("GET", "/boards?limit=200")["items"]
-    board = next(each["id"] for each in boards if each["name"] == project["name"])
+    project, board = pair.board()
     _, cookie = pair.person()
-    members = pair.tell_boards("GET", "/organizations/me/members?limit=200")["items"]
-    member = next(each["id"] for each in members if each["user"]["name"] == f"person-{pair.made}")
-    access = f"/organizations/me/members/{member}/access"
+    access = f"/organizations/me/members/{pair.member()}/access"
     granted = [{"board_id": board, "can_read": True, "can_write": False}]
     pair.tell_boards("PUT", access, {"board_access": granted})
     return Case(
         cookie,
         lambda: pair.tell_boards("PUT", access, {"board_access": []}),
-        path=f"/api/projects/{project['id']}",
+        path=f"/api/projects/{project}",
         refused=403,
+    )
+
+
+def removed_member(pair: Pair) -> Case:
+    _, cookie = pair.person()
+    member = pair.member()
+    return Case(cookie, lambda: pair.tell_boards("DELETE", f"/organizations/me/members/{member}"))
+
+
+def changed_password(pair: Pair) -> Case:
+    """
+    Another session of the person who changes it.
+    """
+    _, cookie = pair.person()
+    own = pair.sign_in({"username": f"person-{pair.made}", "password": PASSWORD})
+    change = {"current_password": PASSWORD, "new_password": f"{PASSWORD} of another"}
+    return Case(cookie, lambda: pair.first.call("PATCH", "/api/auth/me", change, **own))
+
+
+def replaced_password(pair: Pair) -> Case:
+    user, _ = pair.person()
+    known = {"username": f"person-{pair.made}", "password": PASSWORD}
+    replace = {"id": user, "password": f"{PASSWORD} of another"}
+    return Case({}, lambda: pair.tell("PUT", "/api/auth/users", replace), "POST", "/api/auth/login", known)
+
+
+def deleted_board_agent(pair: Pair) -> Case:
+    _, board = pair.board()
+    agent, token = pair.board_agent(board)
+    path = f"/api/v1/agent/boards/{board}/tasks"
+    return Case(token, lambda: pair.tell_boards("DELETE", f"/agents/{agent}"), path=path)
+
+
+def moved_agent(pair: Pair) -> Case:
+    """
+    Its token is good for the other board from then on.
+    """
+    (_, board), (_, other) = pair.board(), pair.board()
+    agent, token = pair.board_agent(board)
+    path = f"/api/v1/agent/boards/{board}/tasks"
+    return Case(
+        token, lambda: pair.tell_boards("PATCH", f"/agents/{agent}", {"board_id": other}), path=path, refused=403
     )
 
 
@@ -158,8 +223,9 @@ def rotated_server_key(pair: Pair) -> Case:
 
 
 CASES = (
-    revoked_key, deleted_agent, suspended_user, removed_user, signed_out, lowered_role, withdrawn_grant,
-    rotated_server_key, rotated_server_key,
+    revoked_key, deleted_agent, deleted_board_agent, moved_agent, suspended_user, removed_user, removed_member,
+    signed_out, lowered_role, withdrawn_grant, changed_password, replaced_password, rotated_server_key,
+    rotated_server_key,
 )  # fmt: skip
 
 
@@ -169,10 +235,13 @@ def pair_over(database_url: str, folder: Path) -> Iterator[Pair]:
         yield Pair(first, second, {"x-api-key": first.credential("API_KEY")})
 
 
-def test_the_first_request_after_a_revocation_is_refused_everywhere(database_url: str, tmp_path: Path) -> None:
+def test_the_first_request_after_a_revocation_is_refused_everywhere(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     Whatever was revoked, on the server that was told and on the other, which had answered the same request before.
     """
+    monkeypatch.setenv("RATE_LIMIT_LOGIN", "0")  # all people sign in from one address
     found, expected = [], []
     with pair_over(database_url, tmp_path) as pair:
         for make in CASES:
