@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -246,6 +247,28 @@ def test_a_lease_of_one_worker_is_completed_through_another(server: WorkerServer
 
     assert 200 == completed[0], completed
     assert "done" == seen["status"]
+
+
+def test_a_lease_that_runs_out_is_ended_by_a_worker(server: WorkerServer) -> None:
+    """
+    Without another claim, also after the worker that sweeps was killed and replaced.
+    """
+    ready = len(server.log.of("worker_ready", worker=1))
+    os.kill(server.pid_of(1), signal.SIGKILL)
+    server.log.wait_for("worker_ready", ready + 1, worker=1)
+    opened = server.connection()
+    token = opened.call("POST", "/api/agents", {"name": "forgetful", "role": "coder"})[1]["agent_token"]
+    project = opened.call("POST", "/api/projects", {"name": "Forgotten"})[1]["project"]["id"]
+    opened.call("POST", "/api/tasks", {"title": "Forgotten", "project_id": project})
+    wish = {"project_id": project, "lease_seconds": 1}
+    claimed = opened.call("POST", "/api/tasks/claim", wish, x_api_key=token)[1]["task"]
+    statuses = [claimed["status"]]
+    until = time.monotonic() + PATIENCE
+    while statuses[-1] == "in_progress" and time.monotonic() < until:
+        time.sleep(0.2)
+        statuses.append(opened.call("GET", f"/api/tasks/{claimed['id']}")[1]["task"]["status"])
+
+    assert {"in_progress", "inbox"} == set(statuses)
 
 
 def test_workers_count_rate_limits_together_in_a_redis(fresh_postgres: str, tmp_path: Path) -> None:
