@@ -36,7 +36,7 @@ from mission_core.extras import install_command
 from mission_core.ports import Ports
 from mission_core.rate_limits import LimiterFailed
 from mission_http.identity_provider_settings import AuthMode, IssuerInspection
-from mission_http.rate_limit_settings import BACKEND
+from mission_http.rate_limit_settings import BACKEND, DISABLE
 from mission_http.settings import (
     PRICES_FILE_VARIABLE,
     SECRETS_FILE,
@@ -496,16 +496,18 @@ async def rate_limiter_from_settings(settings: Settings) -> AsyncIterator[RateLi
     if redis is None:
         yield MemoryRateLimiter()
         return
+    # Without Redis, several workers must lift the limits (`check_workers`).
+    without = f"set {BACKEND}=memory" if settings.workers == 1 else f"set {BACKEND}=memory and {DISABLE}=1"
     async with AsyncExitStack() as stack:
         try:
             limiter = await stack.enter_async_context(RedisRateLimiter.open(redis.url))
         except ModuleNotFoundError as e:
-            advice = f"{install_command('redis')}, or set {BACKEND}=memory"
+            advice = f"{install_command('redis')}, or {without}"
             raise SettingsError(f"{BACKEND}: redis needs the extra", advice) from e
         except (LimiterFailed, ValueError) as e:
             reason = e.reason if isinstance(e, LimiterFailed) else UNREADABLE
             told = f"{redis.variable}: {without_credentials(redis.url)} cannot be used ({reason})"
-            advice = f"start it, or correct {redis.variable}; or set {BACKEND}=memory"
+            advice = f"start it, or correct {redis.variable}; or {without}"
             raise SettingsError(told, advice) from e
         yield limiter
 

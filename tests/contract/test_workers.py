@@ -302,6 +302,14 @@ def test_workers_count_rate_limits_together_in_a_redis(fresh_postgres: str, tmp_
             ["MC_WORKERS (or --workers): ", "rate limits", "RATE_LIMIT_BACKEND=redis", "MC_DISABLE_RATE_LIMIT=1"],
         ),
         ({"DATABASE_URL": NOBODY_LISTENS, **UNLIMITED}, ("--workers", "4"), ["DATABASE_URL (or --database-url): "]),
+        (
+            {
+                "DATABASE_URL": NOBODY_LISTENS, "RATE_LIMIT_BACKEND": "redis",
+                "RATE_LIMIT_REDIS_URL": "redis://127.0.0.1:1/0",
+            },
+            ("--workers", "2"),
+            ["RATE_LIMIT_REDIS_URL: ", "set RATE_LIMIT_BACKEND=memory and MC_DISABLE_RATE_LIMIT=1"],
+        ),
     ],
 )
 def test_a_start_that_fails_says_why_once(
