@@ -35,7 +35,7 @@ from tests.unit.http.platform.sample_app import ask
 
 TRIGGERING = ("INSERT INTO tasks ", "UPDATE tasks ", "DELETE FROM tasks ")
 """The statements with triggers. SQLite names such a statement again when its trigger begins."""
-BOUNDARIES = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
+BOUNDARIES = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "-- PRAGMA")
 """What is not counted on SQLite, where it costs no round trip."""
 
 
@@ -200,6 +200,10 @@ async def _one_round(counted: CountedApp, n: int) -> dict[str, list[str]]:
     comments = f"/api/tasks/{edited.number}/comments"
     await count("fleet comment", "POST", comments, {"content": "It goes on."})
     await count("fleet list comments", "GET", comments)
+    await count("fleet search", "GET", "/api/search?q=Task%2030")
+    await count("fleet workload", "GET", "/api/workload")
+    await count("fleet outcomes", "GET", "/api/tasks/outcomes?timeframe=day")
+    await count("fleet dashboard", "GET", "/api/status?action=dashboard")
     await count("boards list 50", "GET", f"{board}/tasks?limit=50")
     await count("boards create", "POST", f"{board}/tasks", {"title": f"New {n}"})
     await count("boards update", "PATCH", f"{board}/tasks/{edited.id}", {"title": f"Again {n}"})
