@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from random import SystemRandom
 from typing import Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 FIRST_DELAY: Final = 0.01
 MAX_DELAY: Final = 0.25

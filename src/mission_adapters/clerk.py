@@ -10,11 +10,12 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.outbound_http import OutboundRequestFailed
 from mission_core.accounts.identity_claims import profile_from, subject_without_issuer
 from mission_core.accounts.ports import ProviderAccountNotDeleted
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_adapters.outbound_http import OutboundClient

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import define, frozen
+from mission_core.lazy_attrs import define, frozen
 
 if TYPE_CHECKING:
     from mission_core.ports import Clock

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime

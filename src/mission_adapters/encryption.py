@@ -8,11 +8,12 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mission_core.accounts.ports import DecryptionFailed
+from mission_core.lazy_attrs import frozen
 from mission_core.values import Encrypted
 
 if TYPE_CHECKING:

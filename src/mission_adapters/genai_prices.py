@@ -14,9 +14,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
 
 from mission_core.extras import missing_extra_named
+from mission_core.lazy_attrs import define
 from mission_core.usage.amounts import NANOS_PER_DOLLAR, PriceBasis
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from mission_adapters.outbound_http import OutboundRequestFailed
 from mission_core.accounts.identity_claims import ALGORITHMS, SigningKeysUnavailable
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_adapters.outbound_http import OutboundClient

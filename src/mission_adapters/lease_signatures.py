@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.ids import InviteId, RunId
+from mission_core.lazy_attrs import frozen
 
 KEY_LENGTH: Final = 32
 LEASE_SIGNATURE_LENGTH: Final = 24

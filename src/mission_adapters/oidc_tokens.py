@@ -9,7 +9,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from attrs import field, frozen
+from attrs import field
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
@@ -17,6 +17,7 @@ from joserfc.jws import JWSRegistry
 from mission_adapters.issuer_keys import IssuerKeys as IssuerKeys
 from mission_adapters.outbound_http import OutboundRequestFailed
 from mission_core.accounts.identity_claims import ALGORITHMS, SigningKeysUnavailable, TokenFault, TokenRefused
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

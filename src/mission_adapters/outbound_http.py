@@ -15,7 +15,9 @@ from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
-from attrs import define, field, frozen
+from attrs import field
+
+from mission_core.lazy_attrs import define, frozen
 
 REQUEST_TIMEOUT: Final = 5.0
 """The time-out of a whole request, to the last byte of the answer, in seconds."""

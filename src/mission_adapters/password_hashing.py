@@ -12,7 +12,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from attrs import define, field, frozen
+from attrs import field
+
+from mission_core.lazy_attrs import define, frozen
 
 if TYPE_CHECKING:
     from asyncio import Semaphore

@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.clocks import SystemClock
+from mission_core.lazy_attrs import define
 from mission_core.rate_limits import LimiterFailed, Quota, RateLimitDecision
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from attrs import define, field, frozen
+from attrs import field
 
 from mission_adapters.board_scope import boards_of_row, is_limited_by_grants
 from mission_adapters.decision_operations import (
@@ -25,6 +25,7 @@ from mission_core.agents.model import Agent
 from mission_core.boards.model import Board, require_grant
 from mission_core.entity_changes import evolve
 from mission_core.kinds import Entity, Kind
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 from mission_core.values import name_key

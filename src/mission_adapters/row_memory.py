@@ -12,12 +12,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import define, field, fields
+from attrs import field, fields
 
 from mission_core.accounts.model import may_read_board
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.entity_changes import evolve
+from mission_core.lazy_attrs import define
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 

@@ -13,10 +13,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.agents.model import Agent, AgentPlacement
 from mission_core.boards.model import Board, GatesVersion
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.model import Task, TaskWorkVersion
 from mission_core.tasks.runs import Run
 from mission_core.values import micros

@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field, frozen
+from attrs import field
 
 from mission_adapters.row_parts import ROW_PARTS, whole_row
 from mission_core.accounts.model import ApiKey
@@ -15,6 +15,7 @@ from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
 from mission_core.use_case import may_use_remembered_rows

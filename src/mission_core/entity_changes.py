@@ -11,9 +11,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-from attrs import fields, frozen
+from attrs import fields
 
 from mission_core.errors import VersionMismatch
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import trusted_constructor
 
 if TYPE_CHECKING:

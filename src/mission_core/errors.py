@@ -26,7 +26,7 @@ import re
 from typing import ClassVar
 from uuid import UUID
 
-from attrs import define
+from mission_core.lazy_attrs import define
 
 
 class Refusal(Exception):

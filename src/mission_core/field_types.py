@@ -13,9 +13,10 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from attrs import NOTHING, Attribute, fields, frozen, has
+from attrs import NOTHING, Attribute, fields, has
 
 from mission_core.errors import InvalidField
+from mission_core.lazy_attrs import frozen
 from mission_core.values import (
     ABSENT,
     MAX_INTEGER,

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from mission_core.errors import Conflict, NotFound

@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 from uuid import UUID
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from mission_core.errors import Conflict
+from mission_core.lazy_attrs import define, frozen
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 
 class JsonEncoding(Enum):

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 MAX_SCREENED: Final = 50_000
 """The number of characters that are examined."""

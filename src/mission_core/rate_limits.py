@@ -8,10 +8,11 @@ from datetime import datetime
 from math import ceil
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import field
 from attrs.validators import ge
 
 from mission_core.errors import Exhausted
+from mission_core.lazy_attrs import define, frozen
 
 
 @frozen(kw_only=True)

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 from uuid import UUID
 
-from attrs import fields, frozen, make_class
+from attrs import fields, make_class
 
 from mission_core.accounts.model import Principal, require_organization_admin
 from mission_core.entity_changes import require_version, with_changes
 from mission_core.events.model import Event
 from mission_core.kinds import EntityT, Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import ABSENT
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID, SafeUUID
 
-from attrs import define, evolve, field, fields_dict, frozen
+from attrs import evolve, field, fields_dict
 
+from mission_core.lazy_attrs import define, frozen
 from mission_core.values import canonical, micros, moment
 
 T = TypeVar("T")

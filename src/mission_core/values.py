@@ -13,9 +13,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NewType, TypeVar
 
-from attrs import frozen
-
 from mission_core.errors import InvalidField
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from attrs import Attribute

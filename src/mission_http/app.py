@@ -9,11 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from mission_core.lazy_attrs import define
 from mission_http.network_settings import NetworkSettings
 from mission_http.platform.allowed_hosts import AllowedHostsMiddleware
 from mission_http.platform.cors import with_cors

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Self
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 ABSENT: Final = -1
 STALE_SECONDS: Final = 1.0

@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Self
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.environment import SettingsError
 
 MAX_CONNECTIONS_VARIABLE: Final = "MC_MAX_CONNECTIONS"

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote
 
-from attrs import define, field
+from attrs import field
 from httptools import HttpParserCallbackError, parse_url
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mission_core.errors import Refusal
+from mission_core.lazy_attrs import define
 from mission_http.connection_limits import MAX_CONNECTIONS_VARIABLE, ConnectionLimits
 from mission_http.platform.errors import HeadersTooLarge, RequestMalformed, RequestTimedOut, ServerBusy
 from mission_http.request_cycles import ConstantHeaders, HttpCycle

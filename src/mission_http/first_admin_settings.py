@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Final, Self
 
-from attrs import field, frozen
+from attrs import field
+
+from mission_core.lazy_attrs import frozen
 
 USERNAME_VARIABLE: Final = "AUTH_USER"
 PASSWORD_VARIABLE: Final = "AUTH_PASS"

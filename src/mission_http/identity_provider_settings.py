@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.identity_claims import ALGORITHMS
 from mission_core.accounts.model import Role
+from mission_core.lazy_attrs import frozen
 from mission_http.environment import SettingsError, boolean_variable, comma_separated, list_variable
 from mission_http.network_settings import LOOPBACK_NAMES, IpNetwork, host_of, is_in_networks, networks_variable
 

@@ -11,8 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.environment import SettingsError, boolean_variable, first_set_variable, list_variable
 
 IpNetwork = IPv4Network | IPv6Network

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.database_urls import is_readable
+from mission_core.lazy_attrs import frozen
 from mission_core.rate_limits import Quota
 from mission_http.environment import SettingsError, boolean_variable, first_set_variable
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES

@@ -17,8 +17,9 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from attrs import field, frozen
+from attrs import field
 
+from mission_core.lazy_attrs import frozen
 from mission_http.connection_limits import raise_file_limit
 from mission_http.connections import ConnectionSupervisor, HttpConnection
 from mission_http.request_cycles import ConstantHeaders

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from attrs import field, fields, frozen
+from attrs import field, fields
 
 from mission_core.database_urls import sqlite_url
 from mission_core.errors import InvalidField
 from mission_core.key_derivation import derive_key
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_http.connection_limits import ConnectionLimits
 from mission_http.environment import SettingsError as SettingsError

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_adapters.clocks import SystemClock
 from mission_adapters.database import database_ports, secret_keys
@@ -33,6 +33,7 @@ from mission_core.agents.organization_creation import ensure_organization
 from mission_core.database_urls import UNREADABLE, without_credentials
 from mission_core.errors import InvalidField, StoreFailed
 from mission_core.extras import install_command
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import Ports
 from mission_core.rate_limits import LimiterFailed
 from mission_http.identity_provider_settings import AuthMode, IssuerInspection

@@ -10,8 +10,9 @@ import socket
 from typing import Any, Final
 
 import uvicorn
-from attrs import define, field
+from attrs import field
 
+from mission_core.lazy_attrs import define
 from mission_http.connection_counts import ConnectionCounts
 from mission_http.server import BACKLOG, Server
 

@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-from attrs import define, field
+from attrs import field
 
+from mission_core.lazy_attrs import define
 from mission_http.connection_counts import ConnectionCounts
 
 logger = logging.getLogger("mission_http")

@@ -41,6 +41,16 @@ def test_no_test_module_is_imported_by_another():
     assert {} == {name: modules for name, modules in found.items() if modules}
 
 
+def test_classes_are_declared_with_our_decorators():
+    """
+    attrs' own make a class with all of its methods at once, which a start would wait for.
+    """
+    taken = re.compile(r"^\s*from attrs import .*\b(?:define|frozen)\b", re.MULTILINE)
+    found = [file.name for file in SRC.rglob("*.py") if taken.search(file.read_text())]
+
+    assert ["lazy_attrs.py"] == found
+
+
 def test_what_the_extras_install_is_used():
     """
     Nobody downloads a library that no module imports.

@@ -17,10 +17,12 @@ from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import IO, Any, Final
 
-from attrs import field, frozen
+from attrs import field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from mission_core.lazy_attrs import frozen
 
 FORMAT: Final = "mission-control-backup"
 VERSION: Final = 1

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID, uuid5
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.data_import.boards_values import Row, object_of, optional_datetime, truncated_text
 from mission_adapters.data_import.entity_import import EntityImporter, rows_with_factory
@@ -24,6 +24,7 @@ from mission_core.approvals.model import (
     digest_of,
 )
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, TaskId
+from mission_core.lazy_attrs import define
 
 UNKNOWN_USER: Final = "somebody"
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from mission_adapters.data_import.boards_approvals import ApprovalImport
 from mission_adapters.data_import.boards_database import RowsByTable, read_tables
@@ -52,6 +52,7 @@ from mission_core.ids import (
     TaskId,
     TaskNumber,
 )
+from mission_core.lazy_attrs import define
 from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
 from mission_core.tasks.model import Status, Task

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from attrs import define
-
 from mission_adapters.data_import.boards_values import Row, json_of, truncated_text
 from mission_adapters.data_import.entity_import import EntityImporter, rows_with_factory
 from mission_adapters.data_import.row_repairs import utc_datetime_from
@@ -48,6 +46,7 @@ from mission_core.ids import (
     WebhookId,
     WebhookNumber,
 )
+from mission_core.lazy_attrs import define
 from mission_core.values import JsonText
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_adapters.data_import.boards_values import optional_datetime
 from mission_adapters.data_import.entity_import import EntityImporter, rows_with_factory
@@ -21,6 +21,7 @@ from mission_core.accounts.profiles import LOCAL_LOGIN, PROFILE_ANSWERS, local_u
 from mission_core.accounts.users import MAX_EMAIL, MAX_USERNAME, USERS, IdentityProvider, User
 from mission_core.boards.grants import GRANTS, INVITE_GRANTS, Grant, InviteGrant
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId, OrganizationId, UserId, UserNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.values import name_key
 
 Row = Mapping[str, Any]

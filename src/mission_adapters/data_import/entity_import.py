@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from mission_adapters.data_import.import_report import ImportReport
 from mission_adapters.data_import.row_repairs import ROW_ERRORS, InvalidRow, Row, make_entity, reason_text
@@ -17,6 +17,7 @@ from mission_core.accounts.import_events import RowsImported
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import define
 from mission_core.ports import Ports, UnitOfWork
 
 BATCH: Final = 100

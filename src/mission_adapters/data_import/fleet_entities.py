@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.data_import.entity_import import EntityImporter
 from mission_adapters.data_import.fleet_file import (
@@ -52,6 +52,7 @@ from mission_core.ids import (
     UserId,
     UserNumber,
 )
+from mission_core.lazy_attrs import define
 from mission_core.tasks.comments import LONGEST_COMMENT, Comment
 from mission_core.tasks.github_links import GitHubLinks
 from mission_core.tasks.model import Status, Task

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_adapters.data_import.row_repairs import InvalidRow, utc_datetime_from
 from mission_core.database_urls import sqlite_url
+from mission_core.lazy_attrs import frozen
 from mission_core.values import EMPTY_OBJECT, JsonText, canonical
 
 Row = Mapping[str, Any]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from mission_adapters.data_import.entity_import import EntityImporter, FinishEntity, RepositoryOf, rows_with_factory
 from mission_adapters.data_import.fleet_entities import MAX_TICKET, SCRYPT_HASH, SOURCE, FleetEntityFactory
@@ -40,6 +40,7 @@ from mission_core.ids import (
     AgentNumber,
     BoardId,
 )
+from mission_core.lazy_attrs import define
 from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Task

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import define, field
+from attrs import field
+
+from mission_core.lazy_attrs import define
 
 MAX_EXAMPLES = 5
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import define, evolve
+from attrs import evolve
 
 from mission_adapters.data_import.entity_import import EntityImporter
 from mission_core.accounts.members import MEMBERS, OWNER, Member
@@ -19,6 +19,7 @@ from mission_core.accounts.profiles import local_user_of
 from mission_core.accounts.users import MAX_USERNAME, USERS, User
 from mission_core.ids import MemberId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import define
 from mission_core.ports import Ports
 
 USERNAME_TAKEN: Final = "another user here has the user name; it has a longer one"

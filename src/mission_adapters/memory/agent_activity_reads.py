@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import SystemPrincipal, may_read_board
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.agent_activity import (
     AGENT_CREATED_KIND,
     OWN_EVENT_KINDS,

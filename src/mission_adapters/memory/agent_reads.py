@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from mission_core.accounts.model import may_read_board
 from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.agents.queries import (
@@ -21,6 +19,7 @@ from mission_core.agents.queries import (
 )
 from mission_core.agents.rows import agent_row, api_key_row
 from mission_core.agents.tool_connections import ToolConnection
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import row_mapping
 from mission_core.tasks.counters import WORKLOADS
 from mission_core.values import PageOfRows, name_key

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.approvals.queries import LinkedTask, approval_row
+from mission_core.lazy_attrs import frozen
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.boards.model import GENERAL_HANDLE, Board, BoardStatus
 from mission_core.boards.queries import BoardRow
 from mission_core.boards.rows import board_row
+from mission_core.lazy_attrs import frozen
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:

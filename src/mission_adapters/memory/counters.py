@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.counter_registry import COUNTERS, counters_for
 from mission_core.accounts.model import readable_boards
 from mission_core.events.counters import CounterKey, sum_of_amounts
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import evolve
 
 from mission_adapters.memory.kind_tables import DEPLOYMENT_PRINCIPAL
 from mission_adapters.memory.tables import UndoLog
@@ -18,6 +18,7 @@ from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS
 from mission_core.boards.grants import GRANTS
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from datetime import datetime

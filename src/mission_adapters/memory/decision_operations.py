@@ -9,7 +9,7 @@ from __future__ import annotations
 from heapq import merge
 from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_adapters.decision_operations import (
     ClaimNextOperation,
@@ -27,6 +27,7 @@ from mission_adapters.memory.organization_deletion import delete_organization
 from mission_core.accounts.model import Principal, may_read_board, writable_boards
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.late_results import LATE_RESULTS
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import (

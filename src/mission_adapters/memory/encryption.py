@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.ports import DecryptionFailed
+from mission_core.lazy_attrs import frozen
 from mission_core.values import Encrypted
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from mission_core.accounts.model import readable_boards
 from mission_core.agents.model import AgentNotFound
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import define, field
+from attrs import field
 
 from mission_core.events.model import GENESIS, ChainHead, Entry
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from asyncio import Future

@@ -8,9 +8,8 @@ from heapq import nsmallest
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.sessions import SESSIONS
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
 
 if TYPE_CHECKING:

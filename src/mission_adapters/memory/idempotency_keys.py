@@ -7,11 +7,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.memory.tables import UndoLog
 from mission_core.accounts.model import identity_of
 from mission_core.errors import KeyReused
+from mission_core.lazy_attrs import define
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME, AlreadyDone
 
 if TYPE_CHECKING:

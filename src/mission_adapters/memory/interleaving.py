@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from random import Random
 from typing import Any, Final, TypeVar, cast
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 T = TypeVar("T")
 MAX_YIELDS: Final = 4

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import fields_dict, frozen
+from attrs import fields_dict
 
 from mission_adapters.board_scope import boards_of_row, is_limited_by_grants
 from mission_adapters.memory.tables import GroupIndex, Table, UndoLog, UniqueConstraint, number_key
@@ -15,6 +15,7 @@ from mission_core.accounts.model import SystemPrincipal, may_read_board, readabl
 from mission_core.boards.model import Board, BoardDenied
 from mission_core.errors import Conflict
 from mission_core.kinds import DEPLOYMENT, EntityT, Kind, kind_of
+from mission_core.lazy_attrs import frozen
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:

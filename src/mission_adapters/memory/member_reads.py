@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.members import MEMBERS, MemberWithUser
 from mission_core.accounts.users import USERS, UserNotFound
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from mission_adapters.memory.kind_tables import KindTables

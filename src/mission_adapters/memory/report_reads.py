@@ -8,12 +8,11 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from mission_adapters.memory.counters import as_columns
 from mission_core.accounts.model import may_read_board, readable_boards
 from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, Approval, ApprovalStatus
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.board_metrics import median
 from mission_core.reports.hourly_counters import HOURLY_COUNTS, RING_MINUTES, cycle_time_of, hour_of, minute_of
 from mission_core.reports.queries import (

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_adapters.memory.approval_holds import is_held_by_approval
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.approvals.model import APPROVALS, ApprovalStatus
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.hourly_counters import HOURLY_COUNTS, RING_MINUTES, minute_of
 from mission_core.reports.server_figures import LOST_LEASES_SPAN, ConnectionPoolState, ServerFigures
 from mission_core.tasks.events import RunExpired

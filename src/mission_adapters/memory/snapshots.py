@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import may_read_board
 from mission_core.agents.rows import agent_row
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.snapshots import (
     NO_APPROVALS,
     ApprovalCounts,

@@ -12,13 +12,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from attrs import define, field
+from attrs import field
 
 from mission_core.accounts.model import Principal, may_read_board
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Conflict, NotFound, StaleWrite
 from mission_core.ids import BoardId, OrganizationId
 from mission_core.kinds import Entity
+from mission_core.lazy_attrs import define
 
 E = TypeVar("E", bound=Entity)
 R_contra = TypeVar("R_contra", contravariant=True)

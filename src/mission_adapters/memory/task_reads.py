@@ -7,13 +7,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from mission_adapters.memory.approval_holds import is_held_by_approval
 from mission_adapters.memory.decision_operations import tasks_in_progress_of
 from mission_core.accounts.model import Principal, may_read_board, readable_boards
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField, fields_by_board
 from mission_core.boards.tags import TAGS, Tag
+from mission_core.lazy_attrs import frozen
 from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.tasks.comments import COMMENTS, Comment
 from mission_core.tasks.counters import WORKLOADS

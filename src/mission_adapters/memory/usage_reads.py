@@ -7,9 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.accounts.model import SystemPrincipal, may_read_board
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.counters import NO_ID, USAGE_DETAILS, USAGE_TOTALS
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals

@@ -11,11 +11,10 @@ from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_adapters.otlp.items import Attributes, EventItem, Item, PointItem, Scalar, SpanItem
 from mission_core.errors import InvalidField
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.amounts import MAX_COST, NANOS_PER_DOLLAR
 from mission_core.usage.model import LONGEST_DURATION
 from mission_core.usage.telemetry import (

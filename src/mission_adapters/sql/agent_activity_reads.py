@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Select, and_, case, cast, exists, func, or_, select, union_all
 
 from mission_adapters.sql.board_visibility import board_filter_for, board_filter_of, on_boards
@@ -17,6 +16,7 @@ from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS, within_boards
 from mission_adapters.sql.statements import Statement, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import about_agents, agents, by_agents, done, events, tasks, workloads
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.agent_activity import (
     AGENT_CREATED_KIND,
     OWN_EVENT_KINDS,

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Select, exists, func, literal_column, select, text, union
 
 from mission_adapters.sql.agent_row_query import (
@@ -41,6 +40,7 @@ from mission_core.agents.queries import (
     boards_of_nameable_agents,
 )
 from mission_core.ids import BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.projections import Projection
 from mission_core.values import PageOfRows, name_key
 

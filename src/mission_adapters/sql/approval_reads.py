@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import Executable, Select, and_, case, cast, func, select
 
 from mission_adapters.sql.approval_holds import approval_links
@@ -19,6 +18,7 @@ from mission_adapters.sql.tables import tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.approvals.model import APPROVALS
 from mission_core.approvals.queries import ApprovalRow, LinkedTask
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.snapshots import ApprovalCounts
 from mission_core.values import PageOfRows

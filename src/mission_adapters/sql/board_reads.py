@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 from sqlalchemy import ColumnElement, Executable, Table, and_, exists, func, or_, select
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, require_visible
@@ -21,6 +21,7 @@ from mission_adapters.sql.tables import agents, boards, numbers, tallies, tasks
 from mission_core.boards.model import GENERAL_HANDLE, BoardNotFound, BoardStatus
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:

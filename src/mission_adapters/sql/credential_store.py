@@ -8,7 +8,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from sqlalchemy import and_, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -38,6 +38,7 @@ from mission_core.accounts.model import (
 from mission_core.accounts.organizations import ORGANIZATIONS, Organization, OrganizationNameTaken, OrganizationNotFound
 from mission_core.accounts.server_keys import SERVER_KEYS
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import trusted_constructor, uuid_of_bytes
 from mission_core.values import micros
 

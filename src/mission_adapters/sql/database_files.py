@@ -11,7 +11,7 @@ import os
 from os import PathLike
 from typing import Final, Self
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 SUFFIXES: Final = ("", "-wal")
 """The suffixes of the database file and its write-ahead log, which holds the newest commits."""

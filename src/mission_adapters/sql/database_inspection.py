@@ -14,13 +14,14 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.sql.migrations import HEAD, lacking, path_in, revision_in, revision_of
 from mission_adapters.sql.search_index import TRIGRAMS_ON_POSTGRES, has_fts5, needs_index_on_sqlite
 from mission_adapters.sql.secret_fingerprint import SELECT_ENCRYPTED, SELECT_FINGERPRINT
 from mission_core.errors import StoreFailed
+from mission_core.lazy_attrs import frozen
 from mission_core.values import micros, moment
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeVar
 
-from attrs import define
-
 from mission_core.errors import InvalidField
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_adapters.sql.followed_logs import FollowedLogs

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
-from attrs import frozen
 from sqlalchemy import Executable, case, func, select
 
 from mission_adapters.sql.agent_reads import select_keys
@@ -42,6 +41,7 @@ from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.model import GENERAL_HANDLE, Board, BoardNotFound, BoardStatus
 from mission_core.boards.rows import BOARD_ROWS
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.model import Status, Task, TaskNotFound
 from mission_core.tasks.ports import DependencyNode

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_adapters.board_scope import has_board, is_limited_by_grants
 from mission_adapters.sql.board_visibility import board_filter_of
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS, filters_of, select_count, select_first, select_page, select_rows
 from mission_core.accounts.model import may_read_board
 from mission_core.boards.model import BoardDenied
+from mission_core.lazy_attrs import frozen
 from mission_core.values import UNSTORABLE, PageOfRows
 
 if TYPE_CHECKING:

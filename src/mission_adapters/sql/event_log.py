@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import field
 from sqlalchemy import cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -23,6 +23,7 @@ from mission_adapters.sql.tables import events, heads, organizations
 from mission_core.accounts.organizations import OrganizationNotFound
 from mission_core.events.model import GENESIS, Actor, ChainHead, Entry, Event
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.row_mapping import uuid_of_bytes
 from mission_core.values import micros, moment
 

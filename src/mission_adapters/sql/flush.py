@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve
 from sqlalchemy import Executable, Table, delete, exists, insert, literal_column, select, update
 
 from mission_adapters.counter_registry import counted_entities
@@ -63,6 +63,7 @@ from mission_core.boards.model import Board
 from mission_core.errors import StaleWrite
 from mission_core.events.counters import CountedChanges
 from mission_core.kinds import kind_of
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
-from attrs import define, field
+from attrs import field
 
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import define
 
 FOLLOWED_LOGS: Final = 1024
 """The number of logs that a process follows at most."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import delete, exists, select
 
 from mission_adapters.sql.database_session import DatabaseSession, Steps
@@ -18,6 +17,7 @@ from mission_adapters.sql.search_index import index_tasks, lacks_tasks
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import MAPPINGS
 from mission_core.accounts.sessions import SESSIONS
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
 from mission_core.values import micros
 

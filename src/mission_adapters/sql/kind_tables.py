@@ -9,7 +9,6 @@ from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
     Executable,
@@ -36,6 +35,7 @@ from mission_adapters.sql.conversions import ColumnValues
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_core.agents.model import Agent
 from mission_core.kinds import Kind, kind_of
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import RowMapping, row_mapping
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run

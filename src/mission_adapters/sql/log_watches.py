@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field
+from attrs import field
 
 from mission_core.errors import StoreUnreachable
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_core.errors import StoreFailed

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import Executable, Select, and_, select
 
 from mission_adapters.sql.database_session import DatabaseSession, Steps
@@ -18,6 +17,7 @@ from mission_core.accounts.users import USERS, UserNotFound
 from mission_core.boards.grants import GRANTS
 from mission_core.ids import BoardId, SessionId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import uuid_of_bytes
 
 if TYPE_CHECKING:

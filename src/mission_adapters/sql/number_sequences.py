@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
 from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import numbers
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from uuid import UUID

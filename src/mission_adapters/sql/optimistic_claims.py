@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
 from sqlalchemy import Executable, literal_column
 from sqlalchemy.dialects.postgresql import insert
 
@@ -28,6 +28,7 @@ from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
 from mission_core.boards.model import GatesVersion
 from mission_core.errors import Conflict
+from mission_core.lazy_attrs import define
 from mission_core.tasks.ports import Candidate
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
-from attrs import define, field
+from attrs import field
 
 from mission_core.database_urls import NO_DATABASE, UNREADABLE, is_readable
 from mission_core.errors import StoreUnreachable
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from asyncpg import Connection

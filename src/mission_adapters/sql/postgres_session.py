@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.sql.database_session import (
     BoundStatement,
@@ -41,6 +41,7 @@ from mission_adapters.sql.read_cache import ReadCache
 from mission_adapters.sql.readiness_check import run_check, write_unchanged_row
 from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed, StoreUnreachable
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from datetime import datetime

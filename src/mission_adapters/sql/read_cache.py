@@ -24,9 +24,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 from sqlalchemy import Column, Table
 from sqlalchemy.sql import visitors
+
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from collections.abc import Collection

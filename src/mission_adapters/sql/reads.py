@@ -7,13 +7,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
 from sqlalchemy import literal_column, select
 
 from mission_adapters.sql.credential_store import read_organization
 from mission_adapters.sql.database_session import DatabaseSession
 from mission_adapters.sql.idempotency_keys import read_result
 from mission_adapters.sql.statements import Statement
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
@@ -41,6 +40,7 @@ from mission_adapters.sql.text_search import (
 )
 from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.hourly_counters import RING_MINUTES, hour_of, minute_of
 from mission_core.reports.queries import (
     AgentWorkload,

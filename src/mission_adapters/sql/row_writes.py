@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Table, delete, exists, insert, literal_column, select, update
 
 from mission_adapters.row_parts import (
@@ -37,6 +36,7 @@ from mission_core.boards.rows import BOARD_ROWS
 from mission_core.errors import StaleWrite
 from mission_core.ids import BoardId
 from mission_core.kinds import kind_of
+from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import RowMapping
 from mission_core.tasks.model import Task, TaskWorkVersion
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS

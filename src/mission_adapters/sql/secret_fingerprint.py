@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import define, field, frozen
+from attrs import field
 from sqlalchemy import Executable, column, table, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -20,6 +20,7 @@ from mission_adapters.sql.database_session import BoundStatement, DatabaseSessio
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import secret_fingerprints
 from mission_core.accounts.ports import DecryptionFailed, SecretEncryption
+from mission_core.lazy_attrs import define, frozen
 
 SECRET_NAME: Final = "AUTH_SECRET"
 SELECT_FINGERPRINT: Final = f"SELECT digest FROM secret_fingerprints WHERE name = '{SECRET_NAME}'"

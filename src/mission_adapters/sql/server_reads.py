@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import cast, func, literal_column, select
 
 from mission_adapters.sql.approval_holds import pending_hold
@@ -17,6 +16,7 @@ from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import boards, organizations, pulses, queue, tasks, unblocked
 from mission_core.approvals.model import APPROVALS, ApprovalStatus
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.hourly_counters import RING_MINUTES, minute_of
 from mission_core.reports.server_figures import LOST_LEASES_SPAN, ConnectionPoolState, ServerFigures
 from mission_core.tasks.events import RunExpired

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from sqlalchemy import Executable, case, literal, select, union_all
 
 from mission_adapters.sql.approval_reads import count_approvals
@@ -34,6 +33,7 @@ from mission_core.agents.queries import STORED_AGENT_FIELDS, AgentRow
 from mission_core.boards.model import BoardNotFound
 from mission_core.boards.queries import BoardRow
 from mission_core.ids import BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.snapshots import (
     NO_APPROVALS,
     ApprovalCounts,

@@ -10,8 +10,6 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import define
-
 from mission_adapters.sql.database_session import (
     BoundStatement,
     ConstraintViolated,
@@ -20,6 +18,7 @@ from mission_adapters.sql.database_session import (
     raise_violation,
 )
 from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId

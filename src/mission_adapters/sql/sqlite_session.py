@@ -21,7 +21,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, TypeVar
 
 import aiosqlite
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.sql.database_files import DatabaseFiles
 from mission_adapters.sql.database_session import BoundStatement, Steps
@@ -33,6 +33,7 @@ from mission_adapters.sql.sqlite_jobs import ConstraintNames, SqliteJob, store_f
 from mission_adapters.sql.wal_index import WalIndex
 from mission_adapters.sql.written_columns import WrittenColumns
 from mission_core.errors import OutcomeUnknown, StoreFailed, StoreUnreachable
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, Final, Self
 
-from attrs import define, field
+from attrs import field
 from sqlalchemy import BindParameter, ColumnElement, bindparam
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
@@ -24,6 +24,7 @@ from sqlalchemy.types import Boolean, TypeEngine, UserDefinedType
 
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT
 from mission_adapters.sql.database_session import BoundStatement
+from mission_core.lazy_attrs import define
 
 DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),

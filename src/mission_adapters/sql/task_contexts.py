@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from attrs import define, field
+from attrs import field
 from sqlalchemy import ColumnElement, case, exists, literal_column, select
 
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.tables import agents, boards, tasks
 from mission_core.boards.custom_fields import CUSTOM_FIELDS
+from mission_core.lazy_attrs import define
 from mission_core.tasks.model import Task
 
 MAX_KEPT: Final = 512

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 from sqlalchemy import select, update
 
 from mission_adapters.sql.approval_holds import CLAIM_RULES
@@ -23,6 +23,7 @@ from mission_adapters.sql.task_contexts import TaskContext
 from mission_adapters.sql.task_queue import COUNT_OPEN_DEPENDENCIES
 from mission_adapters.write_buffer import ReadDependency, RowWrite
 from mission_core.events.model import Event
+from mission_core.lazy_attrs import define
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Decide, TaskChange
 from mission_core.tasks.rows import RUN_ROWS

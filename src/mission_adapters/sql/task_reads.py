@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 from sqlalchemy import ColumnElement, Executable, FromClause, Select, Table, func, literal_column, select, true
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of, on_boards
@@ -33,6 +33,7 @@ from mission_core.accounts.model import may_read_board
 from mission_core.boards.model import BoardDenied
 from mission_core.boards.tags import TAGS
 from mission_core.ids import BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.model import TaskNotFound

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
     Executable,
@@ -42,6 +41,7 @@ from mission_adapters.sql.statements import (
 from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.ids import BoardId, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.counters import HOUR_MICROS, HOURS_OF_CELLS, NO_ID, SUMMED, USAGE_DETAILS, USAGE_TOTALS
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals

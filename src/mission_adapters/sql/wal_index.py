@@ -9,7 +9,7 @@ import os
 from os import PathLike
 from typing import Final, Self
 
-from attrs import define
+from mission_core.lazy_attrs import define
 
 HEADER_SIZE: Final = 48
 """The bytes of one of the header's two copies, which stand at the start of the file."""

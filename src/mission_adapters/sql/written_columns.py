@@ -8,10 +8,11 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.sql.read_cache import EVERYTHING
 from mission_adapters.sql.sqlite_jobs import execute
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_adapters.sql.database_session import BoundStatement

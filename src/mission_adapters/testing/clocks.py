@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from attrs import define, field
+from attrs import field
+
+from mission_core.lazy_attrs import define
 
 
 @define

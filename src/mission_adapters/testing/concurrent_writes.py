@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_adapters.testing.world import World
 from mission_core.accounts.model import Principal
 from mission_core.extras import missing_extra_named
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import IdempotencyKey, Ports
 
 with missing_extra_named():

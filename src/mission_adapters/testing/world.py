@@ -7,8 +7,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from attrs import frozen
-
 from mission_adapters.testing.clocks import ManualClock
 from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
 from mission_core.agents.model import Agent
@@ -16,6 +14,7 @@ from mission_core.agents.organization_creation import ensure_organization
 from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import Board, GateSet
 from mission_core.boards.use_cases import CreateBoard, create_board
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import Ports
 from mission_core.tasks.leases import ClaimNext, ClaimResult, ClaimTask, claim_next, claim_task
 from mission_core.tasks.model import Task

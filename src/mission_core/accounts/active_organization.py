@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.members import OWNER, Member
 from mission_core.accounts.model import (
@@ -29,6 +29,7 @@ from mission_core.accounts.users import USERS
 from mission_core.entity_changes import changed_fields, require_version
 from mission_core.errors import Denied
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key, value_or
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.members import OWNER, MemberWithUser
 from mission_core.accounts.model import SERVER_PRINCIPAL, SystemPrincipal
@@ -15,6 +15,7 @@ from mission_core.accounts.users import USERS, IdentityProvider, User, UsernameT
 from mission_core.errors import Conflict, Denied
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import name_key
 

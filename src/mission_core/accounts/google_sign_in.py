@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.access_requests import (
     ACCESS_REQUESTS,
@@ -46,6 +46,7 @@ from mission_core.accounts.users import USERS, IdentityProvider, SubjectTaken, U
 from mission_core.errors import Invalid, StaleWrite
 from mission_core.ids import AccessRequestId, MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import define, frozen
 from mission_core.ports import AlreadyDone, IdempotencyKey
 from mission_core.use_case import use_case
 from mission_core.values import name_key

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.users import MAX_EMAIL, MAX_USERNAME, IdentityProvider, User
 from mission_core.accounts.users import MAX_SUBJECT as LONGEST_KEPT
 from mission_core.errors import Denied, Exhausted
+from mission_core.lazy_attrs import define, frozen
 from mission_core.values import UNSTORABLE
 
 Claims = Mapping[str, Any]

@@ -4,10 +4,9 @@ The event that records the import of rows from another system.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from mission_core.events.model import Event
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import frozen
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import optional
 
 from mission_core.accounts.members import ADMIN, MEMBER, ROLE_RANKS
@@ -17,6 +17,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import InviteId, MemberId, OrganizationId, UserId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import text, utc_moment
 
 if TYPE_CHECKING:

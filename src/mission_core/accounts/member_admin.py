@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.invites import invites_above_rank, withdraw_invites
 from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, ROLE_RANKS, Member
@@ -23,6 +23,7 @@ from mission_core.entity_changes import require_version
 from mission_core.errors import Denied, RoleTooLow
 from mission_core.events.model import Event
 from mission_core.ids import MemberId, UserId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.use_case import use_case
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.accounts.users import User
@@ -16,6 +16,7 @@ from mission_core.errors import Conflict, NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, MemberId, OrganizationId, SessionId, UserId, UserNumber
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import text, utc_moment
 
 OWNER: Final = "owner"

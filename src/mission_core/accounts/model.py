@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field
 from attrs.validators import optional
 
 from mission_core.errors import Denied, NotFound, RoleTooLow
@@ -27,6 +27,7 @@ from mission_core.ids import (
     UserId,
     UserNumber,
 )
+from mission_core.lazy_attrs import frozen
 from mission_core.values import text, utc_moment
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.model import Principal, require_organization_admin
 from mission_core.entity_changes import require_version
@@ -17,6 +17,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, SettingId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import text, utc_moment
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID, uuid5
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
@@ -17,6 +17,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId
 from mission_core.kinds import DEPLOYMENT, Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import name_key, text, utc_moment
 
 if TYPE_CHECKING:

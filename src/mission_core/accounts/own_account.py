@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.model import MemberPrincipal, Principal
 from mission_core.accounts.passwords import checked_password
@@ -15,6 +15,7 @@ from mission_core.accounts.sign_in import StartedSession, add_session, end_sessi
 from mission_core.accounts.users import USERS, PasswordChanged, User, UserUpdated
 from mission_core.entity_changes import with_changes
 from mission_core.errors import Denied, StaleWrite
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import define
-
 from mission_core.errors import Invalid
+from mission_core.lazy_attrs import define
 
 MIN_PASSWORD_LENGTH: Final = 12
 MAX_PASSWORD_LENGTH: Final = 1000

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import define
-
 from mission_core.errors import Exhausted
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 
 from mission_core.accounts.members import MEMBERS, OWNER, AlreadyMember, Member
 from mission_core.accounts.model import Principal, SystemPrincipal
@@ -17,6 +17,7 @@ from mission_core.entity_changes import require_version, with_changes
 from mission_core.errors import Conflict, Denied
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, frozen
-
 from mission_core.accounts.model import Principal, Role
 from mission_core.accounts.ownership_rules import MEMBERSHIP_OF_ROLE
 from mission_core.accounts.sign_in import is_member_of_default_organization, sign_in_principal
@@ -17,6 +15,7 @@ from mission_core.accounts.users import MAX_USERNAME, USERS, IdentityProvider, U
 from mission_core.errors import Denied, InvalidField, StaleWrite
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import define, frozen
 from mission_core.use_case import use_case
 from mission_core.values import checked_text, name_key
 

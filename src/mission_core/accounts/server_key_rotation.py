@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.members import MEMBERS, OWNER
 from mission_core.accounts.model import (
@@ -24,6 +24,7 @@ from mission_core.accounts.sign_in import token_digest
 from mission_core.errors import Conflict, Denied, InvalidField, StaleWrite
 from mission_core.ids import ServerKeyId
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 
 if TYPE_CHECKING:

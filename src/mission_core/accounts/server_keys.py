@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
@@ -15,6 +15,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, ServerKeyId
 from mission_core.kinds import DEPLOYMENT, Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import utc_moment
 
 

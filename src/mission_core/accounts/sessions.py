@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.users import User
 from mission_core.errors import Conflict, NotFound
@@ -15,6 +15,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, SessionId, UserId
 from mission_core.kinds import DEPLOYMENT, Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import utc_moment
 
 SESSION_LIFETIME: Final = timedelta(days=7)

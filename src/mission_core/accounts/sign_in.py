@@ -7,7 +7,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.model import MemberPrincipal, Principal, SystemPrincipal
 from mission_core.accounts.organizations import DEFAULT_ORGANIZATION_SLUG, is_default_organization
@@ -15,6 +15,7 @@ from mission_core.accounts.sessions import SESSION_LIFETIME, SESSIONS, SignedIn,
 from mission_core.accounts.users import USERS, IdentityProvider, User
 from mission_core.errors import Denied
 from mission_core.ids import OrganizationId, SessionId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.use_case import use_case
 from mission_core.values import UNSTORABLE, name_key
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.invites import INVITES, invites_above_rank, invites_without_user, withdraw_invites
 from mission_core.accounts.member_admin import end_membership
@@ -36,6 +36,7 @@ from mission_core.entity_changes import changed_fields
 from mission_core.errors import Denied, Invalid, InvalidField
 from mission_core.ids import MemberId, OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key
 

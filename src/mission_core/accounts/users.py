@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import optional
 
 from mission_core.errors import Conflict, NotFound
@@ -18,6 +18,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, UserId, UserNumber
 from mission_core.kinds import DEPLOYMENT, Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import name_key, text, utc_moment
 
 MAX_PROFILE_TEXT: Final = 20_000

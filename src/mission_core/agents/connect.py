@@ -7,8 +7,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from mission_core.accounts.model import (
     AgentPrincipal,
     KeyOfAnotherAgent,
@@ -28,6 +26,7 @@ from mission_core.agents.tool_connections import (
 from mission_core.agents.use_cases import add_agent
 from mission_core.errors import StaleWrite
 from mission_core.ids import ConnectionId, ConnectionNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import JsonText
 

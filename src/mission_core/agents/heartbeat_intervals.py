@@ -7,13 +7,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, may_write_board, require_role
 from mission_core.agents.model import Agent
 from mission_core.boards.groups import GROUPS, BoardGroup
 from mission_core.boards.model import BoardDenied, require_grant
 from mission_core.ids import GroupId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import canonical, checked_text
 

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define
-
 from mission_core.accounts.user_provisioning import provision_user
 from mission_core.errors import Denied
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_core.accounts.identity_claims import ProviderIdentity

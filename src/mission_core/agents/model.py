@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.entity_changes import evolve, with_changes
@@ -16,6 +16,7 @@ from mission_core.errors import Conflict, Exhausted, Invalid, InvalidField, NotF
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, AgentNumber, BoardId, OrganizationId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.values import EMPTY_OBJECT, JsonText, checked_text, json_object, name_key, text, utc_moment
 
 PROVISIONING: Final = "provisioning"

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import optional
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_no_agent_below_admin, require_role
@@ -27,6 +27,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, AgentNumber, BoardId, OnboardingId, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import JsonText, canonical, checked_text, name_key, storable_json, text, utc_moment
 

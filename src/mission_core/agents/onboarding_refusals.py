@@ -4,9 +4,8 @@ The refusals of onboardings that APIs render in their own way. A server knows th
 
 from __future__ import annotations
 
-from attrs import define
-
 from mission_core.errors import Conflict, Denied
+from mission_core.lazy_attrs import define
 
 
 class OnboardingConfirmed(Conflict):

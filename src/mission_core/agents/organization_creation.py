@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.member_admin import MemberJoined
 from mission_core.accounts.members import MEMBERS, OWNER, Member
@@ -29,6 +29,7 @@ from mission_core.boards.model import GENERAL_HANDLE, Board, BoardCreated, Handl
 from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, MemberId, OrganizationId, UserId
 from mission_core.kinds import DEPLOYMENT
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import name_key
 

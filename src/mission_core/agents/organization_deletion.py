@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, frozen
-
 from mission_core.accounts.active_organization import resolve_organization
 from mission_core.accounts.member_admin import OwnersOnly
 from mission_core.accounts.members import OWNER
@@ -30,6 +28,7 @@ from mission_core.boards.queries import BoardFilter
 from mission_core.entity_changes import require_version
 from mission_core.errors import Conflict
 from mission_core.ids import OrganizationId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.use_case import use_case
 from mission_core.values import PageRequest
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, readable_boards
 from mission_core.agents.model import OFFLINE_AFTER, derived_status
 from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.projections import Projection
 from mission_core.values import JsonText, micros
 

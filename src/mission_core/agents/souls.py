@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require_own_agent, require_role
@@ -14,6 +14,7 @@ from mission_core.agents.model import Agent, AgentNotFound
 from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import text
 

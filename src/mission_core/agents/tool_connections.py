@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import optional
 
 from mission_core.agents.model import Agent
@@ -16,6 +16,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, ConnectionId, ConnectionNumber, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import JsonText, storable_json, text, utc_moment
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_own_agent, require_role
 from mission_core.agents.model import Agent, AgentNameTaken, AgentRenamed, MainAgentProtected, checked_agent_name
@@ -16,6 +16,7 @@ from mission_core.boards.assignments import BOARD_ASSIGNMENTS, AlreadyAssigned
 from mission_core.entity_changes import require_version
 from mission_core.errors import StaleWrite
 from mission_core.ids import AgentId, AgentNumber, BoardId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText, canonical, checked_object
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, frozen
+from attrs import asdict
 
 from mission_core.accounts.model import (
     ROLE_LEVELS,
@@ -39,6 +39,7 @@ from mission_core.agents.tool_connections import CONNECTIONS, ConnectionNotFound
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.ids import AgentId, AgentNumber, ApiKeyId, ApiKeyNumber, BoardId, ConnectionId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import EMPTY_OBJECT, JsonText
 

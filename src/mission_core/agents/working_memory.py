@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal, Role, require_own_agent, require_role
 from mission_core.agents.model import MAX_WORKING_MEMORY_LENGTH, Agent, WorkingMemoryFull
 from mission_core.entity_changes import require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 
 if TYPE_CHECKING:

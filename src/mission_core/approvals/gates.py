@@ -7,11 +7,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalLink, ApprovalStatus
 from mission_core.boards.model import Board
 from mission_core.ids import BoardId, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.model import STATUS_RULES, Status, Task
 from mission_core.tasks.ports import GateContext
 

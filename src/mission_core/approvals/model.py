@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import optional
 
 from mission_core.agents.model import Agent
@@ -25,6 +25,7 @@ from mission_core.events.model import Actor, Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, OrganizationId, TaskId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.model import Task
 from mission_core.values import JsonText, canonical, json_object, number_between, text, utc_moment, whole_number
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.approvals.model import (
@@ -28,6 +28,7 @@ from mission_core.entity_changes import require_version
 from mission_core.errors import InvalidField
 from mission_core.events.model import Actor
 from mission_core.ids import AgentId, ApprovalId, ApprovalLinkId, ApprovalNumber, BoardId, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.model import Task, TaskNotFound
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
@@ -22,6 +22,7 @@ from mission_core.errors import Invalid, InvalidField, NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, WebhookId, WebhookNumber
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.records import Draft, Records, record_events
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, Encrypted, checked_text, text, utc_moment

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.model import Principal, Role, SystemPrincipal
 from mission_core.automation.board_webhooks import BOARD_WEBHOOKS, BoardWebhook, WebhookNotFound
@@ -28,6 +28,7 @@ from mission_core.automation.webhook_signatures import check_signature, signatur
 from mission_core.boards.model import BoardDenied
 from mission_core.conversations.memory_entries import BOARD_MEMORY, BoardMemoryEntry
 from mission_core.ids import BoardId, MemoryId, MemoryNumber, PayloadId, PayloadNumber, WebhookId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.automation.board_webhooks import BoardWebhook
@@ -20,6 +20,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, OrganizationId, PayloadId, PayloadNumber, WebhookId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import UNSTORABLE, JsonText, canonical, storable_json, text, utc_moment
 
 MAX_JSON_DEPTH: Final = 64

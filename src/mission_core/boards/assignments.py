@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field, frozen
+from attrs import field
 
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.boards.model import Board
@@ -16,6 +16,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AssignmentId, AssignmentNumber, BoardId, BoardNumber, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import define, frozen
 from mission_core.use_case import use_case
 from mission_core.values import name_key, text, utc_moment
 

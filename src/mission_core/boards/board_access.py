@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.invites import (
     INVITES,
@@ -38,6 +38,7 @@ from mission_core.boards.model import Board, BoardNotFound
 from mission_core.entity_changes import require_version, with_changes
 from mission_core.errors import Invalid, InvalidField
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.use_case import use_case
 
 if TYPE_CHECKING:

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import field
+
+from mission_core.lazy_attrs import define, frozen
 
 MAX_PATTERN_LENGTH: Final = 500
 MAX_STATES: Final = 2000

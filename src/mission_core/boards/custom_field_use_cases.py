@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_core.accounts.model import Principal
 from mission_core.boards.custom_fields import (
@@ -22,6 +22,7 @@ from mission_core.boards.custom_fields import (
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import InvalidField
 from mission_core.ids import BoardId, FieldId
+from mission_core.lazy_attrs import frozen
 from mission_core.records import Draft, Records
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText

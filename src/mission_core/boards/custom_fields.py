@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.boards.bounded_regex import MAX_PATTERN_LENGTH, BoundedRegex, StepLimitExceeded
@@ -20,6 +20,7 @@ from mission_core.errors import Conflict, Invalid, InvalidField, NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, FieldId, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import define, frozen
 from mission_core.records import record_events
 from mission_core.values import JsonText, canonical, storable_json, text, utc_moment
 

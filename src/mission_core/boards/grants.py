@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.invites import Invite, InviteNotFound
 from mission_core.accounts.members import Member, MemberNotFound
@@ -15,6 +15,7 @@ from mission_core.boards.model import Board
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, GrantId, InviteId, MemberId, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.values import utc_moment
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal, Role, may_write_board, require_role
@@ -16,6 +16,7 @@ from mission_core.errors import InvalidField, NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import GroupId, GroupNumber, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.records import Draft, Records, record_events
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, text, utc_moment

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 from attrs.validators import optional
 
 from mission_core.accounts.model import (
@@ -27,6 +27,7 @@ from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFoun
 from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, BoardNumber, GroupId, OrganizationId
+from mission_core.lazy_attrs import frozen
 from mission_core.values import EMPTY_OBJECT, JsonText, json_object, name_key, text, utc_moment, whole_number
 
 GENERAL_HANDLE: Final = "general"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from attrs import fields, frozen
+from attrs import fields
 
 from mission_core.ids import BoardId, BoardNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.values import JsonText
 
 if TYPE_CHECKING:

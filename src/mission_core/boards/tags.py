@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.accounts.model import Principal
@@ -17,6 +17,7 @@ from mission_core.errors import Conflict, InvalidField, NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, TagId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.records import Draft, Records, record_events
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, name_key, text, utc_moment

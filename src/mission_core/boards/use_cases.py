@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import asdict, evolve, field, fields, frozen
+from attrs import asdict, evolve, field, fields
 
 from mission_core.accounts.model import Principal, Role, require_no_agent_below_admin, require_role
 from mission_core.boards.assignments import AlreadyAssigned, replace_assignments
@@ -30,6 +30,7 @@ from mission_core.boards.model import (
 from mission_core.entity_changes import require_version
 from mission_core.errors import InvalidField, StaleWrite
 from mission_core.ids import BoardId, BoardNumber, GroupId
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, JsonText
 

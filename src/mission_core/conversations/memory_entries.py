@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
 from attrs.validators import optional
 
 from mission_core.boards.groups import BoardGroup
@@ -21,6 +21,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import BoardId, GroupId, MemoryId, MemoryNumber, OrganizationId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.mentions import names_in
 from mission_core.values import checked_text, text, utc_moment
 

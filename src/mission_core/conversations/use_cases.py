@@ -7,8 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.accounts.profiles import NotAPerson, own_profile
 from mission_core.boards.groups import GROUPS
@@ -22,6 +20,7 @@ from mission_core.conversations.memory_entries import (
 )
 from mission_core.errors import Invalid
 from mission_core.ids import BoardId, GroupId, MemoryId, MemoryNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import PageOfRows, PageRequest
 

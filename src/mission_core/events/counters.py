@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
+
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from mission_core.events.model import Event

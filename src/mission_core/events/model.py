@@ -16,8 +16,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 from uuid import UUID
 
-from attrs import NOTHING, Attribute, field, fields, frozen
+from attrs import NOTHING, Attribute, field, fields
 
+from mission_core.lazy_attrs import frozen
 from mission_core.values import JsonText, canonical, micros, utc_moment
 
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, readable_boards
 from mission_core.agents.model import AgentCreated, AgentStatusChanged
 from mission_core.agents.working_memory import WorkingMemoryCleared, WorkingMemoryWritten
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.queries import StatusCount
 from mission_core.tasks.events import RunFailed
 from mission_core.values import JsonText

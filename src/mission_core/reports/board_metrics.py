@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.hourly_counters import (
     CYCLE_SECONDS,
     CYCLES,

@@ -8,8 +8,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.hourly_counters import AUDITED_KINDS, TASK_COUNTERS
 from mission_core.reports.queries import HourRange
 

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.ids import BoardId
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal

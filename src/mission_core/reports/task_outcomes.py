@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.queries import DoneTaskGroup
 from mission_core.tasks.runs import TaskResult
 from mission_core.values import EPOCH, name_key

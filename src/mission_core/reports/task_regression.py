@@ -8,8 +8,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.board_metrics import value_at
 from mission_core.reports.queries import DurationCount
 from mission_core.reports.report_refusals import MomentInFuture

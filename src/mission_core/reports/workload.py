@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from mission_core.agents.model import ONLINE
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.hourly_counters import ASSIGNMENT_KINDS, CREATION_KINDS, FAILURE_KINDS, TASK_COUNTERS
 from mission_core.reports.queries import (
     AgentWorkload,

@@ -4,9 +4,10 @@ The thresholds of the workload report, which are settings of a server.
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.errors import InvalidField
+from mission_core.lazy_attrs import frozen
 from mission_core.values import number_between, whole_number
 
 

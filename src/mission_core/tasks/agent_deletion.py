@@ -7,13 +7,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.agents.model import Agent, AgentDeleted, MainAgentProtected
 from mission_core.entity_changes import evolve, require_version
 from mission_core.events.model import Event
 from mission_core.ids import AgentId, AgentNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.leases import expiry_decision
 from mission_core.tasks.model import Status
 from mission_core.tasks.ports import Candidate, Decide, TaskChange, TooManyUnfinishedTasks

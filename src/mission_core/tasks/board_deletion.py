@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.model import Principal, Role, readable_boards, require_no_agent_below_admin, require_role
 from mission_core.boards.custom_field_use_cases import remove_board_from_fields
@@ -22,6 +22,7 @@ from mission_core.boards.model import (
 from mission_core.entity_changes import evolve, require_version
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, BoardNumber, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.agent_deletion import freed_change
 from mission_core.tasks.events import TaskUpdated
 from mission_core.tasks.model import GateClosed

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.boards.model import require_grant
 from mission_core.ids import TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.comments import COMMENTS, LONGEST_COMMENT, Comment
 from mission_core.tasks.events import TaskBroadcast
 from mission_core.tasks.mentions import Mentionable, index_by_handle, mentioned_by_handle

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.ids import TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.lease_ownership import lease_ownership_of, task_writer_of
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.task_access import check_write

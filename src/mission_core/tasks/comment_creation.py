@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.members import BoardPermission, accessible_boards
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, SystemPrincipal, readable_boards, require_role
 from mission_core.boards.grants import GRANTS
@@ -17,6 +15,7 @@ from mission_core.entity_changes import evolve
 from mission_core.errors import Denied
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, CommentId, CommentNumber, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.comments import COMMENTS, Comment, CommentNotFound
 from mission_core.tasks.events import TaskAssigned
 from mission_core.tasks.mentions import (

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.errors import NotFound
 from mission_core.field_types import with_type_validators
 from mission_core.ids import CommentId, CommentNumber, OrganizationId, TaskId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.events import TaskCommented
 from mission_core.tasks.model import Task
 from mission_core.values import text, utc_moment

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.events.model import Event
+from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,9 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from mission_core.entity_changes import evolve
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.late_results import LateResult, late_results_of
 from mission_core.tasks.model import HELD_BY_APPROVAL, IDLE_STATUSES, Status, Task, TaskNotFound
 from mission_core.tasks.runs import LIVE_STATES, Run

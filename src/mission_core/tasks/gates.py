@@ -13,8 +13,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.accounts.members import MEMBERS, OWNER, BoardPermission, Member, accessible_boards, principal_role
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Principal, Role
 from mission_core.accounts.users import USERS
@@ -22,6 +20,7 @@ from mission_core.boards.grants import GRANTS
 from mission_core.boards.model import GateSet, require_gates_not_weakened
 from mission_core.entity_changes import evolve
 from mission_core.events.model import Event
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.authors import author_ids_of, author_of_actor, author_of_assignee
 from mission_core.tasks.comment_creation import has_commented_since_start
 from mission_core.tasks.events import TaskSelfReviewed

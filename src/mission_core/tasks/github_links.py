@@ -7,10 +7,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.field_types import with_type_validators
+from mission_core.lazy_attrs import frozen
 from mission_core.values import text, utc_moment, whole_number
 
 

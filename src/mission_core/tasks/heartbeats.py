@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.entity_changes import evolve
 from mission_core.errors import InvalidField
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, OrderId, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.late_results import LateResult, late_results_of
 from mission_core.tasks.leases import LONGEST_WAIT, check_expected, check_lease, run_of_lease
 from mission_core.tasks.model import Status, Task

@@ -11,9 +11,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, Role, identity_of
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.ports import Candidate, Decide, TaskChange
 from mission_core.tasks.runs import IMPLICIT_LEASE_TERM, Assignee, ImplicitHolder, LeaseTerms, Run
 from mission_core.values import name_key

@@ -7,13 +7,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attrs import define, frozen
-
 from mission_core.accounts.model import Principal, Role, require_role
 from mission_core.entity_changes import evolve
 from mission_core.errors import Conflict, Denied
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.dependencies import open_dependencies
 from mission_core.tasks.events import RunResultAdopted
 from mission_core.tasks.late_results import LATE_RESULTS, LateResult, LateResultNotFound, late_result_id

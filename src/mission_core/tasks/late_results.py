@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid5
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.entity_changes import evolve
 from mission_core.errors import NotFound
 from mission_core.ids import AgentId, LateResultId, OrganizationId, RunId, TaskId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.events import RunResultLate
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.ports import Candidate, TaskChange

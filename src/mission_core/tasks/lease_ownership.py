@@ -23,12 +23,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, frozen
-
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, identity_of
 from mission_core.entity_changes import evolve
 from mission_core.errors import Conflict
 from mission_core.ids import RunId, TaskId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.dependencies import open_dependencies
 from mission_core.tasks.gates import pass_gates
 from mission_core.tasks.implicit_leases import LeaseCaller, lease_caller_of, renewal_decision

@@ -9,13 +9,12 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, Role, board_of, require_role
 from mission_core.entity_changes import evolve, require_version
 from mission_core.errors import InvalidField
 from mission_core.events.model import Event
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.dependencies import completion_events
 from mission_core.tasks.gates import decide_claim, pass_gates, status_after_work, with_authors
 from mission_core.tasks.late_results import LateResult, keep_late_result, late_results_of

@@ -16,9 +16,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
-from attrs import define, frozen
-
 from mission_core.errors import Invalid
+from mission_core.lazy_attrs import define, frozen
 from mission_core.values import name_key
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, Principal, Role, require_role
 from mission_core.entity_changes import evolve
 from mission_core.errors import InvalidField
 from mission_core.ids import BoardId, OrderId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.leases import check_expected
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.runs import Assignee, NoLiveLease, Order, OrderKind, Run, RunState

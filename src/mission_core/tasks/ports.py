@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.boards.model import GateSet
 from mission_core.errors import Conflict
 from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.model import Status, Task, TaskWorkVersion
 from mission_core.tasks.runs import ImplicitHolder, Run
 

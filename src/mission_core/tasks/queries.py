@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from attrs import frozen
-
 from mission_core.boards.custom_fields import CustomField
 from mission_core.boards.tags import Tag
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.projections import WHOLE_ROWS, Projection
 from mission_core.tasks.model import Status
 from mission_core.values import JsonText

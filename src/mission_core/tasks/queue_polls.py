@@ -8,11 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal, Role, board_of, may_write_board, require_role
 from mission_core.errors import InvalidField, NotFound
 from mission_core.ids import RunId, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.implicit_leases import IMPLICIT_LEASE_TERMS, LeaseCaller, lease_caller_of, renewal_decision
 from mission_core.tasks.leases import claim_decision, expiry_decision
 from mission_core.tasks.ports import CapacityCheck, ClaimFilter, TaskInProgress

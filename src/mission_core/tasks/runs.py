@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.entity_changes import evolve
@@ -19,6 +19,7 @@ from mission_core.errors import Conflict, Denied, Exhausted, InvalidField, NotFo
 from mission_core.events.model import Actor, Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.events import (
     OrderAcknowledged,
     OrderGiven,

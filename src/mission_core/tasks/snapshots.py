@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, Role, SystemPrincipal
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.groups import GROUPS, BoardGroup, GroupNotFound
 from mission_core.boards.queries import BoardFilter, BoardRow
 from mission_core.ids import BoardId, GroupId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.model import Status, priority_rank_of
 from mission_core.tasks.queries import Dependency, TaskRow
 

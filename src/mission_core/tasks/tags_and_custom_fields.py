@@ -11,13 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
-
 from mission_core.boards.custom_fields import CUSTOM_FIELDS, CustomField
 from mission_core.boards.tags import TAGS, Tag
 from mission_core.entity_changes import evolve
 from mission_core.errors import Invalid, InvalidField, NotFound
 from mission_core.ids import TagId
+from mission_core.lazy_attrs import define
 from mission_core.tasks.model import MOST_TAGS, Task
 from mission_core.values import ABSENT, Absent, canonical, name_key
 

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from attrs import define
-
 from mission_core.accounts.model import AgentPrincipal, Principal
 from mission_core.errors import Conflict, Denied
 from mission_core.ids import AgentId
+from mission_core.lazy_attrs import define
 from mission_core.tasks.model import Status, Task
 from mission_core.values import Absent, name_key
 

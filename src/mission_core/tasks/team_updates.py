@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from mission_core.accounts.model import AgentPrincipal, Principal
 from mission_core.agents.model import Agent, AgentNotFound
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.dependencies import open_dependencies
 from mission_core.tasks.model import FINISHED_STATUSES, IDLE_STATUSES, BlockedByDependencies, Status, Task
 from mission_core.tasks.runs import Assignee

@@ -9,12 +9,13 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, frozen
+from attrs import asdict
 
 from mission_core.accounts.model import Principal, Role, may_write_board, require_role
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound, BoardStatus, require_grant
 from mission_core.entity_changes import evolve
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.comment_creation import new_comment, new_mentions
 from mission_core.tasks.comments import Comment
 from mission_core.tasks.dependencies import open_dependencies, with_dependencies

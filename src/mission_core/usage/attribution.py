@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.model import AgentPrincipal, Principal, Role
 from mission_core.errors import InvalidField
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.authors import author_ids_of
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.runs import LIVE_STATES, RunState

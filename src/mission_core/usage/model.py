@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from attrs import define, field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.entity_changes import evolve
@@ -21,6 +21,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, UsageId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import define, frozen
 from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_COST, MAX_TOKENS, PriceBasis
 from mission_core.usage.counters import COUNTS, USAGE_ENTRIES
 from mission_core.values import text, utc_moment, whole_number

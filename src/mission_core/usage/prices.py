@@ -10,10 +10,11 @@ from datetime import date, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.errors import InvalidField
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.amounts import (
     LONGEST_MODEL,
     LONGEST_PROVIDER,

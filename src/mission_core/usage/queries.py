@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from attrs import frozen
-
 from mission_core.ids import AgentId, BoardId, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.counters import HOUR_MICROS
 from mission_core.values import micros, moment
 

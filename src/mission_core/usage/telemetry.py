@@ -16,12 +16,13 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.accounts.model import Principal, Role, identity_of, require_role
 from mission_core.errors import Invalid, InvalidField
 from mission_core.field_types import check_fields
 from mission_core.ids import TelemetrySourceId, UsageId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.usage.amounts import MAX_TOKENS
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import UsageEntry, UsageVoided

@@ -7,11 +7,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.field_types import with_type_validators
 from mission_core.ids import OrganizationId, TelemetrySourceId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.model import ReportRaced, UsageNotFound
 from mission_core.values import text, utc_moment, whole_number
 

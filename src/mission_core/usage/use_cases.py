@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal, Role, identity_of, require_organization_admin, require_role
 from mission_core.entity_changes import evolve
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound, Refusal
 from mission_core.field_types import check_fields
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber, UsageId
+from mission_core.lazy_attrs import frozen
 from mission_core.usage.amounts import MAX_COST, PriceBasis, provider_in
 from mission_core.usage.attribution import Attributor
 from mission_core.usage.counters import COUNTS

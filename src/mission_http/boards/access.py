@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve
 from starlette.requests import Request
 
 from mission_core.accounts.key_scopes import require_role_or_scope
@@ -19,6 +19,7 @@ from mission_core.boards.model import BoardDenied
 from mission_core.errors import Refusal, RoleTooLow, StoreFailed
 from mission_core.ids import BoardId, TaskId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.model import TaskNotFound
 from mission_http.boards.errors import CredentialRefused, ForbiddenWithReason, within_path
 from mission_http.platform.authentication import check_bearer_token, principal_of_bearer_token, principal_of_credential

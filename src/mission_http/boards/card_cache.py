@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from attrs import define, field
+from attrs import field
+
+from mission_core.lazy_attrs import define
 
 MEGABYTE: Final = 1024 * 1024
 

@@ -9,7 +9,7 @@ from functools import partial, singledispatch
 from http import HTTPStatus
 from typing import Any, Final
 
-from attrs import define, evolve
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,6 +24,7 @@ from mission_core.automation.webhook_refusals import WebhookDisabled
 from mission_core.boards.custom_fields import FieldBoardsUnknown
 from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
+from mission_core.lazy_attrs import define
 from mission_core.tasks.model import BlockedByDependencies, CommentRequired, DependencyNotFound, GateClosed
 from mission_core.tasks.runs import TooManyOrders
 from mission_core.tasks.tags_and_custom_fields import (

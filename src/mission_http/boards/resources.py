@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, get_type_hints
 
-from attrs import NOTHING, fields, frozen
+from attrs import NOTHING, fields
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, VersionMismatch
 from mission_core.kinds import EntityT, Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import Ports
 from mission_http.boards.access import USER, path_id, require_admin, row_not_found_first
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, sent_fields

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import msgspec
-from attrs import define, field
+from attrs import field
 
+from mission_core.lazy_attrs import define
 from mission_core.tasks.queries import TaskRow
 from mission_core.tasks.snapshots import NO_APPROVALS, ApprovalCounts, BoardView, TaskSurroundings
 from mission_http.boards.card_cache import CachedCard, CardCache

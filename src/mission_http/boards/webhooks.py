@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -43,6 +42,7 @@ from mission_core.automation.webhook_signatures import SignatureInvalid, Signatu
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.errors import Refusal, RoleTooLow, StoreFailed, VersionMismatch
 from mission_core.ids import BoardId, PayloadId, WebhookId
+from mission_core.lazy_attrs import define
 from mission_core.ports import perform
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.access import AGENT, USER, BoardPath, path_id

@@ -11,9 +11,10 @@ from itertools import pairwise
 from math import log2
 from typing import Final, Self
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.accounts.passwords import MIN_PASSWORD_LENGTH, is_common
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.first_admin_settings import BASE64_PASSWORD_VARIABLE, PASSWORD_VARIABLE, FirstAdminSettings
 from mission_http.settings import MIN_LOCAL_TOKEN_LENGTH, NEXT_AUTH_SECRET, PLACEHOLDERS, SECRET_NAMES

@@ -11,8 +11,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Final, Self
 
-from attrs import field, frozen
+from attrs import field
 
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.settings import SECRETS_FILE, SettingsError, read_secrets_file
 

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import frozen
-
 from mission_adapters.database import secret_keys
 from mission_adapters.sql.database_inspection import (
     OLDEST_POSTGRES,
@@ -24,6 +22,7 @@ from mission_adapters.sql.database_inspection import (
 from mission_adapters.sql.migrations import BASELINE, BEFORE_BASELINE
 from mission_adapters.sql.secret_fingerprint import SecretMismatch
 from mission_core.extras import install_command
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding, FindingLevel
 from mission_http.settings import default_database_url
 from mission_http.wiring import database_location, secret_mismatch_message

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import frozen
-
 from mission_core.extras import install_command
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.settings import METRICS_TOKEN_VARIABLE
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 CHECK_WIDTH: Final = 16
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.identity_provider_settings import (
     ALLOW_PRIVATE_OUTBOUND,

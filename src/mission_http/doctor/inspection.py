@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.credentials import CredentialsState, check_credentials
 from mission_http.doctor.data_directory import DataDirectoryState, check_data_directory, check_secrets
 from mission_http.doctor.database import (

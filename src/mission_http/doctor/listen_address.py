@@ -11,8 +11,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Final, Self
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.network_settings import any_beyond_loopback
 from mission_http.server import bind_sockets

@@ -10,9 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import frozen
-
 from mission_core.extras import install_command
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.settings import PRICES_FILE_VARIABLE, SettingsError
 from mission_http.wiring import price_book

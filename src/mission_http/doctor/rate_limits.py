@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.doctor.findings import Check, DoctorFinding
 from mission_http.doctor.listen_address import ListenAddressState
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES

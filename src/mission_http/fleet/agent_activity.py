@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
-from attrs import define, frozen
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, Role
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import Denied
 from mission_core.ids import AgentId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.reports.agent_activity import ActivityEntry
 from mission_core.reports.hourly_counters import hour_of
 from mission_core.usage.queries import UsageFilter, UsageSum, UsageTotals, UsageWindow, sums_by

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 CODING: Final = ("read", "write", "edit", "apply_patch", "exec", "bash", "process")
 BROWSER: Final = ("browser", "web")

@@ -8,10 +8,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.lazy_attrs import define
 from mission_http.fleet.access import ANY_CREDENTIAL
 from mission_http.fleet.errors import CredentialMissing
 from mission_http.fleet.wire import iso_of

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from mission_core.accounts.key_scopes import DIAGNOSTICS
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import AgentRow
+from mission_core.lazy_attrs import frozen
 from mission_core.reports import agent_activity
 from mission_core.reports.agent_activity import (
     AGENT_FAILURE_KINDS,

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +19,7 @@ from mission_core.agents.model import WorkingMemoryFull
 from mission_core.boards.model import BoardDenied, BoardNotFound, GeneralBoardProtected, TicketPrefixTaken
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, KeyReused
 from mission_core.ids import TaskNumber
+from mission_core.lazy_attrs import define
 from mission_core.reports.report_refusals import MomentInFuture
 from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDependency

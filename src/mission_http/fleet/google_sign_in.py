@@ -13,7 +13,6 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,6 +32,7 @@ from mission_core.accounts.identity_claims import (
 )
 from mission_core.accounts.sign_in import AccessPending
 from mission_core.accounts.users import IdentityProvider
+from mission_core.lazy_attrs import frozen
 from mission_core.values import micros, moment
 from mission_http.fleet.access import OWN_ACCOUNT
 from mission_http.fleet.errors import InvalidRequest, InvalidRequestWithHint

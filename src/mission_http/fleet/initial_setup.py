@@ -8,7 +8,7 @@ import re
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +16,7 @@ from mission_core.accounts.first_admin import CreateFirstAdmin, SetupDone, Setup
 from mission_core.accounts.passwords import PasswordRefused, checked_password
 from mission_core.accounts.sign_in import start_session
 from mission_core.accounts.users import IdentityProvider, UsernameTaken
+from mission_core.lazy_attrs import frozen
 from mission_core.values import UNSTORABLE
 from mission_http.fleet.errors import InvalidRequest, SetupCodeRequired
 from mission_http.fleet.sign_in import SignInHandlers

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 
 @frozen

@@ -8,7 +8,6 @@ from collections import defaultdict
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from attrs import frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +25,7 @@ from mission_core.accounts.organization_settings import (
     settings_of,
 )
 from mission_core.errors import InvalidField, KeyReused, VersionMismatch
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import Ports
 from mission_core.values import canonical, checked_text
 from mission_http.fleet.access import ADMIN

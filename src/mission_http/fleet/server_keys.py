@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from attrs import field, frozen
+from attrs import field
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +23,7 @@ from mission_core.accounts.server_key_rotation import (
     server_key_state,
 )
 from mission_core.errors import KeyReused
+from mission_core.lazy_attrs import frozen
 from mission_http.fleet.access import ADMIN
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, iso_of, unset_if_none
 from mission_http.platform.bodies import body_of

@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +18,7 @@ from mission_core.accounts.passwords import MIN_PASSWORD_LENGTH, PasswordRefused
 from mission_core.accounts.sign_in import SignIn, SignInRefused, StartedSession, sign_in, sign_out
 from mission_core.accounts.users import User, UserNotFound
 from mission_core.errors import Denied
+from mission_core.lazy_attrs import frozen
 from mission_core.values import ABSENT, UNSTORABLE
 from mission_http.fleet.access import OWN_ACCOUNT, VIEWER
 from mission_http.fleet.errors import InvalidCredentials, InvalidRequest, SetupRequired

@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from attrs import define, frozen
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +22,7 @@ from mission_core.agents.model import MAX_SOUL_LENGTH, AgentNotFound
 from mission_core.agents.queries import AgentRow
 from mission_core.agents.souls import WriteSoul, write_soul
 from mission_core.errors import NotFound, VersionMismatch
+from mission_core.lazy_attrs import define, frozen
 from mission_core.values import ABSENT, UNSTORABLE, Absent
 from mission_http.fleet.access import OPERATOR, VIEWER
 from mission_http.fleet.errors import VALIDATION, InvalidRequest

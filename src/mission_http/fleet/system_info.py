@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 MIB: Final = 1024 * 1024
 

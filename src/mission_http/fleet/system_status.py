@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from attrs import field, frozen
+from attrs import field
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.errors import StoreFailed
+from mission_core.lazy_attrs import frozen
 from mission_core.values import micros
 from mission_http.distribution import distribution_version
 from mission_http.fleet import system_info

@@ -9,7 +9,7 @@ import tempfile
 import time
 from typing import IO, Final, Self
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 RETRY_SECONDS: Final = 0.001
 PARTIAL, COMPLETE = b"+", b"-"

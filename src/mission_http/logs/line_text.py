@@ -10,7 +10,9 @@ from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import field
+
+from mission_core.lazy_attrs import define
 
 EventDict = MutableMapping[str, Any]
 

@@ -10,8 +10,9 @@ import select
 from time import monotonic
 from typing import Final, Self, TextIO
 
-from attrs import define, field
+from attrs import field
 
+from mission_core.lazy_attrs import define
 from mission_http.logs.line_locks import LineLock
 
 WRITE_TIMEOUT_MS: Final = 250

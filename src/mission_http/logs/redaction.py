@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.logs.line_text import EventDict
 
 REPLACEMENT: Final = "[secret]"

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TextIO
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.logs.line_text import text_value
 from mission_http.logs.redaction import SecretRedactor
 from mission_http.platform.request_logs import RequestLine

@@ -8,8 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final, Self
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.environment import SettingsError, boolean_variable
 
 LEVELS: Final = {

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
+from mission_core.lazy_attrs import frozen
 from mission_core.reports.server_figures import with_bounded_labels
 from mission_core.usage.amounts import NANOS_PER_DOLLAR
 from mission_http.metrics.request_durations import BUCKETS

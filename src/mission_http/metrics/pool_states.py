@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import define, evolve
+from attrs import evolve
 
+from mission_core.lazy_attrs import define
 from mission_core.reports.server_figures import ConnectionPoolState
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, evolve, field
+
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_http.platform.endpoints import Dialect, Endpoint

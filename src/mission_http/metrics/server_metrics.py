@@ -11,9 +11,10 @@ from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from mission_core.errors import StoreFailed
+from mission_core.lazy_attrs import define
 from mission_http.metrics.pool_states import PoolStates
 from mission_http.metrics.request_durations import RequestDurations
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.identity_claims import TokenRefused
 from mission_core.errors import Denied, Invalid, StaleWrite
+from mission_core.lazy_attrs import define
 from mission_http.otlp.messages import PROTOBUF, media_type_of, protobuf_text, protobuf_varint
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.shapes import Payload

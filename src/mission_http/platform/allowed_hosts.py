@@ -8,10 +8,10 @@ import logging
 import re
 from typing import Final
 
-from attrs import frozen
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mission_core.lazy_attrs import frozen
 from mission_http.network_settings import NetworkSettings, parse_host_header
 from mission_http.platform.client_addresses import header_entries, peer_address
 from mission_http.platform.exchange import SCOPE_KEY

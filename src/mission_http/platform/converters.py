@@ -15,10 +15,11 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 from uuid import UUID
 
 import attrs
-from attrs import NOTHING, Attribute, frozen
+from attrs import NOTHING, Attribute
 from cattrs import Converter
 
 from mission_core.errors import Invalid
+from mission_core.lazy_attrs import frozen
 from mission_core.values import MAX_INTEGER
 from mission_http.platform.constraints import ValueReader, with_constraints, with_range
 from mission_http.platform.errors import FieldError, FieldsInvalid, single_value_error

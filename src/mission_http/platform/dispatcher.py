@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from attrs import frozen
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mission_core.errors import Refusal
+from mission_core.lazy_attrs import frozen
 from mission_http.platform.bodies import check_syntax
 from mission_http.platform.endpoints import Dialect, log_unexpected_error
 from mission_http.platform.errors import MethodRefused, PathUnknown

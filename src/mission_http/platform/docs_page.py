@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from attrs import frozen
+from mission_core.lazy_attrs import frozen
 
 VERSION: Final = "5.35.0"
 """The version of the npm package `swagger-ui-dist` that the files are from."""

@@ -11,13 +11,14 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, overload
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field
 from cattrs import Converter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StoreFailed, VersionMismatch
+from mission_core.lazy_attrs import frozen
 from mission_http.platform.cross_site_requests import CHANGING_METHODS
 from mission_http.platform.errors import (
     BodyTooLarge,

@@ -4,6 +4,7 @@ Error codes, by which programs distinguish conflicts, limits and failures.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -39,5 +40,7 @@ def codes_of(status_of: Callable[[type[Exception]], int], *, packages: tuple[str
         more = left.pop().__subclasses__()
         kinds.update(more)
         left += more
-    told = (code_of(kind, status_of(kind)) for kind in kinds if kind.__module__.startswith(packages))
+    # A decorator of attrs makes a second class, and the first one may live on.
+    real = (kind for kind in kinds if getattr(sys.modules[kind.__module__], kind.__name__, None) is kind)
+    told = (code_of(kind, status_of(kind)) for kind in real if kind.__module__.startswith(packages))
     return sorted({code for code in told if code is not None})

@@ -26,9 +26,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from mission_core.errors import Exhausted, Invalid, NotFound, Refusal
+from mission_core.lazy_attrs import define, frozen
 from mission_core.rate_limits import RateLimitDecision
 
 NO_CONTEXT: Final[Mapping[str, Any]] = {}

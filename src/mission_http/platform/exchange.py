@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
+
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -16,9 +16,10 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Union, dataclass_transform, get_args, get_origin
 
 import attrs
-from attrs import Attribute, frozen
+from attrs import Attribute
 from msgspec import UnsetType
 
+from mission_core.lazy_attrs import frozen
 from mission_core.values import Absent
 
 

@@ -9,11 +9,12 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, cast
 
-from attrs import define, field
+from attrs import field
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, identity_of
 from mission_core.errors import Invalid, Refusal
+from mission_core.lazy_attrs import define
 from mission_core.tasks.queue_polls import RenewImplicitLeases, renew_implicit_leases
 from mission_core.tasks.runs import IMPLICIT_LEASE_RENEWAL_INTERVAL, LONGEST_INSTANCE
 from mission_core.values import name_key

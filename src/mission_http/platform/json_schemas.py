@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 from uuid import UUID
 
 import attrs
-from attrs import NOTHING, Attribute, define, field
+from attrs import NOTHING, Attribute, field
 
+from mission_core.lazy_attrs import define
 from mission_core.values import Absent
 from mission_http.platform.field_annotations import (
     Length,

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from attrs import define
-
+from mission_core.lazy_attrs import define
 from mission_core.rate_limits import Quota
 from mission_http.platform.endpoints import Dialect, Endpoint, RequestHeader
 from mission_http.platform.error_codes import ErrorCode, codes_of

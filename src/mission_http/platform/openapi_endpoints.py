@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from attrs import define, field
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from mission_core.lazy_attrs import define
 from mission_core.rate_limits import Quota
 from mission_http.platform.docs_page import CONTENT_SECURITY_POLICY, FILES, content_of, is_current, render_docs_page
 from mission_http.platform.endpoints import Dialect, Endpoint

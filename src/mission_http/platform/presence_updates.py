@@ -8,9 +8,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field
+from attrs import field
 
 from mission_core.errors import Refusal, StoreFailed
+from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import AgentPrincipal

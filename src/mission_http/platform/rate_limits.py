@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Final, cast
 
-from attrs import define, frozen
 from starlette.requests import Request
 
 from mission_core.accounts.model import AgentPrincipal, identity_of
+from mission_core.lazy_attrs import define, frozen
 from mission_core.rate_limits import Quota, RateLimitDecision, RateLimiter
 from mission_core.values import name_key
 from mission_http.platform.client_addresses import client_network

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_http.platform.exchange import Exchange
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mission_core.lazy_attrs import frozen
 from mission_http.network_settings import NetworkSettings
 from mission_http.platform.client_addresses import addresses_of
 from mission_http.platform.endpoints import Dialect

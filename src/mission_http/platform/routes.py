@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import Factory, define, frozen
+from attrs import Factory
 
+from mission_core.lazy_attrs import define, frozen
 from mission_http.platform.endpoints import Dialect, Endpoint, EndpointGroup
 from mission_http.platform.rate_limits import check_rate_limit_classes
 

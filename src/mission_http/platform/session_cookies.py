@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
-from attrs import field, frozen
+from attrs import field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.sign_in import token_digest
+from mission_core.lazy_attrs import frozen
 from mission_http.platform.client_addresses import header_entries, peer_address
 from mission_http.platform.cross_site_requests import SESSION_COOKIES
 from mission_http.platform.exchange import exchange_of, ports_of

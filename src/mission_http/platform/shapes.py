@@ -39,9 +39,10 @@ from typing import (
 from uuid import UUID
 
 import msgspec
-from attrs import NOTHING, define, field, frozen
+from attrs import NOTHING, field
 from msgspec import UNSET
 
+from mission_core.lazy_attrs import define, frozen
 from mission_core.projections import JsonEncoding, JsonValue
 from mission_http.platform.field_annotations import annotations_of, present_type, union_members
 

@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from attrs import frozen
-
+from mission_core.lazy_attrs import frozen
 from mission_core.values import EPOCH
 from mission_http.platform.errors import FieldsInvalid, single_value_error
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_adapters.testing.concurrent_writes import BOTH_ORDERS, UseCaseCall, at_once, in_turn, kinds
 from mission_adapters.testing.contracts.base import StoreContract
@@ -34,6 +34,7 @@ from mission_core.boards.queries import BoardFilter
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.errors import StaleWrite
 from mission_core.ids import ApprovalId
+from mission_core.lazy_attrs import frozen
 from mission_core.ports import Ports
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board

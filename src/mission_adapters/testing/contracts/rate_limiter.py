@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mission_adapters.testing.contracts.base import AsyncContract
+from mission_core.lazy_attrs import frozen
 from mission_core.rate_limits import Quota, RateLimitDecision, RateLimiter
 
 THREE = Quota(name="three", amount=3, seconds=60)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from anyio import create_task_group
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import RoleTooLow
 from mission_core.ids import BoardId, MemberId, UsageId, UserId, UserNumber
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.leases import CompleteTask, complete_task

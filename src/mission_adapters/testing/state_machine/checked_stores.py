@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from mission_adapters.lease_signatures import HmacSecrets
 from mission_adapters.testing.secrets import seeded_secrets
+from mission_core.lazy_attrs import define
 from mission_core.ports import Ports
 
 

@@ -14,7 +14,7 @@ from itertools import permutations
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from attrs import asdict, define, evolve, field, frozen
+from attrs import asdict, evolve, field
 
 from mission_adapters.testing.clocks import ManualClock
 from mission_adapters.testing.ids import CountingIds
@@ -28,6 +28,7 @@ from mission_core.boards.use_cases import CreateBoard, UpdateBoard, create_board
 from mission_core.errors import Refusal
 from mission_core.events.model import ChainHead, Entry, verify_chain
 from mission_core.ids import AgentId, BoardId, OrderId, OrganizationId, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import define, frozen
 from mission_core.ports import IdempotencyKey, Ports, UnitOfWork, UnitOfWorkFactory
 from mission_core.tasks.explanations import Explanation, explain_task
 from mission_core.tasks.heartbeats import Heartbeat, HeartbeatResult, heartbeat
