@@ -27,6 +27,16 @@ def entity_counters() -> tuple[Counters, ...]:
     return USAGE_TOTALS, USAGE_DETAILS
 
 
+@cache
+def budget_amounts() -> Counters:
+    """
+    Return the counters of what is spent of budgets. A store adds to them what `post` of the core returns.
+    """
+    from mission_core.usage.counters import BUDGET_AMOUNTS
+
+    return BUDGET_AMOUNTS
+
+
 def counters_for(changes: CountedChanges) -> tuple[Counters, ...]:
     """
     Return the counters that these changes may change.

@@ -71,6 +71,7 @@ KINDS: Final = KindRegistry(
     "mission_core.automation.webhook_payloads:PAYLOADS",
     "mission_core.usage.model:USAGE",
     "mission_core.usage.telemetry_sources:TELEMETRY_SOURCES",
+    "mission_core.usage.budgets:BUDGETS",
 )
 
 

@@ -131,7 +131,7 @@ class Records(Generic[EntityT]):
         self,
         ports: Ports,
         principal: Principal,
-        key: UUID,
+        key: UUID | int,
         cmd: ChangeCommand,
         *,
         check: Callable[[UnitOfWork, EntityT], Awaitable[None]] = _unchecked,
@@ -150,7 +150,7 @@ class Records(Generic[EntityT]):
         self.require(principal)
         async with ports.unit(principal) as unit:
             before = await self._get(unit, key, cmd, check)
-            draft = Draft(ports=ports, unit=unit, id=key, before=before, given=self._given(cmd))
+            draft = Draft(ports=ports, unit=unit, id=before.id, before=before, given=self._given(cmd))
             await self.prepare(draft)
             now = ports.clock.now()
             edited, changed = with_changes(cast(Any, before), draft.given, at=now)
@@ -158,7 +158,7 @@ class Records(Generic[EntityT]):
                 return before
             after = unit.repository(self.kind).save(edited)
             unit.record(self.events[1].of(after, at=now, changed=changed))
-            unit.result(key)
+            unit.result(before.id)
             await unit.commit()
         return after
 
@@ -166,7 +166,7 @@ class Records(Generic[EntityT]):
         self,
         ports: Ports,
         principal: Principal,
-        key: UUID,
+        key: UUID | int,
         cmd: ChangeCommand,
         *,
         check: Callable[[UnitOfWork, EntityT], Awaitable[None]] = _unchecked,
@@ -201,7 +201,7 @@ class Records(Generic[EntityT]):
     async def _get(
         self,
         unit: UnitOfWork,
-        key: UUID,
+        key: UUID | int,
         cmd: ChangeCommand,
         check: Callable[[UnitOfWork, EntityT], Awaitable[None]],
     ) -> EntityT:

@@ -42,7 +42,13 @@ class MemoryCounters:
         """
         for counters in counters_for(changes):
             if sums := counters.sums(changes):
-                self._add(self.cells.setdefault((changes.organization, counters), {}), counters, sums)
+                self.add(changes.organization, counters, sums)
+
+    def add(self, organization: OrganizationId, counters: Counters, amounts: Mapping[CounterKey, Any]) -> None:
+        """
+        Add amounts to the counters of an organization.
+        """
+        self._add(self.cells.setdefault((organization, counters), {}), counters, amounts)
 
     def drop_board(self, organization: OrganizationId, board: UUID, *, reassign_to: UUID | None) -> None:
         """

@@ -24,7 +24,7 @@ from mission_adapters.decision_operations import (
 from mission_adapters.memory.approval_holds import is_held_by_approval
 from mission_adapters.memory.board_deletion import delete_board
 from mission_adapters.memory.organization_deletion import delete_organization
-from mission_core.accounts.model import Principal, may_read_board, writable_boards
+from mission_core.accounts.model import Principal, SystemPrincipal, may_read_board, writable_boards
 from mission_core.boards.model import require_grant
 from mission_core.errors import StaleWrite
 from mission_core.lazy_attrs import frozen
@@ -40,15 +40,18 @@ from mission_core.tasks.ports import (
     TooManyUnfinishedTasks,
 )
 from mission_core.tasks.runs import Run, RunNotFound
+from mission_core.usage.counters import BUDGETS_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from mission_adapters.memory.agents import AgentTable
     from mission_adapters.memory.runs import RunTable
     from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.ids import TaskId, TaskNumber
+    from mission_core.usage.budget_accounts import BudgetBook
 
 
 @frozen
@@ -59,6 +62,7 @@ class OperationRunner:
 
     principal: Principal
     store: MemoryStore
+    at: datetime
     changes: list[TaskChange] = field(factory=list)
 
     @property
@@ -82,6 +86,18 @@ class OperationRunner:
         """
         return self.store.runs
 
+    @property
+    def budgets(self) -> BudgetBook | None:
+        """
+        The accounts of the organization's budgets, or None if it has none.
+        """
+        own = self.principal.organization
+        if not self.store.kind_tables.has_rows(BUDGETS_NAME, own):
+            return None
+        from mission_adapters.memory.budget_book import read_book  # few organizations have budgets
+
+        return read_book(self.store, SystemPrincipal(organization=own), at=self.at)
+
     def run(self, operation: Operation) -> TaskChange | int | None:
         """
         Run an operation: load the current rows, call its decision function, and apply the change.
@@ -90,7 +106,7 @@ class OperationRunner:
             case ClaimNextOperation():
                 return self._claim_next(operation)
             case ClaimOperation():
-                return self.decide_task(self._writable_task(operation.task), operation.decide)
+                return self.decide_task(self._writable_task(operation.task), operation.decide, budgets=self.budgets)
             case ExpireLeasesOperation():
                 return self._expire_due(operation)
             case LeaseHeartbeatOperation():
@@ -109,7 +125,7 @@ class OperationRunner:
         run = self.runs.rows.get(operation.run)
         if run is None or run.organization != self.principal.organization or run.task not in self.tasks.rows:
             raise RunNotFound
-        return self.decide_task(self._writable_task(run.task), operation.decide, run)
+        return self.decide_task(self._writable_task(run.task), operation.decide, run, budgets=self.budgets)
 
     def _writable_task(self, key: TaskId | TaskNumber) -> Task:
         task = self.tasks.find(self.principal, key)
@@ -121,6 +137,9 @@ class OperationRunner:
             require_grant(self.principal, operation.wanted.board)
         if operation.capacity_check is not None:
             self._require_agreement(operation.wanted.name_key, operation.capacity_check)
+        budgets = self.budgets
+        if budgets is not None and budgets.refuses_all(operation.wanted.name_key):
+            return None
         self.tasks.queue_due(self.principal.organization, at=operation.at)
         for task in self._queue(operation.wanted):
             if task.not_before is not None and operation.at < task.not_before:
@@ -129,7 +148,7 @@ class OperationRunner:
                 continue
             if operation.wanted.worker and self._lead_only(task):
                 continue
-            change = self.decide_task(task, operation.decide)
+            change = self.decide_task(task, operation.decide, budgets=budgets)
             if change is not None:
                 return change
         return None
@@ -168,7 +187,9 @@ class OperationRunner:
         for task in unfinished[: operation.limit]:
             self.decide_task(self.tasks.with_assignee_agent(task), operation.decide)
 
-    def decide_task(self, task: Task, decide: Decide, run: Run | None = None) -> TaskChange | None:
+    def decide_task(
+        self, task: Task, decide: Decide, run: Run | None = None, *, budgets: BudgetBook | None = None
+    ) -> TaskChange | None:
         """
         Call a decision function with the current state of a task, and apply the change if it returns one.
         """
@@ -179,7 +200,10 @@ class OperationRunner:
             is_held_by_approval(self.store.boards, self.store.kind_tables, task),
         )
         lead_only = self._lead_only(task)
-        change = decide(Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only))
+        candidate = Candidate(
+            task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only, budgets=budgets
+        )
+        change = decide(candidate)
         if change is not None:
             change = self._store_change(change)
             self.changes.append(change)

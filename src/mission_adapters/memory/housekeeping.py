@@ -45,6 +45,7 @@ class MemoryHousekeeping:
         return False
 
     async def rebuild_usage(self, organization: OrganizationId) -> int:
+        from mission_adapters.memory.budget_book import rebuild_budgets
         from mission_core.events.counters import CountedChanges
         from mission_core.usage.counters import USAGE_DETAILS, USAGE_TOTALS
         from mission_core.usage.model import USAGE
@@ -53,5 +54,6 @@ class MemoryHousekeeping:
         changes = CountedChanges(organization, (), (), {}, 0, {USAGE.name: [(None, each) for each in entries]})
         for counters in (USAGE_TOTALS, USAGE_DETAILS):
             self.store.counters.replace(organization, counters, counters.sums(changes))
+        rebuild_budgets(self.store, organization, entries)
         self.store.journal.clear()
         return len(entries)

@@ -63,6 +63,12 @@ class KindTables:
         """
         return cast("KindTable[EntityT]", self.tables[kind.entity])
 
+    def has_rows(self, name: str, organization: OrganizationId) -> bool:
+        """
+        Whether an organization has rows of the kind with this name.
+        """
+        return any(each.count(organization) for each in self.used() if each.kind_declaration.name == name)
+
     def used(self) -> list[KindTable[Any]]:
         """
         The tables that were used so far. All others are empty.

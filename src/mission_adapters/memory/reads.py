@@ -109,7 +109,7 @@ class MemoryReads:
         from mission_adapters.memory.usage_reads import MemoryUsageReads
 
         store = self.store
-        return self._pausing(MemoryUsageReads(store.boards, store.tasks, store.kind_tables, store.counters))
+        return self._pausing(MemoryUsageReads(store, store.boards, store.tasks, store.kind_tables, store.counters))
 
     @cached_property
     def server(self) -> ServerReads:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.clocks import SystemClock
-from mission_adapters.counter_registry import counted_entities
+from mission_adapters.counter_registry import budget_amounts, counted_entities
 from mission_adapters.memory.agents import AgentTable
 from mission_adapters.memory.api_keys import ApiKeyTable
 from mission_adapters.memory.boards import BoardTable
@@ -109,7 +110,7 @@ class MemoryStore:
         principal, once, now = buffer.principal, buffer.idempotency_key, self.clock.now()
         if once is not None:
             self.idempotency_keys.check(principal, once, at=now)
-        runner = OperationRunner(principal, self)
+        runner = OperationRunner(principal, self, now)
         answers = [runner.run(operation) for operation in buffer.operations]
         self._check(buffer)
         for write in _in_order(buffer):
@@ -122,12 +123,36 @@ class MemoryStore:
         if once is not None and result is not None:
             self.idempotency_keys.store(principal, once, result, at=now)
         facts = [*(fact for change in runner.changes for fact in change.events), *buffer.events]
+        facts += self._post_to_budgets(buffer, runner)
         self._update_counters(buffer, runner, facts, at=now)
         if not facts:
             return answers[-1] if answers else None
         self.credentials.by_id(principal.organization)  # raises if the organization was deleted meanwhile
         self.log.record(principal.organization, principal.actor, facts)
         return answers[-1] if answers else None
+
+    def _post_to_budgets(self, buffer: WriteBuffer, runner: OperationRunner) -> tuple[Event, ...]:
+        """
+        Post what this flush changes to the accounts of budgets, and return the events that follow.
+
+        Raises:
+            BudgetReached: If a new run has no room in a hard budget.
+        """
+        rows = budgeted_rows(buffer.writes.values(), runner.changes)
+        book = runner.budgets if rows else None
+        if book is None:
+            return ()
+        from mission_adapters.memory.budget_book import sum_ledger  # few organizations have budgets
+        from mission_core.usage.budget_accounts import BudgetedChanges, post
+
+        at = runner.at
+        created = {each.id: sum_ledger(self, each, each.period_at(at)) for each in rows.created}
+        changes = BudgetedChanges(
+            entries=rows.entries, started=rows.started, ended=rows.ended, created=created, updated=rows.updated
+        )
+        postings = post(book, changes, at=at)
+        self.counters.add(buffer.principal.organization, budget_amounts(), postings.amounts)
+        return postings.events
 
     def _update_counters(
         self, buffer: WriteBuffer, runner: OperationRunner, facts: list[Event], *, at: datetime

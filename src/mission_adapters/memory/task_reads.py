@@ -19,6 +19,7 @@ from mission_core.tasks.counters import WORKLOADS
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import Dependency, ExplanationInput, RunRow, TaskFilter, TaskRow
 from mission_core.tasks.rows import run_row, task_row
+from mission_core.usage.counters import BUDGETS_NAME
 from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class MemoryTaskReads:
         leads = agent is not None and agent.lead and agent.board is not None
         rules = self.boards.rows[found.board].gates
         left_to_lead = rules.only_lead_can_change_status and agent is not None and not leads
-        return ExplanationInput(found, run, waits_for, held, agent.board if agent else None, left_to_lead)
+        has_budgets = self.kind_tables.has_rows(BUDGETS_NAME, principal.organization)
+        return ExplanationInput(found, run, waits_for, held, agent.board if agent else None, left_to_lead, has_budgets)
 
     async def in_progress(self, principal: Principal, name: str) -> list[TaskInProgress]:
         """

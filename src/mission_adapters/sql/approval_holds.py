@@ -1,6 +1,6 @@
 """
 The two board rules that a claim must respect: a pending approval may hold a task, and a board may reserve task moves
-for its lead.
+for its lead. They are read together with the mark of an organization that has budgets.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from mission_adapters.sql.event_log import HAS_BUDGETS
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import boards, tasks
@@ -51,6 +52,8 @@ def pending_hold(organization: Any, board: Any, task: Any) -> Any:
 
 CLAIM_RULES: Final = Statement(
     select(
-        pending_hold(parameter("organization"), parameter("board"), parameter("task")), is_lead_only(parameter("board"))
+        pending_hold(parameter("organization"), parameter("board"), parameter("task")),
+        is_lead_only(parameter("board")),
+        HAS_BUDGETS,
     )
 )

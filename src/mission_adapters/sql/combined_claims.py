@@ -41,7 +41,7 @@ def needs_candidate_only(candidate: QueueCandidate, boards: frozenset[BoardId] |
     Whether the claim of a candidate on these boards can be decided without reading anything else.
     """
     task = candidate.task
-    if task is None or candidate.has_rules or task.depends_on or task.run is not None:
+    if task is None or candidate.has_rules or candidate.has_budgets or task.depends_on or task.run is not None:
         return False
     # The locked task may have moved to another board since the queue was read.
     return boards is None or task.board in boards

@@ -41,6 +41,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.counter_registry import counted_entities
 from mission_adapters.row_parts import whole_row
 from mission_adapters.sql.columns import TYPES
@@ -134,6 +135,9 @@ def combined_flush(
     tasks = [each for each in writes if isinstance(each.after, Task)]
     if len(tasks) > 1 or any(map(_needs_transaction, writes)) or any(buffer.remembered_unchecked()):
         return None
+    rows = budgeted_rows(writes)
+    if rows.budgets:
+        return None
     entities = [*guards, *_entity_terms(buffer, writes)]
     rest = _terms_under_head(buffer, tasks, at)
     if rest is None or len(entities) > LARGEST_ENTITIES:
@@ -142,8 +146,8 @@ def combined_flush(
     for term in (*entities, *rest):
         given |= term.parameters
     shape = (tuple((each.factory, each.arguments) for each in some) for some in (entities, rest))
-    statement = _combined_statement(*shape)("postgresql", **given)._replace(single=True)
-    return partial(_steps, statement, buffer, [each.after for each in tasks])
+    statement = _combined_statement(*shape, bool(rows))("postgresql", **given)._replace(single=True)
+    return partial(_steps, statement, buffer, [each.after for each in tasks], at)
 
 
 def _needs_transaction(write: RowWrite) -> bool:
@@ -156,14 +160,16 @@ def _needs_transaction(write: RowWrite) -> bool:
     return isinstance(after, Task) and after.depends_on != (before.depends_on if before else ())
 
 
-def _steps(statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task]) -> Steps[FlushResults]:
+def _steps(
+    statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task], at: datetime
+) -> Steps[FlushResults]:
     try:
         (row,) = yield statement
     except ConstraintViolated as violated:
         if violated.constraint == NOT_APPENDED:
             raise NotCombined from violated
         raise refusal_of_constraint(violated.constraint, buffer) from violated
-    results = FlushResults(appended=range(row[-1] + 1, row[-1] + 1 + len(buffer.events)))
+    results = FlushResults(at, appended=range(row[-1] + 1, row[-1] + 1 + len(buffer.events)))
     for task in tasks:
         results.keep_context(task, row[: len(CONTEXT_COLUMNS)])
     return results
@@ -379,14 +385,17 @@ INSERT_ENTRIES: Final = f"""
 
 
 @lru_cache(SHAPES)
-def _combined_statement(entities: tuple[TermShape, ...], rest: tuple[TermShape, ...]) -> Statement:
+def _combined_statement(
+    entities: tuple[TermShape, ...], rest: tuple[TermShape, ...], without_budgets: bool
+) -> Statement:
     """
-    Combine terms into one statement.
+    Combine terms into one statement. With *without_budgets* it is right only if the organization has no budgets.
     """
     terms = [_entity_term(factory(*arguments), place) for place, (factory, arguments) in enumerate(entities)]
     # CASE evaluates its conditions in their order, and so locks the rows in theirs.
     checks = "".join(f" WHEN (SELECT count(*) FROM {term.name}) <> 1 THEN false" for term in terms)
     condition = f"CASE{checks} ELSE true END" if checks else "true"
+    condition += " AND has_budgets = 0" if without_budgets else ""
     locked = _text_term("locked", LOCK_HEAD.format(condition=condition), "position", "digest")
     chain = _text_term("chain", CHAIN, "nth", "position", "digest", recursive=True)
     terms += [locked, chain, _text_term("moved", MOVE_HEAD), _text_term("appended", INSERT_ENTRIES)]

@@ -4,7 +4,7 @@ Counters in SQL: their tables, the statements that add to counters in a flush, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Select, Table, case, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mission_adapters.counter_registry import COUNTERS, counters_for, entity_counters
+from mission_adapters.counter_registry import COUNTERS, budget_amounts, counters_for, entity_counters
 from mission_adapters.sql.columns import INTEGER, TYPES, required, table
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import parameter
@@ -29,7 +29,7 @@ COUNTER_TABLES: Final[Mapping[Counters, Table]] = {
         key=("organization", *each.keys),
         narrow=True,
     )
-    for each in (*COUNTERS, *entity_counters())
+    for each in (*COUNTERS, *entity_counters(), budget_amounts())
 }
 
 
@@ -51,10 +51,19 @@ def counter_statements(dialect: str, changes: CountedChanges) -> Iterable[Batche
     Return the statements that add these changes to all counters.
     """
     for counters, rows in counter_rows(changes):
-        for start in range(0, len(rows), COUNTERS_PER_STATEMENT):
-            some = rows[start : start + COUNTERS_PER_STATEMENT]
-            given = dict(zip(_parameter_names(counters, start, len(some)), chain.from_iterable(some), strict=True))
-            yield BatchedStatement(_add_amounts, (dialect, counters, start, len(some)), given)
+        yield from amount_statements(dialect, counters, rows)
+
+
+def amount_statements(
+    dialect: str, counters: Counters, rows: Sequence[tuple[Any, ...]]
+) -> Iterable[BatchedStatement]:
+    """
+    Return the statements that add these rows to counters.
+    """
+    for start in range(0, len(rows), COUNTERS_PER_STATEMENT):
+        some = rows[start : start + COUNTERS_PER_STATEMENT]
+        given = dict(zip(_parameter_names(counters, start, len(some)), chain.from_iterable(some), strict=True))
+        yield BatchedStatement(_add_amounts, (dialect, counters, start, len(some)), given)
 
 
 @cache

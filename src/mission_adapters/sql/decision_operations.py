@@ -28,6 +28,7 @@ from mission_adapters.sql.combined_claims import combined_claim, needs_candidate
 from mission_adapters.sql.combined_flush import NotCombined
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS, select_entity
+from mission_adapters.sql.event_log import HAS_BUDGETS
 from mission_adapters.sql.number_sequences import draw_numbers
 from mission_adapters.sql.queue_candidates import FIRST_BATCH, QueueCandidate, claim_sequence, read_candidate
 from mission_adapters.sql.row_writes import lock_row
@@ -38,6 +39,7 @@ from mission_adapters.sql.task_decisions import (
     FlushResults,
     apply_decision,
     decide_task,
+    read_book_for_claim,
     write_change,
 )
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
@@ -62,7 +64,7 @@ EXPIRED_LEASES: Final = Statement(
     .with_for_update(of=tasks, skip_locked=True)
 )
 TASK_OF_RUN: Final = Statement(
-    select(*TASK_COLUMNS)
+    select(*TASK_COLUMNS, HAS_BUDGETS)
     .select_from(tasks.join(runs, runs.c.task == tasks.c.id))
     .where(runs.c.id == parameter("run"), runs.c.organization == parameter("organization"))
     .with_for_update(of=tasks)
@@ -145,9 +147,12 @@ def _claim_next(
     if check is not None and dialect == "postgresql":
         yield from _count_claim(principal, operation.wanted.name_key)
     tried: list[bytes] = []
+    closed: frozenset[BoardId] = frozenset()
     requeued, first = _requeued_in_flush(operation, boards, results), FIRST_BATCH
     while True:
-        candidate = yield from read_candidate(dialect, principal, operation, boards, tried=tried, first=first)
+        candidate = yield from read_candidate(
+            dialect, principal, operation, boards, tried=tried, closed=closed, first=first
+        )
         if check is not None:
             name_key = operation.wanted.name_key
             in_hand = (yield from read_tasks_in_progress(dialect, principal, name_key)) if candidate.has_work else []
@@ -157,6 +162,11 @@ def _claim_next(
             yield from _expire_due(dialect, principal, expiry, results)
             expiry, requeued = None, _requeued_in_flush(operation, boards, results)
             continue
+        if candidate.has_budgets and (candidate.task is not None or requeued):
+            book = yield from read_book_for_claim(dialect, principal.organization, results)
+            if book.refuses_all(operation.wanted.name_key):
+                return None
+            closed = book.closed_boards()
         task = candidate.task
         if requeued and (task is None or _queue_order(requeued[0]) < _queue_order(task)):
             change = yield from decide_task(dialect, requeued.pop(0), operation.decide, results, ruled=True)
@@ -287,7 +297,12 @@ def _heartbeat(
     task = TASK_ROWS.entity_from(found[0])
     require_grant(principal, task.board)
     run = RUN_ROWS.entity_from((yield SELECT_RUN_FOR_UPDATE(dialect, run=operation.run.bytes))[0])
-    change = yield from apply_decision(dialect, task, run, operation.decide, results)
+    book = None
+    if found[0][-1]:
+        from mission_adapters.sql.budget_book import read_book  # few organizations have budgets
+
+        book = yield from read_book(dialect, principal.organization, at=results.at, own=(run.id,))
+    change = yield from apply_decision(dialect, task, run, operation.decide, results, budgets=book)
     return change
 
 

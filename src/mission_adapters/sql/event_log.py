@@ -8,19 +8,20 @@ have no gaps and follow the order of commits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from attrs import field
 from sqlalchemy import cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mission_adapters.sql.columns import ID
+from mission_adapters.sql.columns import ID, INTEGER
 from mission_adapters.sql.conversions import ColumnValues, optional_bytes, optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import DIALECTS, Statement, parameter
 from mission_adapters.sql.tables import events, heads, organizations
 from mission_core.accounts.organizations import OrganizationNotFound
+from mission_core.errors import StaleWrite
 from mission_core.events.model import GENESIS, Actor, ChainHead, Entry, Event
 from mission_core.ids import OrganizationId
 from mission_core.lazy_attrs import define, frozen
@@ -70,17 +71,22 @@ def entry_of_row(row: Mapping[str, Any]) -> Entry:
     )
 
 
-_head: Final = select(heads.c.position, heads.c.digest).where(heads.c.organization == parameter("organization"))
-SELECT_HEAD: Final = Statement(_head)
-SELECT_HEAD_FOR_UPDATE: Final = Statement(_head.with_for_update())
-_first_head: Final = select(organizations.c.id, literal_column("0"), cast(parameter("genesis"), ID)).where(
+_of_organization: Final = heads.c.organization == parameter("organization")
+SELECT_HEAD: Final = Statement(select(heads.c.position, heads.c.digest).where(_of_organization))
+SELECT_HEAD_FOR_UPDATE: Final = Statement(
+    select(heads.c.position, heads.c.digest, heads.c.has_budgets).where(_of_organization).with_for_update()
+)
+HAS_BUDGETS: Final = select(heads.c.has_budgets).where(_of_organization).scalar_subquery()
+"""Non-zero if the organization has budgets."""
+NONE: Final = literal_column("0", INTEGER)
+_first_head: Final = select(organizations.c.id, literal_column("0"), cast(parameter("genesis"), ID), NONE).where(
     organizations.c.id == parameter("organization")
 )
 INSERT_HEAD: Final = {
     dialect: Statement(
         (postgresql if dialect == "postgresql" else sqlite)
         .insert(heads)
-        .from_select(["organization", "position", "digest"], _first_head)
+        .from_select(["organization", "position", "digest", "has_budgets"], _first_head)
         .on_conflict_do_nothing()
     )
     for dialect in DIALECTS
@@ -93,7 +99,18 @@ SELECT_ENTRIES: Final = Statement(
 )
 
 
-def lock_head(dialect: str, organization: OrganizationId) -> Steps[ChainHead]:
+class LockedHead(NamedTuple):
+    """
+    The head row of an organization: the position and digest of the last entry, and whether the organization has
+    budgets.
+    """
+
+    position: int
+    digest: bytes
+    has_budgets: bool
+
+
+def lock_head(dialect: str, organization: OrganizationId) -> Steps[LockedHead]:
     """
     Lock the organization's head row until the end of the flush. Create it if the log is empty.
 
@@ -106,8 +123,21 @@ def lock_head(dialect: str, organization: OrganizationId) -> Steps[ChainHead]:
         found = yield SELECT_HEAD_FOR_UPDATE(dialect, organization=organization.bytes)
     if not found:
         raise OrganizationNotFound
-    position, digest = found[0]
-    return ChainHead(position, digest)
+    position, digest, has_budgets = found[0]
+    return LockedHead(position, digest, bool(has_budgets))
+
+
+class HeadBudgets(NamedTuple):
+    """
+    What a flush took and writes of the mark whether an organization has budgets.
+
+    Args:
+        taken_as_none: Whether the flush is right only if it has none.
+        after: The mark that the flush writes; None leaves it as it is.
+    """
+
+    taken_as_none: bool = False
+    after: bool | None = None
 
 
 @define
@@ -119,15 +149,15 @@ class KnownHeads:
     compares the digest, which stands for the whole log, so a wrong head costs two statements and nothing else.
     """
 
-    heads: dict[OrganizationId, ChainHead] = field(factory=dict)
+    heads: dict[OrganizationId, LockedHead] = field(factory=dict)
 
-    def get(self, organization: OrganizationId) -> ChainHead | None:
+    def get(self, organization: OrganizationId) -> LockedHead | None:
         """
         Return the head of the organization's log as this process knows it.
         """
         return self.heads.get(organization)
 
-    def put(self, organization: OrganizationId, head: ChainHead) -> None:
+    def put(self, organization: OrganizationId, head: LockedHead) -> None:
         """
         Keep a head. Of very many, the one that was kept first is forgotten.
         """
@@ -136,7 +166,7 @@ class KnownHeads:
         self.heads[organization] = head
 
 
-def chained(organization: OrganizationId, actor: Actor, facts: Iterable[Event], head: ChainHead) -> list[Entry]:
+def chained(organization: OrganizationId, actor: Actor, facts: Iterable[Event], head: LockedHead) -> list[Entry]:
     """
     Return the entries that store the events after *head*.
     """
@@ -150,7 +180,12 @@ def chained(organization: OrganizationId, actor: Actor, facts: Iterable[Event], 
 
 
 def move_head(
-    dialect: str, organization: OrganizationId, actor: Actor, facts: Sequence[Event], heads: KnownHeads
+    dialect: str,
+    organization: OrganizationId,
+    actor: Actor,
+    facts: Sequence[Event],
+    heads: KnownHeads,
+    budgets: HeadBudgets,
 ) -> Steps[list[Entry]]:
     """
     Move the head row to the last of the entries that store the events, and return these entries. This is for SQLite,
@@ -158,23 +193,28 @@ def move_head(
 
     Raises:
         OrganizationNotFound: If the organization was deleted.
+        StaleWrite: If the flush took it that the organization has no budgets, and it has some.
     """
     known = heads.get(organization)
     head = known or (yield from lock_head(dialect, organization))
     while True:
+        has_budgets = head.has_budgets if budgets.after is None else budgets.after
         entries = chained(organization, actor, facts, head)
-        statement = _head_update(entries, head)
-        if (yield UPDATE_HEAD.count(dialect, **statement.parameters)):
-            heads.put(organization, ChainHead(entries[-1].position, entries[-1].digest))
+        moved = LockedHead(entries[-1].position, entries[-1].digest, has_budgets)
+        if (yield UPDATE_HEAD.count(dialect, **_head_update(entries, head, has_budgets).parameters)):
+            heads.put(organization, moved)
             return entries
         head = yield from lock_head(dialect, organization)
+        if head.has_budgets and budgets.taken_as_none:
+            heads.put(organization, head)
+            raise StaleWrite("organization", organization, remembered=True)
 
 
-def append_statements(entries: Sequence[Entry], head: ChainHead) -> list[BatchedStatement]:
+def append_statements(entries: Sequence[Entry], head: LockedHead, *, has_budgets: bool) -> list[BatchedStatement]:
     """
     Return the statements that insert the entries after *head* and move the locked head row.
     """
-    return [*insert_statements(entries), _head_update(entries, head)] if entries else []
+    return [*insert_statements(entries), _head_update(entries, head, has_budgets)] if entries else []
 
 
 def insert_statements(entries: Sequence[Entry]) -> Iterable[BatchedStatement]:
@@ -193,7 +233,7 @@ def _insert_entries(start: int, count: int) -> ChangeStatement:
     return insert(events).values([{name: parameter(f"{name}{at}", type) for name, type in columns} for at in places])
 
 
-def _head_update(entries: Sequence[Entry], head: ChainHead) -> BatchedStatement:
+def _head_update(entries: Sequence[Entry], head: LockedHead, has_budgets: bool) -> BatchedStatement:
     last = entries[-1]
     given = {
         "key": last.organization.bytes,
@@ -201,6 +241,7 @@ def _head_update(entries: Sequence[Entry], head: ChainHead) -> BatchedStatement:
         "was_digest": head.digest,
         "position": last.position,
         "digest": last.digest,
+        "has_budgets": int(has_budgets),
     }
     return BatchedStatement(_update_head, (), given)
 
@@ -213,7 +254,11 @@ def _update_head() -> ChangeStatement:
             heads.c.position == parameter("was_position", int),
             heads.c.digest == parameter("was_digest"),
         )
-        .values(position=parameter("position", int), digest=parameter("digest"))
+        .values(
+            position=parameter("position", int),
+            digest=parameter("digest"),
+            has_budgets=parameter("has_budgets", int),
+        )
     )
 
 

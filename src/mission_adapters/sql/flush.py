@@ -21,6 +21,7 @@ from mission_adapters.counter_registry import counted_entities
 from mission_adapters.kind_registry import kinds_cascading_from, nullable_references_to
 from mission_adapters.row_parts import WholeAgent
 from mission_adapters.sql.agent_rename import rename_assigned_tasks, rename_queue_and_workloads
+from mission_adapters.sql.budget_postings import budget_postings
 from mission_adapters.sql.combined_claims import next_claim_of
 from mission_adapters.sql.constraint_refusals import refusal_of_constraint
 from mission_adapters.sql.counters import counter_statements
@@ -135,7 +136,7 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
         Conflict: If a unique constraint is violated.
         AlreadyDone: If the unit's idempotency key was used before.
     """
-    results = FlushResults()
+    results = FlushResults(at)
     try:
         yield from take_key(dialect, buffer, at=at)
         unchecked = list(buffer.remembered_unchecked())
@@ -362,11 +363,13 @@ def _write_under_head(
     statement, unless it could change a row twice.
 
     Raises:
+        BudgetReached: If a new run has no room in a hard budget.
         StaleWrite: If a claimed task depends on a task that was reopened since the claim was decided.
     """
     owner, actor = buffer.principal.organization, buffer.principal.actor
+    postings = yield from budget_postings(dialect, buffer, results, heads)
     tasks_changed = _task_writes(buffer, results)
-    facts = [*results.facts, *buffer.events]
+    facts = [*results.facts, *buffer.events, *postings.events]
     states = [(write.before, write.after) for write in tasks_changed]
     places = (
         buffer.boards_of_tasks
@@ -376,6 +379,7 @@ def _write_under_head(
     entities = counted_entities(buffer.writes.values())
     parts = [
         *results.head_statements,
+        *postings.statements,
         # On PostgreSQL another flush may have added a dependent since the check.
         *queue_statements(tasks_changed, without_dependents=buffer.without_dependents if dialect == "sqlite" else ()),
         *counter_statements(dialect, CountedChanges(owner, facts, states, places, micros(at), entities)),
@@ -383,10 +387,11 @@ def _write_under_head(
     if not facts and not parts:
         return
     if dialect == "sqlite" and facts:
-        parts += insert_statements((yield from move_head(dialect, owner, actor, facts, heads)))
+        parts += insert_statements((yield from move_head(dialect, owner, actor, facts, heads, postings.head)))
     else:
-        head = yield from lock_head(dialect, owner)
-        parts += append_statements(chained(owner, actor, facts, head), head)
+        head = results.head = results.head or (yield from lock_head(dialect, owner))
+        has_budgets = head.has_budgets if postings.head.after is None else postings.head.after
+        parts += append_statements(chained(owner, actor, facts, head), head, has_budgets=has_budgets)
         results.appended = range(head.position + 1, head.position + 1 + len(facts))
     for write in buffer.writes.values():
         if isinstance(write.after, Agent) and write.before and write.before.name_key != write.after.name_key:

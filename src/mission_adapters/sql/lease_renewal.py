@@ -5,13 +5,17 @@ task, and the statement changes the run only if neither has changed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sqlalchemy import Executable, func, literal_column
 
 from mission_adapters.decision_operations import LeaseHeartbeatOperation
 from mission_adapters.row_memory import RowMemory
 from mission_adapters.row_parts import WholeTask
 from mission_adapters.sql.database_session import Steps
+from mission_adapters.sql.event_log import HAS_BUDGETS
 from mission_adapters.sql.row_writes import update_of
+from mission_adapters.sql.statements import Statement, cached_statement
 from mission_adapters.write_buffer import ReadDependency, WriteBuffer
 from mission_core.accounts.model import may_write_board
 from mission_core.tasks.model import Task
@@ -60,10 +64,22 @@ def lease_renewal_of(buffer: WriteBuffer) -> LeaseRenewal | None:
 
 def renew_lease(dialect: str, renewal: LeaseRenewal) -> Steps[bool]:
     """
-    Renew the lease, if neither the run nor its task has changed. Return whether it was renewed.
+    Renew the lease, if neither the run nor its task has changed, and the organization has no budgets. Return whether it
+    was renewed.
     """
     task, run, renewed = renewal.task, renewal.run, renewal.renewed
     whole = WholeTask.of(task)
     relied = [ReadDependency(WholeTask, whole.id, whole.version, bump=False)]
     statement, given = update_of(run, renewed, relied, remembered=True)
-    return bool((yield statement.count(dialect, **given)._replace(single=True)))
+    given["organization"] = run.organization.bytes
+    return bool((yield _without_budgets(statement).count(dialect, **given)._replace(single=True)))
+
+
+@cached_statement
+def _without_budgets(statement: Statement) -> Executable:
+    """
+    Run an update only if the organization has no budgets.
+    """
+    update: Any = statement.core
+    made: Executable = update.where(func.coalesce(HAS_BUDGETS, literal_column("0")) == literal_column("0"))
+    return made

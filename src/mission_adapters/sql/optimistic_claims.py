@@ -87,7 +87,7 @@ class OptimisticClaims:
 
         # The lock of the task ends with the statement, so it need not be made durable.
         candidate = await self.session.write(steps, durable=False)
-        if candidate.has_expired or candidate.ready:
+        if candidate.has_expired or candidate.ready or candidate.has_budgets:
             raise NotOptimistic
         in_hand: list[TaskInProgress] = []
         if operation.capacity_check is not None and candidate.has_work:
@@ -96,7 +96,7 @@ class OptimisticClaims:
         require_capacity(operation, in_hand)
         if candidate.task is None:
             await self.session.read(lambda: check_remembered(dialect, buffer.remembered.values()))
-            return FlushResults()
+            return FlushResults(at)
         if principal.organization in self._under_way or not needs_candidate_only(candidate, boards):
             raise NotOptimistic
         self._under_way.add(principal.organization)

@@ -24,6 +24,7 @@ from mission_adapters.sql.approval_holds import HAS_CLAIM_RULES, is_lead_only, p
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_for
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS
+from mission_adapters.sql.event_log import HAS_BUDGETS
 from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import alive, boards, numbers, queue, runs, tasks, unblocked, workloads
 from mission_adapters.sql.task_queue import UNASSIGNED
@@ -75,6 +76,7 @@ class QueueCandidate(NamedTuple):
         has_expired: Whether a lease of the organization has expired.
         has_work: Whether the claimant's name has tasks in progress, on any board.
         claims: The number of claims under the name that had a capacity check, or None if there was none.
+        has_budgets: Whether the organization has budgets.
         ready: The number of ready tasks that were looked at, if all of them are locked.
         has_rules: Whether the task's board has rules for claims.
         gates_version: The version of the gates of the task's board.
@@ -83,6 +85,7 @@ class QueueCandidate(NamedTuple):
     has_expired: bool
     has_work: bool
     claims: int | None
+    has_budgets: bool
     ready: int
     has_rules: bool
     gates_version: int
@@ -112,6 +115,7 @@ def _ready_of_name(name: str, again: bool, board_filter: str, worker: bool) -> S
         ready = ready.where(is_lead_only(queue.c.board) == 0)
     if again:
         ready = ready.where(~in_array(queue.c.task, "tried", IdArray()))
+        ready = ready.where(~in_array(queue.c.board, "closed", IdArray()))
     ready = ready.order_by(queue.c.rank, queue.c.due, queue.c.number).limit(parameter("first", int))
     return select(ready.subquery())
 
@@ -133,6 +137,7 @@ def select_candidate(again: bool, board_filter: str, worker: bool) -> Executable
         HAS_EXPIRED_LEASES,
         HAS_TASKS_IN_PROGRESS,
         CLAIM_COUNT.scalar_subquery(),
+        HAS_BUDGETS,
         case((candidate.c.id.is_(None), counted)),
         candidate.c.ruled,
         candidate.c.gates_version,
@@ -147,6 +152,7 @@ def read_candidate(
     boards: frozenset[BoardId] | None,
     *,
     tried: Collection[bytes] = (),
+    closed: Collection[BoardId] = (),
     first: int = FIRST_BATCH,
     single: bool = False,
 ) -> Steps[QueueCandidate]:
@@ -155,6 +161,7 @@ def read_candidate(
 
     Args:
         tried: The ids of tasks that are left out.
+        closed: The boards whose tasks are left out.
         first: The number of tasks at the head of the queue that are looked at.
         single: Whether the statement is the only one of its write.
     """
@@ -169,12 +176,13 @@ def read_candidate(
         "first": first,
     }
     if tried:
-        given["tried"] = list(tried)
+        given |= {"tried": list(tried), "closed": [each.bytes for each in closed]}
     statement = select_candidate(bool(tried), next(iter(board_filter), ""), operation.wanted.worker)
-    ((has_expired, has_work, claims, ready, has_rules, gates_version, *row),) = yield statement(
+    ((has_expired, has_work, claims, has_budgets, ready, has_rules, gates_version, *row),) = yield statement(
         dialect, **given
     )._replace(single=single)
     task = None if row[0] is None else TASK_ROWS.entity_from(row)
     return QueueCandidate(
-        bool(has_expired), bool(has_work), claims, ready or 0, bool(has_rules), gates_version or 0, task
-    )
+        bool(has_expired), bool(has_work), claims, bool(has_budgets), ready or 0, bool(has_rules), gates_version or 0,
+        task,
+    )  # fmt: skip

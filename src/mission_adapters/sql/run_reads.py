@@ -14,6 +14,7 @@ from mission_adapters.sql.board_visibility import require_visible
 from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import RUN_COLUMNS, TASK_COLUMNS
+from mission_adapters.sql.event_log import HAS_BUDGETS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, dependencies, runs, tasks
 from mission_core.ids import BoardId
@@ -60,7 +61,8 @@ def _select_situation(numbered: bool) -> Executable:
     every = union_all(select(this.c.id), named).subquery("every")
     found = tasks.join(every, every.c.id == tasks.c.id).outerjoin(runs, runs.c.id == tasks.c.run)
     held = pending_hold(tasks.c.organization, tasks.c.board, tasks.c.id)
-    gates = (held, is_lead_only(tasks.c.board), _column_of_assignee(agents.c.board), _column_of_assignee(agents.c.lead))
+    of_agent = _column_of_assignee(agents.c.board), _column_of_assignee(agents.c.lead)
+    gates = (held, is_lead_only(tasks.c.board), *of_agent, HAS_BUDGETS)
     return select(*TASK_COLUMNS, *RUN_COLUMNS, *gates).select_from(found)
 
 
@@ -96,10 +98,12 @@ def read_situation(dialect: str, principal: Principal, task: TaskId | TaskNumber
     run = row[len(TASK_COLUMNS) :] if row is not None and row[len(TASK_COLUMNS)] is not None else None
     others = (found[each][0] for each in this.depends_on if each in found)
     waits_for = tuple(each for each in others if each.status is not Status.DONE)
-    held, only_leads, confined_to, leads = row[-4:] if row is not None else (None, 0, None, None)
+    held, only_leads, confined_to, leads, has_budgets = row[-5:] if row is not None else (None, 0, None, None, 0)
     left_to_lead = bool(only_leads) and leads is not None and not (leads and confined_to is not None)
     live_run = RUN_ROWS.entity_from(run) if run else None
-    return ExplanationInput(this, live_run, waits_for, held is not None, optional_uuid(confined_to), left_to_lead)
+    return ExplanationInput(
+        this, live_run, waits_for, held is not None, optional_uuid(confined_to), left_to_lead, bool(has_budgets)
+    )
 
 
 def _key_value(task: TaskId | TaskNumber) -> bytes | int:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
+from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.row_memory import RowMemory
 from mission_adapters.sql.combined_claims import next_claim_of
@@ -71,6 +72,9 @@ class SqlStore:
         self.turn_timeout = TURN_TIMEOUT
         self._turns: WeakValueDictionary[OrganizationId, asyncio.Lock] = WeakValueDictionary()
         self.claims = OptimisticClaims(session)
+        self._budgeted: set[OrganizationId] = set()
+        """The organizations that had budgets when they last changed something. For them single statements, which are
+        right only without budgets, are not tried."""
         self.memory: RowMemory | None = RowMemory(self._are_unchanged)
         session.followed.changed_by_others = self._forget
 
@@ -142,17 +146,20 @@ class SqlStore:
             turn.release()
 
     async def _flush(self, buffer: WriteBuffer) -> Any:
-        renewal = lease_renewal_of(buffer)
+        has_budgets = buffer.principal.organization in self._budgeted
+        renewal = None if has_budgets else lease_renewal_of(buffer)
         if renewal is not None:
             if await self.session.write(lambda: renew_lease(self.session.dialect, renewal)):
                 return renewal.change
             renewal.memory.forget(renewal.task, renewal.run)
         if self.session.dialect == "postgresql":
-            claim = next_claim_of(buffer)
+            claim = None if has_budgets else next_claim_of(buffer)
             if claim is not None and buffer.idempotency_key is None:
                 with suppress(NotOptimistic):
                     return self._answer(buffer, await self.claims.claim(buffer, claim, at=self.clock.now()))
-            combined = combined_flush(buffer, at=self.clock.now())
+            combined = None
+            if not (has_budgets and budgeted_rows(buffer.writes.values())):
+                combined = combined_flush(buffer, at=self.clock.now())
             if combined is not None:
                 try:
                     return self._answer(buffer, await self.session.write(combined, wakes=buffer.principal.organization))
@@ -168,9 +175,18 @@ class SqlStore:
         """
         wakes = buffer.principal.organization if buffer.events or buffer.operations else None
         dialect, at = self.session.dialect, self.clock.now()
-        return self._answer(
-            buffer, await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
-        )
+        results = await self.session.write(lambda: flush(buffer, dialect, self.heads, at=at), wakes=wakes)
+        self._note_budgets(buffer.principal.organization, results)
+        return self._answer(buffer, results)
+
+    def _note_budgets(self, organization: OrganizationId, results: FlushResults) -> None:
+        """
+        Note whether the organization has budgets, if the flush has read it.
+        """
+        if results.book is not None:
+            self._budgeted.add(organization)
+        elif results.head is not None and not results.head.has_budgets:
+            self._budgeted.discard(organization)
 
     def _forget(self, ids: Collection[UUID]) -> None:
         if self.memory is not None:

@@ -70,6 +70,7 @@ heads = table(
     required("organization", ID),
     required("position", INTEGER),
     required("digest", ID),
+    required("has_budgets", INTEGER),
     key=("organization",),
     narrow=True,
 )

@@ -6,7 +6,8 @@ returns are written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import evolve, field
@@ -15,6 +16,7 @@ from sqlalchemy import select, update
 from mission_adapters.sql.approval_holds import CLAIM_RULES
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import RUN_COLUMNS
+from mission_adapters.sql.event_log import LockedHead, lock_head
 from mission_adapters.sql.row_writes import insert_row, update_row
 from mission_adapters.sql.statement_batch import BatchedStatement
 from mission_adapters.sql.statements import Statement, parameter
@@ -28,6 +30,10 @@ from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, Decide, TaskChange
 from mission_core.tasks.rows import RUN_ROWS
 from mission_core.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from mission_core.ids import OrganizationId
+    from mission_core.usage.budget_accounts import BudgetBook
 
 SELECT_RUN_FOR_UPDATE: Final = Statement(select(*RUN_COLUMNS).where(runs.c.id == parameter("run")).with_for_update())
 COUNT_LATE_RESULT: Final = Statement(
@@ -48,8 +54,13 @@ class FlushResults:
         contexts: The tasks that were written, each with its context.
         appended: The positions of the entries that were appended to the log, on PostgreSQL.
         relied: The checks of rows that the update of the next task shall make.
+        at: The time of the flush.
+        head: The locked head row, if it was locked before the rows were written.
+        book: The accounts of the organization's budgets, if they were read.
         answer: The value that `commit` returns.
     """
+
+    at: datetime
 
     writes: list[RowWrite] = field(factory=list)
     changes: list[TaskChange] = field(factory=list)
@@ -60,6 +71,8 @@ class FlushResults:
     contexts: list[tuple[Task, TaskContext]] = field(factory=list)
     appended: range = range(0)
     relied: Sequence[ReadDependency] = ()
+    head: LockedHead | None = None
+    book: BudgetBook | None = None
     result: Any = None
     answer: Any = None
 
@@ -85,10 +98,34 @@ def decide_task(
     held = lead_only = False
     if ruled:
         where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}
-        holder, led = (yield CLAIM_RULES(dialect, **where))[0]
+        holder, led, has_budgets = (yield CLAIM_RULES(dialect, **where))[0]
         held, lead_only = holder is not None, bool(led)
-    change = yield from apply_decision(dialect, task, run, decide, results, held=held, lead_only=lead_only)
+        if has_budgets:
+            yield from read_book_for_claim(dialect, task.organization, results, run)
+    change = yield from apply_decision(
+        dialect, task, run, decide, results, held=held, lead_only=lead_only, budgets=results.book
+    )
     return change
+
+
+def read_book_for_claim(
+    dialect: str, organization: OrganizationId, results: FlushResults, ended: Run | None = None
+) -> Steps[BudgetBook]:
+    """
+    Read the accounts of the budgets, unless they were read, and lock them until the end of the flush: all flushes that
+    change them lock the head row.
+
+    Args:
+        ended: A run that may end before the claim.
+    """
+    if results.book is None:
+        from mission_adapters.sql.budget_book import read_book  # few organizations have budgets
+
+        if dialect == "postgresql":
+            results.head = yield from lock_head(dialect, organization)
+        own = () if ended is None else (ended.id,)
+        results.book = yield from read_book(dialect, organization, at=results.at, own=own)
+    return results.book
 
 
 def apply_decision(
@@ -100,12 +137,15 @@ def apply_decision(
     *,
     held: bool = False,
     lead_only: bool = False,
+    budgets: BudgetBook | None = None,
 ) -> Steps[TaskChange | None]:
     """
     Call *decide* with the task and its run, and write the changes it returns.
     """
     waits_for = (yield COUNT_OPEN_DEPENDENCIES(dialect, task=task.id.bytes))[0][0] if task.depends_on else 0
-    candidate = Candidate(task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only)
+    candidate = Candidate(
+        task=task, run=run, open_dependencies=waits_for, held=held, lead_only=lead_only, budgets=budgets
+    )
     change = decide(candidate)
     if change is not None:
         change = yield from write_change(dialect, task, run, change, results)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.events.counters import Counters
     from mission_core.ids import OrganizationId
+    from mission_core.usage.budget_accounts import BudgetBook
     from mission_core.usage.queries import UsageWindow
     from mission_core.values import PageRequest
 
@@ -233,6 +234,15 @@ class SqlUsageReads:
         rows = await self._read(SELECT_REPORTED_BELOW, principal, given)
         return [(entry_rows.entity_from(row[:-1]), row[-1] is not None) for row in rows]
 
+    async def budgets(self, principal: Principal, *, at: datetime) -> BudgetBook:
+        """
+        Return the accounts of the budgets that a principal may see.
+        """
+        from mission_adapters.sql.budget_book import read_book
+
+        dialect, own, filters = self.session.dialect, principal.organization, board_filter_of(principal)
+        return await self.session.read(lambda: read_book(dialect, own, at=at, board_filter=filters))
+
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """
         Return the time of the latest use under each of these agent names.
@@ -322,16 +332,20 @@ COUNT_LEDGER: Final = Statement(select(func.count()).select_from(entries).where(
 
 def rebuild_usage(dialect: str, organization: OrganizationId) -> Steps[int]:
     """
-    Compute the rollups of an organization from its ledger, and return the number of entries.
+    Compute the rollups of an organization, and what is spent of its budgets, from its ledger. Return the number of
+    entries.
 
     The head row is locked as in each flush, so that no other flush changes the rollups meanwhile. A flush that waits
     for the lock adds its entries afterwards.
     """
+    from mission_adapters.sql.budget_book import rebuild_budgets
+
     yield from lock_head(dialect, organization)
     own = {"rebuilt": organization.bytes}
     for counters in (USAGE_TOTALS, USAGE_DETAILS):
         yield _delete_rollup(counters).count(dialect, **own)
         for hours in HOURS_OF_CELLS:
             yield _insert_rollup(dialect, counters, hours).count(dialect, **own, no_id=NO_ID)
+    yield from rebuild_budgets(dialect, organization)
     ((count,),) = yield COUNT_LEDGER(dialect, **own)
     return int(count)

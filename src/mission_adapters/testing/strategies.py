@@ -68,6 +68,14 @@ from mission_core.tasks.runs import (
     TaskResult,
 )
 from mission_core.usage.amounts import MAX_COST, MAX_TOKENS, PriceBasis
+from mission_core.usage.budgets import (
+    MAX_LIMIT,
+    Budget,
+    BudgetMeasure,
+    BudgetPeriod,
+    BudgetScope,
+    UnknownPrices,
+)
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import LONGEST_DURATION, UsageEntry
 from mission_core.usage.telemetry_sources import TelemetrySource
@@ -711,7 +719,8 @@ def usage_entries(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Usage
         "requests": st.sampled_from([1, -1]), "unpriced_tokens": token_counts,
         "unpriced_requests": st.sampled_from([0, 1, -1]), "list_cost": maybe(amounts_of_money),
         "cost": maybe(amounts_of_money), "reported_cost": maybe(amounts_of_money), "subscription": st.booleans(),
-        "batch": st.booleans(), "price_source": maybe(names), "price_version": maybe(names),
+        "batch": st.booleans(), "unconfirmed_subscription": st.booleans(),
+        "price_source": maybe(names), "price_version": maybe(names),
         "basis": st.sampled_from(PriceBasis), **dict.fromkeys(COUNTS, token_counts),
     }  # fmt: skip
     return st.builds(UsageEntry, **(own | fixed))
@@ -728,6 +737,28 @@ def telemetry_sources(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[T
     return st.builds(TelemetrySource, **(own | fixed))
 
 
+@st.composite
+def budgets(draw: st.DrawFn, /, **fixed: st.SearchStrategy[object]) -> Budget:
+    """
+    Budgets that could exist.
+    """
+    scope, measure = draw(st.sampled_from(BudgetScope)), draw(st.sampled_from(BudgetMeasure))
+    limit, unknown = draw(st.integers(1, MAX_LIMIT)), draw(st.sampled_from(UnknownPrices))
+    reserves, money = measure is not BudgetMeasure.RUNS and scope is not BudgetScope.RUN, measure is BudgetMeasure.MONEY
+    values: dict[str, Any] = {
+        "id": draw(ids), "organization": draw(ids), "number": draw(numbers), "name": draw(names), "scope": scope,
+        "measure": measure, "limit": limit, "per_run": draw(st.integers(1, limit)) if reserves else 0,
+        "hard": draw(st.booleans()), "period": draw(st.sampled_from(BudgetPeriod)),
+        "time_zone": draw(st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu"])),
+        "unknown_prices": unknown if money else None,
+        "ceiling_price": draw(st.integers(1, MAX_COST)) if money and unknown is UnknownPrices.CEILING else None,
+        "list_price": money and draw(st.booleans()), "created_at": draw(moments), "updated_at": draw(moments),
+    }  # fmt: skip
+    if scope is not BudgetScope.ORGANIZATION:
+        values[scope.value] = draw(ids)
+    return Budget(**(values | {name: draw(each) for name, each in fixed.items()}))
+
+
 entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
@@ -735,6 +766,6 @@ entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Tag: tags, CustomField: custom_fields, ToolConnection: connections, Comment: comments, LateResult: late_results,
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
-    TelemetrySource: telemetry_sources,
+    TelemetrySource: telemetry_sources, Budget: budgets,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

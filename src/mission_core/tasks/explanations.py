@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.entity_changes import evolve
 from mission_core.lazy_attrs import frozen
 from mission_core.tasks.late_results import LateResult, late_results_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ids import BoardId, TaskId, TaskNumber
     from mission_core.ports import Ports
+    from mission_core.tasks.ports import Budgets
     from mission_core.tasks.queries import ExplanationInput
 
 
@@ -67,14 +69,17 @@ async def explain_task(
     Raises:
         TaskNotFound: If there is no such task (on that board) for this principal.
     """
-    reading = await ports.reads.tasks.explanation_input(principal, task)
+    reading, now = await ports.reads.tasks.explanation_input(principal, task), ports.clock.now()
     if on is not None and reading.task.board != on:
         raise TaskNotFound
     late_results = await late_results_of(ports, principal, reading.task)
-    return evolve(explain_input(reading, at=ports.clock.now()), late_results=late_results)
+    budgets = None
+    if reading.has_budgets:
+        budgets = await ports.reads.usage.budgets(SystemPrincipal(organization=principal.organization), at=now)
+    return evolve(explain_input(reading, at=now, budgets=budgets), late_results=late_results)
 
 
-def explain_input(reading: ExplanationInput, *, at: datetime) -> Explanation:
+def explain_input(reading: ExplanationInput, *, at: datetime, budgets: Budgets | None = None) -> Explanation:
     """
     Return the explanation of a task from what was read about it.
     """
@@ -84,7 +89,7 @@ def explain_input(reading: ExplanationInput, *, at: datetime) -> Explanation:
     if run is not None and run.state in LIVE_STATES:
         reading = reading._replace(task=_after_expiry(reading.task, run))
     task = reading.task
-    state, why, then = _state_of_task(task) or _state_in_queue(reading, at=at)
+    state, why, then = _state_of_task(task) or _state_in_queue(reading, budgets, at=at)
     rested = task.not_before if state is TaskState.CLAIMABLE else None
     return Explanation(state=state, since=max(task.moved_at, rested or task.moved_at), why=why, next=then)
 
@@ -124,11 +129,11 @@ def _state_of_task(task: Task) -> StateReason | None:
     return None
 
 
-def _state_in_queue(reading: ExplanationInput, *, at: datetime) -> StateReason:
+def _state_in_queue(reading: ExplanationInput, budgets: Budgets | None, *, at: datetime) -> StateReason:
     """
     Return the state of a task in the queue: claimable, or blocked for all of these reasons.
     """
-    found = [*_obstacles_in_queue(reading, at=at)]
+    found = [*_obstacles_in_queue(reading, budgets, at=at)]
     if found:
         return found[0][0], "; ".join(why for _, why, _ in found), "; ".join(then for _, _, then in found)
     assignee = reading.task.assignee
@@ -136,7 +141,9 @@ def _state_in_queue(reading: ExplanationInput, *, at: datetime) -> StateReason:
     return TaskState.CLAIMABLE, "nothing blocks it", f"the next claim{whose} may take it"
 
 
-def _obstacles_in_queue(reading: ExplanationInput, *, at: datetime) -> Iterator[StateReason]:
+def _obstacles_in_queue(
+    reading: ExplanationInput, budgets: Budgets | None, *, at: datetime
+) -> Iterator[StateReason]:
     task = reading.task
     failed = [each for each in reading.blocked_by if each.status is Status.FAILED]
     others = [each for each in reading.blocked_by if each.status is not Status.FAILED]
@@ -161,6 +168,9 @@ def _obstacles_in_queue(reading: ExplanationInput, *, at: datetime) -> Iterator[
         why = f"only its board's lead may move tasks, and it is assigned to {task.assignee.name}, which is not the lead"
         then = "it does not resolve by itself: assign it to the lead, or let an operator claim it in that name"
         yield TaskState.BLOCKED, why, then
+    full = budgets.refusal_of_claim(task, task.assignee) if budgets else None
+    if full is not None:
+        yield TaskState.BLOCKED, full.why, f"it becomes claimable when {full.remedy}"
     if task.not_before is not None and at < task.not_before:
         yield TaskState.WAITING, f"it is delayed until {task.not_before.isoformat()}", "it becomes claimable then"
 

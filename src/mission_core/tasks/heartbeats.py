@@ -45,20 +45,24 @@ class Heartbeat:
 @frozen
 class HeartbeatResult:
     """
-    The answer to a heartbeat: the run, the next order for the worker, and late results of earlier runs.
+    The answer to a heartbeat: the run, the next order for the worker, and late results of earlier runs. With
+    *budget_reached* a hard budget has no room for the run to go on, and its lease was not extended.
     """
 
     run: Run
     order: Order | None
     late_results: tuple[LateResult, ...] = ()
+    budget_reached: bool = False
 
     @property
     def instruction(self) -> str:
         """
-        The next step of the worker, in one word: `continue`, `pause`, `cancel` or `steer`.
+        The next step of the worker, in one word: `continue`, `pause`, `cancel`, `steer` or `budget_reached`.
         """
-        if self.run.state not in LIVE_STATES:
+        if self.run.state not in LIVE_STATES or (self.order is not None and self.order.kind is OrderKind.CANCEL):
             return "cancel"
+        if self.budget_reached:
+            return "budget_reached"
         if self.order is not None:
             return "continue" if self.order.kind is OrderKind.RESUME else self.order.kind.value
         return "pause" if self.run.paused else "continue"
@@ -67,7 +71,7 @@ class HeartbeatResult:
 @use_case
 async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> HeartbeatResult:
     """
-    Extend the lease.
+    Extend the lease, unless a hard budget has no room for the run to go on.
 
     Raises:
         LeaseUnknown: If the lease was not issued for this task.
@@ -79,6 +83,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
         raise InvalidField("wait_seconds", "must be a number from 1 to 2592000", cmd.wait.total_seconds())
 
     seen: list[Task] = []
+    reached: list[bool] = []
 
     def decide(candidate: Candidate) -> TaskChange | None:
         task, run = candidate.task, candidate.run
@@ -90,14 +95,28 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
         check_expected(task, cmd.on, cmd.expects)
         if not run.is_live(at=now):
             raise LeaseLost(task.id, run.fence, task.fence)
-        return evolve(_heartbeat_change(cmd, task, run, at=now), result=run.id)
+        reached.append(candidate.budgets is not None and candidate.budgets.is_reached(run))
+        change = evolve(_heartbeat_change(cmd, task, run, at=now), result=run.id)
+        return _without_extension(change, run) if reached[-1] else change
 
     async with ports.unit(principal) as unit:
         unit.runs.heartbeat(run_id, decide)
         change: TaskChange = await unit.commit()
     run = change.run or change.heartbeat
     assert run is not None
-    return HeartbeatResult(run, run.next_order(), await late_results_of(ports, principal, seen[-1]))
+    late_results = await late_results_of(ports, principal, seen[-1])
+    return HeartbeatResult(run, run.next_order(), late_results, budget_reached=reached[-1])
+
+
+def _without_extension(change: TaskChange, run: Run) -> TaskChange:
+    """
+    Return a change in which the lease of a run that goes on ends when it ended before.
+    """
+    kept = change.run or change.heartbeat
+    if kept is None or kept.state is not RunState.LEASED:
+        return change
+    kept = evolve(kept, expires_at=run.expires_at)
+    return evolve(change, run=change.run and kept, heartbeat=change.heartbeat and kept)
 
 
 async def repeat_heartbeat(ports: Ports, principal: Principal, run: UUID) -> HeartbeatResult:

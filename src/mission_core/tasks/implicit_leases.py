@@ -99,7 +99,9 @@ def renewal_decision(at: datetime) -> Decide:
 
     def decide(candidate: Candidate) -> TaskChange | None:
         run = candidate.run
-        kept = run.renew(at=at) if run is not None and run.is_live(at=at) else None
+        if run is None or (candidate.budgets is not None and candidate.budgets.is_reached(run)):
+            return None
+        kept = run.renew(at=at) if run.is_live(at=at) else None
         return TaskChange(heartbeat=kept) if kept else None
 
     return decide

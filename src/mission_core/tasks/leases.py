@@ -186,6 +186,7 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
         TaskNotFound: If there is no such task for this principal.
         NotClaimable: If it is blocked, delayed, claimed, or not in the queue.
         OnlyLeadMovesTasks: If a worker claims it, and the board lets only its lead move tasks.
+        BudgetReached: If a hard budget has no room for another run.
         VersionMismatch: If the caller expected another version.
     """
     require_role(principal, Role.OPERATOR)
@@ -200,7 +201,8 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
             lapsed = expiry_decision(now)(candidate)
             if lapsed is not None and lapsed.task is not None:
                 facts, ended = lapsed.events, lapsed.run
-                candidate = evolve(candidate, task=lapsed.task, run=None)
+                budgets = candidate.budgets and candidate.budgets.after_end_of(candidate.run)
+                candidate = evolve(candidate, task=lapsed.task, run=None, budgets=budgets)
         change = take(candidate)
         if change is None:
             why = candidate.task.why_not_claimable(
@@ -208,6 +210,9 @@ async def claim_task(ports: Ports, principal: Principal, cmd: ClaimTask) -> Clai
             )
             if why is None:
                 decide_claim(candidate, asker=principal)
+                refusal = candidate.budgets and candidate.budgets.refusal_of_claim(candidate.task, by)
+                if refusal:
+                    raise refusal
             raise NotClaimable(candidate.task.id, why or "it was claimed meanwhile")
         return evolve(change, run=ended, events=(*facts, *change.events))
 
@@ -239,6 +244,8 @@ def claim_decision(
         try:
             decide_claim(candidate, asker=principal)
         except (OnlyLeadMovesTasks, GateClosed):
+            return None
+        if candidate.budgets is not None and candidate.budgets.refusal_of_claim(task, by):
             return None
         taken, run, claimed = task.claim(id=id, by=by, actor=principal.actor, holder=holder, terms=terms, at=at)
         return TaskChange(task=taken, new_run=run, events=(claimed,), result=run.id)

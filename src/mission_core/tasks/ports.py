@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 from mission_core.boards.model import GateSet
-from mission_core.errors import Conflict
-from mission_core.ids import BoardId, RunId, TaskId, TaskNumber
-from mission_core.lazy_attrs import frozen
+from mission_core.errors import Conflict, Exhausted
+from mission_core.ids import BoardId, BudgetId, BudgetNumber, RunId, TaskId, TaskNumber
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.model import Status, Task, TaskWorkVersion
-from mission_core.tasks.runs import ImplicitHolder, Run
+from mission_core.tasks.runs import Assignee, ImplicitHolder, Run
 
 if TYPE_CHECKING:
     from mission_core.agents.model import Agent
@@ -62,6 +62,82 @@ class Gates(Protocol):
         """
 
 
+@define(repr=False)
+class BudgetReached(Exhausted):
+    """
+    A hard budget has no room for another run.
+
+    Args:
+        measure: What the amounts count, such as money in nano-dollars.
+        needed: The amount that the run would reserve.
+        unpriced: Whether the budget stops because the price of some tokens is unknown.
+        resets_at: The time at which spending counts from 0 again; None if it never does.
+    """
+
+    budget: BudgetId
+    number: BudgetNumber
+    name: str
+    scope: str
+    measure: str
+    limit: int
+    spent: int
+    reserved: int
+    needed: int
+    unpriced: bool
+    resets_at: datetime | None
+
+    @property
+    def why(self) -> str:
+        """
+        The reason, in a clause.
+        """
+        amounts = f"limit {self._shown(self.limit)}, spent {self._shown(self.spent)}, reserved "
+        amounts += f"{self._shown(self.reserved)}"
+        if self.unpriced:
+            return f"budget {self.name!r} stops because the price of some tokens is unknown ({amounts})"
+        return f"budget {self.name!r} has no room for another run ({amounts}, needed {self._shown(self.needed)})"
+
+    @property
+    def remedy(self) -> str:
+        """
+        The way in which the budget gets room again, in a clause.
+        """
+        turn = f"the budget starts again at {self.resets_at.isoformat()}, " if self.resets_at else ""
+        return f"{turn}another run ends below its reservation, or an admin raises the limit"
+
+    def __str__(self) -> str:
+        return f"{self.why}; it has room again when {self.remedy}"
+
+    def _shown(self, amount: int) -> str:
+        if self.measure == "money":
+            dollars, nanos = divmod(amount, 1_000_000_000)
+            return f"{dollars}.{nanos:09d}".rstrip("0").ljust(len(str(dollars)) + 3, "0") + " dollars"
+        return f"{amount} {'seconds' if self.measure == 'time' else self.measure}"
+
+
+class Budgets(Protocol):
+    """
+    The budgets of the organization, as they are when a task is claimed or a lease is renewed. The usage area implements
+    it.
+    """
+
+    def refusal_of_claim(self, task: Task, by: Assignee | None) -> BudgetReached | None:
+        """
+        Return the refusal if a hard budget has no room for a run of the task by this assignee; by anybody, if it is
+        None.
+        """
+
+    def after_end_of(self, run: Run) -> Budgets:
+        """
+        Return the budgets as they are when the run has ended, and its reservations with it.
+        """
+
+    def is_reached(self, run: Run) -> bool:
+        """
+        Whether a hard budget has no room for the run to go on.
+        """
+
+
 class TooManyUnfinishedTasks(Conflict):
     """
     The agent to be deleted has more unfinished tasks than one unit can free.
@@ -96,7 +172,7 @@ class Candidate:
     """
     A task that was read under a lock, with its live run, if any, and the number of its dependencies that are not done.
     For a claim, *held* says whether a pending approval blocks it, and *lead_only* whether only the board's lead may
-    move tasks.
+    move tasks. *budgets* are those of the organization, for a claim or a heartbeat; None if it has none.
     """
 
     task: Task
@@ -104,6 +180,7 @@ class Candidate:
     open_dependencies: int = 0
     held: bool = False
     lead_only: bool = False
+    budgets: Budgets | None = None
 
 
 @frozen(kw_only=True)

@@ -147,8 +147,8 @@ class TaskFilter:
 class ExplanationInput(NamedTuple):
     """
     The data that an explanation needs: the task, its live run, its open dependencies, whether a pending approval holds
-    it, the board that its assignee's agent is confined to, and whether its board lets only the lead move tasks while
-    that agent is not the lead.
+    it, the board that its assignee's agent is confined to, whether its board lets only the lead move tasks while that
+    agent is not the lead, and whether the organization has budgets.
     """
 
     task: Task
@@ -157,6 +157,7 @@ class ExplanationInput(NamedTuple):
     held: bool
     confined_to: BoardId | None
     left_to_lead: bool = False
+    has_budgets: bool = False
 
 
 class TaskReads(Protocol):

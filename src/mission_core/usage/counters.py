@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 USAGE_ENTRIES: Final = "usage_entries"
 """The name of the kind of the entries."""
+BUDGETS_NAME: Final = "budgets"
+"""The name of the kind of the budgets."""
 COUNTS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
     "input_audio_tokens", "output_audio_tokens",
@@ -72,3 +74,18 @@ USAGE_DETAILS: Final = Counters(
     summed=SUMMED,
 )  # fmt: skip
 """The same sums, also by task and session."""
+
+BUDGET_AMOUNTS: Final = Counters(
+    "budget_amounts",
+    {"budget": bytes, "run": bytes, "ends_at": int, "starts_at": int},
+    board=None,
+    summed=(
+        "cost", "list_cost", "tokens", "unpriced_tokens", "unpriced_requests", "runs", "seconds", "announced",
+        "reserved", "used",
+    ),
+)  # fmt: skip
+"""
+The sums of each budget in each of its periods, which begin and end at these microseconds since 1970. The sums without a
+run are what was spent; *announced* is the highest percentage that was announced. Those of a run are what its claim
+reserved in the period, and how much of that the run has used.
+"""

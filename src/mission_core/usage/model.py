@@ -142,6 +142,8 @@ class UsageEntry:
         cost: The billed cost: the list price, or nothing if a subscription covers it; None if the list price is
             unknown.
         reported_cost: The cost that the reporter told. It is kept, and never counted.
+        unconfirmed_subscription: Whether only the reporter says that a subscription pays for it. A budget of money
+            counts it at the list price.
         unpriced_tokens: The tokens of input and output, if their price is unknown; otherwise 0.
         unpriced_requests: As *requests*, if the price is unknown; otherwise 0.
     """
@@ -181,6 +183,7 @@ class UsageEntry:
     reported_cost: int | None = field(default=None, validator=_money)
     subscription: bool = False
     batch: bool = False
+    unconfirmed_subscription: bool = False
     price_source: str | None = field(default=None, validator=optional(text(most=100)))
     price_version: str | None = field(default=None, validator=optional(text(most=100)))
     basis: PriceBasis = PriceBasis.UNKNOWN

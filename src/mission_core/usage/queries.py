@@ -16,6 +16,7 @@ from mission_core.values import micros, moment
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
+    from mission_core.usage.budget_accounts import BudgetBook
     from mission_core.usage.model import UsageEntry
     from mission_core.values import PageOfRows, PageRequest
 
@@ -213,6 +214,12 @@ class UsageReads(Protocol):
         """
         The entries of this reporter whose report ids begin with *prefix*, which ends with a colon, on any board; each
         with whether another entry reverses it.
+        """
+
+    async def budgets(self, principal: Principal, *, at: datetime) -> BudgetBook:
+        """
+        The accounts of the budgets that a principal may see, in their periods at this time. A principal limited to some
+        boards sees the budgets of these boards.
         """
 
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:

@@ -259,6 +259,7 @@ async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter:
         agent_name=to.agent_name, session=report.session, operation=report.operation, duration_ms=report.duration_ms,
         provider=report.provider, model=report.model, reported_cost=report.reported_cost,
         subscription=report.subscription, batch=report.batch, unpriced_tokens=counts.total, unpriced_requests=1,
+        unconfirmed_subscription=report.subscription and not attributor.is_admin,
         **{name: getattr(report, name) for name in COUNTS},
     )  # fmt: skip
 
@@ -317,7 +318,9 @@ def priced(entry: UsageEntry, quote: Quote | None, subscribed: frozenset[str]) -
         InvalidField: If it costs more than one report may.
     """
     provider = entry.provider or (quote.provider if quote else None) or provider_in(entry.model)
-    covered = entry.subscription or (provider or "").lower() in subscribed
+    confirmed = (provider or "").lower() in subscribed
+    covered = entry.subscription or confirmed
+    entry = evolve(entry, unconfirmed_subscription=entry.unconfirmed_subscription and not confirmed)
     if quote is None:
         return evolve(
             entry, provider=provider, subscription=covered, unpriced_requests=1,
@@ -395,6 +398,7 @@ async def _replacement(
 ) -> UsageEntry:
     names = ("model", "provider", *COUNTS, "reported_cost", "subscription", "batch")
     given = {name: value_or(getattr(cmd, name), getattr(entry, name)) for name in names}
+    given["unconfirmed_subscription"] = entry.unconfirmed_subscription and cmd.subscription is ABSENT
     if cmd.model is not ABSENT and cmd.provider is ABSENT:
         given["provider"] = None
     subscribed = ports.subscribed_providers

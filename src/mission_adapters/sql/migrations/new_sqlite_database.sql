@@ -1,4 +1,4 @@
--- 0014
+-- 0015
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -393,7 +393,7 @@ CREATE INDEX ix_group_memory_organization_group_number ON group_memory (organiza
 CREATE TABLE heads (
 	organization BLOB NOT NULL, 
 	position INTEGER NOT NULL, 
-	digest BLOB NOT NULL, 
+	digest BLOB NOT NULL, has_budgets INTEGER DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_heads PRIMARY KEY (organization)
 )
  WITHOUT ROWID,
@@ -914,7 +914,7 @@ CREATE TABLE usage_entries (
 	price_source TEXT, 
 	price_version TEXT, 
 	basis TEXT NOT NULL, 
-	version INTEGER NOT NULL, 
+	version INTEGER NOT NULL, unconfirmed_subscription INTEGER DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_usage_entries PRIMARY KEY (id), 
 	CONSTRAINT uq_usage_entries_organization_corrects UNIQUE (organization, corrects), 
 	CONSTRAINT uq_usage_entries_organization_reporter_report_id UNIQUE (organization, reporter, report_id), 
@@ -994,4 +994,57 @@ CREATE TABLE telemetry_sources (
  STRICT
 
 ;
-INSERT INTO alembic_version VALUES ('0014');
+CREATE TABLE budgets (
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	scope TEXT NOT NULL, 
+	board BLOB, 
+	agent BLOB, 
+	task BLOB, 
+	run BLOB, 
+	measure TEXT NOT NULL, 
+	"limit" INTEGER NOT NULL, 
+	per_run INTEGER NOT NULL, 
+	hard INTEGER NOT NULL, 
+	period TEXT NOT NULL, 
+	time_zone TEXT NOT NULL, 
+	unknown_prices TEXT, 
+	ceiling_price INTEGER, 
+	list_price INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_budgets PRIMARY KEY (id), 
+	CONSTRAINT uq_budgets_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_budgets_organization_board_number ON budgets (organization, board, number);
+CREATE INDEX ix_budgets_organization_agent_number ON budgets (organization, agent, number);
+CREATE INDEX ix_budgets_organization_task_number ON budgets (organization, task, number);
+CREATE TABLE budget_amounts (
+	organization BLOB NOT NULL, 
+	budget BLOB NOT NULL, 
+	run BLOB NOT NULL, 
+	ends_at INTEGER NOT NULL, 
+	starts_at INTEGER NOT NULL, 
+	cost INTEGER NOT NULL, 
+	list_cost INTEGER NOT NULL, 
+	tokens INTEGER NOT NULL, 
+	unpriced_tokens INTEGER NOT NULL, 
+	unpriced_requests INTEGER NOT NULL, 
+	runs INTEGER NOT NULL, 
+	seconds INTEGER NOT NULL, 
+	announced INTEGER NOT NULL, 
+	reserved INTEGER NOT NULL, 
+	used INTEGER NOT NULL, 
+	CONSTRAINT pk_budget_amounts PRIMARY KEY (organization, budget, run, ends_at, starts_at)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+INSERT INTO alembic_version VALUES ('0015');

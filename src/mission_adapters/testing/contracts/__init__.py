@@ -11,6 +11,7 @@ with missing_extra_named():
     import anyio as anyio
 
     from mission_adapters.testing.contracts.base import StoreContract
+    from mission_adapters.testing.contracts.budgets import BudgetsContract
     from mission_adapters.testing.contracts.clock import ClockContract
     from mission_adapters.testing.contracts.concurrent_decisions import ConcurrentDecisionsContract
     from mission_adapters.testing.contracts.credential_store import CredentialStoreContract
@@ -30,6 +31,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.unit_of_work import UnitOfWorkContract
 
 __all__ = [
+    "BudgetsContract",
     "ClockContract",
     "ConcurrentDecisionsContract",
     "CredentialStoreContract",

@@ -1,0 +1,84 @@
+"""
+What a flush posts to the accounts of budgets, while the head row of the organization is locked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mission_adapters.budgeted_rows import budgeted_rows
+from mission_adapters.counter_registry import budget_amounts
+from mission_adapters.sql.counters import amount_statements
+from mission_adapters.sql.event_log import HeadBudgets, KnownHeads, lock_head
+from mission_adapters.sql.statement_batch import BatchedStatement
+from mission_core.errors import StaleWrite
+
+if TYPE_CHECKING:
+    from mission_adapters.budgeted_rows import BudgetedRows
+    from mission_adapters.sql.database_session import Steps
+    from mission_adapters.sql.task_decisions import FlushResults
+    from mission_adapters.write_buffer import WriteBuffer
+    from mission_core.events.model import Event
+
+
+class FlushPostings(NamedTuple):
+    """
+    The events and statements that post to the accounts, and what becomes of the mark of the head row.
+    """
+
+    events: tuple[Event, ...] = ()
+    statements: tuple[BatchedStatement, ...] = ()
+    head: HeadBudgets = HeadBudgets()
+
+
+def budget_postings(
+    dialect: str, buffer: WriteBuffer, results: FlushResults, heads: KnownHeads
+) -> Steps[FlushPostings]:
+    """
+    Return what the flush posts to the accounts of budgets. It is called when all rows of entities are written, and
+    locks the head row if that may matter.
+
+    Raises:
+        BudgetReached: If a new run has no room in a hard budget.
+        StaleWrite: If a budget was made since a claim found that there is none.
+    """
+    rows = budgeted_rows(buffer.writes.values(), results.changes)
+    if not rows:
+        return FlushPostings()
+    owner = buffer.principal.organization
+    if results.book is None and not rows.budgets:
+        # The update of the head row compares a known head with the stored one, if the flush has events.
+        known = heads.get(owner) if dialect == "sqlite" and (results.facts or buffer.events) else None
+        head = known or (yield from lock_head(dialect, owner))
+        if known is None:
+            results.head = head
+            if dialect == "sqlite":
+                heads.put(owner, head)
+        if not head.has_budgets:
+            return FlushPostings(head=HeadBudgets(taken_as_none=True))
+        if results.claimed:
+            raise StaleWrite("task", results.claimed[0].id)
+    return (yield from _post(dialect, buffer, results, rows))
+
+
+def _post(dialect: str, buffer: WriteBuffer, results: FlushResults, rows: BudgetedRows) -> Steps[FlushPostings]:
+    from mission_adapters.sql.budget_book import read_book, sum_ledger  # few organizations have budgets
+    from mission_core.usage.budget_accounts import BudgetedChanges, post
+
+    owner = buffer.principal.organization
+    if results.head is None and dialect == "postgresql":
+        results.head = yield from lock_head(dialect, owner)
+    if results.book is None:
+        results.book = yield from read_book(dialect, owner, at=results.at, own=rows.runs)
+    book = results.book
+    created = {}
+    for budget in rows.created:
+        created[budget.id] = yield from sum_ledger(dialect, budget, budget.period_at(results.at))
+    changes = BudgetedChanges(
+        entries=rows.entries, started=rows.started, ended=rows.ended, created=created, updated=rows.updated
+    )
+    postings = post(book, changes, at=results.at)
+    amounts = sorted((owner.bytes, *key, *each) for key, each in postings.amounts.items())
+    statements = amount_statements(dialect, budget_amounts(), amounts)
+    after = bool(book.accounts) if rows.budgets else None
+    return FlushPostings(postings.events, tuple(statements), HeadBudgets(after=after))
