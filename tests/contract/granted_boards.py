@@ -53,6 +53,8 @@ from mission_core.tasks.model import Status, Task
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.runs import Failure, FailureReason, LeaseTerms, Outcome, TaskResult
 from mission_core.tasks.use_cases import UpdateTask, update_task
+from mission_core.usage.budget_use_cases import CreateBudget, create_budget
+from mission_core.usage.budgets import BudgetMeasure, BudgetPeriod, BudgetScope
 from mission_core.usage.queries import UsageFilter, UsageWindow, window_of_last
 from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_core.values import PageRequest, name_key
@@ -215,6 +217,11 @@ async def make_board(world: World, number: int, tag: Tag) -> PopulatedBoard:
         await add_comment(ports, by, AddComment(task=first.id, content=f"{SEARCHED_WORD} @{lead.name.split()[0]}"))
     await record_usage(ports, ada, RecordUsage(report=UsageReport(task=done.id, report_id=SEARCHED_WORD, **REPORTED)))
     await record_usage(ports, me, RecordUsage(report=UsageReport(board=board.id, label=SHARED, **REPORTED)))
+    budget = CreateBudget(
+        name=SEARCHED_WORD, scope=BudgetScope.BOARD, board=board.id, measure=BudgetMeasure.TOKENS, limit=100,
+        hard=False, period=BudgetPeriod.ONCE,
+    )  # fmt: skip
+    await create_budget(ports, me, budget)
     async with ports.unit(me) as unit:
         worker = await unit.agents.get(ada.agent)
         tasks = [await unit.tasks.get(each.id) for each in (first, later, held, done, failed)]

@@ -17,7 +17,7 @@ from mission_core.lazy_attrs import frozen
 from mission_core.tasks.late_results import LateResult, late_results_of
 from mission_core.tasks.leases import LONGEST_WAIT, check_expected, check_lease, run_of_lease
 from mission_core.tasks.model import Status, Task
-from mission_core.tasks.ports import Candidate, TaskChange
+from mission_core.tasks.ports import BudgetReached, Candidate, TaskChange
 from mission_core.tasks.runs import LIVE_STATES, LeaseLost, LeaseUnknown, Order, OrderKind, Run, RunState
 from mission_core.use_case import use_case
 from mission_core.values import JsonText
@@ -45,27 +45,36 @@ class Heartbeat:
 @frozen
 class HeartbeatResult:
     """
-    The answer to a heartbeat: the run, the next order for the worker, and late results of earlier runs. With
-    *budget_reached* a hard budget has no room for the run to go on, and its lease was not extended.
+    The answer to a heartbeat: the run, the next order for the worker, and late results of earlier runs; or, instead of
+    an order, the hard budget that has no room for the run to go on. Then the lease was not extended.
     """
 
     run: Run
     order: Order | None
     late_results: tuple[LateResult, ...] = ()
-    budget_reached: bool = False
+    budget_reached: BudgetReached | None = None
 
     @property
     def instruction(self) -> str:
         """
         The next step of the worker, in one word: `continue`, `pause`, `cancel`, `steer` or `budget_reached`.
         """
-        if self.run.state not in LIVE_STATES or (self.order is not None and self.order.kind is OrderKind.CANCEL):
+        if self.run.state not in LIVE_STATES:
             return "cancel"
-        if self.budget_reached:
+        if self.budget_reached is not None:
             return "budget_reached"
         if self.order is not None:
             return "continue" if self.order.kind is OrderKind.RESUME else self.order.kind.value
         return "pause" if self.run.paused else "continue"
+
+    @property
+    def message(self) -> str | None:
+        """
+        The text of the instruction: that of an order, or which budget is reached.
+        """
+        if self.budget_reached is not None:
+            return str(self.budget_reached)
+        return None if self.order is None else self.order.message
 
 
 @use_case
@@ -83,7 +92,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
         raise InvalidField("wait_seconds", "must be a number from 1 to 2592000", cmd.wait.total_seconds())
 
     seen: list[Task] = []
-    reached: list[bool] = []
+    reached: list[BudgetReached | None] = []
 
     def decide(candidate: Candidate) -> TaskChange | None:
         task, run = candidate.task, candidate.run
@@ -95,7 +104,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
         check_expected(task, cmd.on, cmd.expects)
         if not run.is_live(at=now):
             raise LeaseLost(task.id, run.fence, task.fence)
-        reached.append(candidate.budgets is not None and candidate.budgets.is_reached(run))
+        reached.append(None if candidate.budgets is None else candidate.budgets.refusal_of_renewal(run))
         change = evolve(_heartbeat_change(cmd, task, run, at=now), result=run.id)
         return _without_extension(change, run) if reached[-1] else change
 
@@ -104,8 +113,10 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
         change: TaskChange = await unit.commit()
     run = change.run or change.heartbeat
     assert run is not None
-    late_results = await late_results_of(ports, principal, seen[-1])
-    return HeartbeatResult(run, run.next_order(), late_results, budget_reached=reached[-1])
+    late_results, order = await late_results_of(ports, principal, seen[-1]), run.next_order()
+    if reached[-1] is not None and (order is None or order.kind is not OrderKind.CANCEL):
+        return HeartbeatResult(run, None, late_results, budget_reached=reached[-1])
+    return HeartbeatResult(run, order, late_results)
 
 
 def _without_extension(change: TaskChange, run: Run) -> TaskChange:

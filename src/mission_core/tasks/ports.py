@@ -132,9 +132,9 @@ class Budgets(Protocol):
         Return the budgets as they are when the run has ended, and its reservations with it.
         """
 
-    def is_reached(self, run: Run) -> bool:
+    def refusal_of_renewal(self, run: Run) -> BudgetReached | None:
         """
-        Whether a hard budget has no room for the run to go on.
+        Return the refusal if a hard budget has no room for the run to go on.
         """
 
 

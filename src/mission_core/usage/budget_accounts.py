@@ -208,11 +208,12 @@ class BudgetBook:
         """
         return BudgetBook(each.without(run.id) for each in self.accounts)
 
-    def is_reached(self, run: Run) -> bool:
+    def refusal_of_renewal(self, run: Run) -> BudgetReached | None:
         """
-        Whether a hard budget has no room for the run to go on.
+        Return the refusal of the first budget without room for the run to go on, or None.
         """
-        return any(each.covers_run(run) and each.is_reached_for(run.id) for each in self.accounts)
+        full = (each for each in self.accounts if each.covers_run(run) and each.is_reached_for(run.id))
+        return next((each.refusal() for each in full), None)
 
     def refuses_all(self, name_key: str) -> bool:
         """

@@ -5,11 +5,10 @@ Budgets: limits of what a part of the organization may spend in a period.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 from attrs.validators import optional
@@ -150,10 +149,14 @@ class PeriodBounds(NamedTuple):
 
 
 @lru_cache(256)
-def zone_of(name: str) -> ZoneInfo | None:
+def zone_of(name: str) -> tzinfo | None:
     """
     The time zone with this name, or None if there is none.
     """
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo  # it loads the configuration of the interpreter
+
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not found, no valid name, a folder of zones

@@ -16,7 +16,7 @@ from mission_core.values import micros, moment
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
-    from mission_core.usage.budget_accounts import BudgetBook
+    from mission_core.usage.budget_accounts import BudgetAccount
     from mission_core.usage.model import UsageEntry
     from mission_core.values import PageOfRows, PageRequest
 
@@ -216,9 +216,10 @@ class UsageReads(Protocol):
         with whether another entry reverses it.
         """
 
-    async def budgets(self, principal: Principal, *, at: datetime) -> BudgetBook:
+    async def budgets(self, principal: Principal, *, at: datetime) -> tuple[BudgetAccount, ...]:
         """
-        The accounts of the budgets that a principal may see, in their periods at this time. A principal limited to some
+        The accounts of the budgets that a principal may see, in their periods at this time, from the organization's to
+        those of runs. A principal limited to some
         boards sees the budgets of these boards.
         """
 

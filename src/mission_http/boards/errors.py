@@ -26,6 +26,7 @@ from mission_core.boards.model import BoardDenied, GoalIncomplete
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, InvalidField, NotFound, RoleTooLow
 from mission_core.lazy_attrs import define
 from mission_core.tasks.model import BlockedByDependencies, CommentRequired, DependencyNotFound, GateClosed
+from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.runs import TooManyOrders
 from mission_core.tasks.tags_and_custom_fields import (
     CustomFieldsRequired,
@@ -45,6 +46,7 @@ from mission_core.tasks.team_rules import (
 )
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import is_json
+from mission_http.platform.budget_amounts import shown_amount
 from mission_http.platform.error_codes import code_of
 from mission_http.platform.errors import (
     BodyMalformed,
@@ -188,6 +190,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     GatewayUnreachable: 502,
     ProviderAccountNotDeleted: 502,
     TooManyOrders: 409,
+    BudgetReached: 402,
     WebhookDisabled: 410,
 }
 DETAIL_FIELDS: Final[Mapping[type[Exception], Mapping[str, str]]] = {
@@ -346,6 +349,16 @@ def _(error: LeadFieldsRefused) -> str:
 @detail_of.register
 def _(error: GateClosed) -> dict[str, Any]:
     return {"message": str(error), "blocked_by_task_ids": []}
+
+
+@detail_of.register
+def _(error: BudgetReached) -> dict[str, Any]:
+    names = ("limit", "spent", "reserved", "needed")
+    amounts = {name: shown_amount(error.measure, getattr(error, name)) for name in names}
+    return {
+        "message": str(error), "budget_id": str(error.budget), "budget_name": error.name, "scope": error.scope,
+        "measure": error.measure, **amounts, "price_unknown": error.unpriced, "resets_at": naive(error.resets_at),
+    }  # fmt: skip
 
 
 @detail_of.register

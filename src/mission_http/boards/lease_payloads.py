@@ -99,8 +99,8 @@ class LeaseHeartbeat(Body):
 
 class OrderRead(BoardsPayload[HeartbeatResult]):
     id: Annotated[UUID | None, Of("order.id")]
-    kind: Annotated[Literal["continue", "pause", "cancel", "steer"], Of("instruction")]
-    message: Annotated[str | None, Of("order.message")]
+    kind: Annotated[Literal["continue", "pause", "cancel", "steer", "budget_reached"], Of("instruction")]
+    message: Annotated[str | None, Of("message")]
 
 
 class LeaseBeat(BoardsPayload[HeartbeatResult]):

@@ -32,6 +32,7 @@ from mission_core.tasks.leases import (
 )
 from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, Task, TaskNotFound
 from mission_core.tasks.operator_orders import give_order
+from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.queries import RunRow
 from mission_core.tasks.runs import LeaseLost, LeaseUnknown, NoLiveLease
 from mission_http.boards.access import MIXED, BoardPath
@@ -225,7 +226,7 @@ OPERATIONS = [
     (
         Endpoint(
             "POST", TASK + "/claim", claim_this_task, takes=TaskClaim, gives=TaskClaimedPayload, body_required=False,
-            headers=RETRY_HEADERS, refuses=(BoardDenied, TaskNotFound, NotClaimable, VersionMismatch),
+            headers=RETRY_HEADERS, refuses=(BoardDenied, TaskNotFound, NotClaimable, BudgetReached, VersionMismatch),
         ),
         agent_hints(
             "agent_task_claim", ["You were told to work on this very task."],

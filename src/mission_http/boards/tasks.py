@@ -27,6 +27,7 @@ from mission_core.tasks.model import (
     Task,
     TaskNotFound,
 )
+from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.team_rules import AssigneeOnAnotherBoard
 from mission_core.tasks.use_cases import DeleteTask
@@ -159,7 +160,7 @@ CREATE_REFUSALS = (
 UPDATE_REFUSALS = (
     BoardDenied, TaskNotFound, BlockedByDependencies, GateClosed, DependencyCycle, AgentNotFound,
     AssigneeOnAnotherBoard, VersionMismatch,
-    LeaseHeldByAnother, LeaseRequired, NotClaimable,
+    LeaseHeldByAnother, LeaseRequired, BudgetReached, NotClaimable,
 )  # fmt: skip
 DELETE_REFUSALS = (BoardDenied, TaskNotFound, VersionMismatch)
 LIST_REFUSALS = (BoardNotFound, BoardDenied, StatusFilterUnknown)

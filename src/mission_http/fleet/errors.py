@@ -23,7 +23,10 @@ from mission_core.lazy_attrs import define
 from mission_core.reports.report_refusals import MomentInFuture
 from mission_core.tasks.mentions import UnknownMentions
 from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDependency
+from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.runs import TooManyOrders
+from mission_http.fleet.wire import seconds_of
+from mission_http.platform.budget_amounts import shown_amount
 from mission_http.platform.error_codes import code_of
 from mission_http.platform.errors import (
     BodyMalformed,
@@ -238,6 +241,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     WorkingMemoryFull: 413,
     HostToolMissing: 502,
     TooManyOrders: 409,
+    BudgetReached: 402,
     PromptInjectionDetected: 422,
 }
 ERROR_TEXTS: Final[Mapping[type[Exception], str]] = {
@@ -321,6 +325,15 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": VALIDATION, "details": [f"{FIELD_NAMES.get(error.field, error.field)}: {error.reason}"]}
     if isinstance(error, DependencyNotFound | SelfDependency):
         return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
+    if isinstance(error, BudgetReached):
+        names = ("limit", "spent", "reserved", "needed")
+        amounts = {name: shown_amount(error.measure, getattr(error, name)) for name in names}
+        budget = {
+            "id": error.number, "name": error.name, "scope": error.scope, "measure": error.measure, **amounts,
+            "price_unknown": error.unpriced,
+            "resets_at": None if error.resets_at is None else seconds_of(error.resets_at),
+        }  # fmt: skip
+        return {"error": str(error), "budget": budget}
     if isinstance(error, UnknownMentions):
         return {"error": str(error), "missing_mentions": error.missing}
     if isinstance(error, InvalidRequest) and error.details:

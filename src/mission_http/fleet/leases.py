@@ -44,6 +44,7 @@ from mission_core.tasks.leases import (
 )
 from mission_core.tasks.model import BlockedByDependencies, GateClosed, NotClaimable, NotYourTask, Task, TaskNotFound
 from mission_core.tasks.operator_orders import GiveOrder, give_order
+from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.runs import (
     FAILURE_BY_CODE,
     Failure,
@@ -338,7 +339,7 @@ ENDPOINTS = [
     ),
     evolve(
         WRITE_ENDPOINT, path="/tasks/{id}/claim", handler=claim_one, takes=ClaimBody, gives=ClaimPayload,
-        refuses=(TaskNotFound, NotClaimable, KeyOfAnotherAgent, VersionMismatch, KeyReused),
+        refuses=(TaskNotFound, NotClaimable, BudgetReached, KeyOfAnotherAgent, VersionMismatch, KeyReused),
         operation_id="fleet_claimTask",
     ),
     evolve(

@@ -178,8 +178,8 @@ class ClaimPayload(Payload):
 
 class OrderPayload(FleetPayload[HeartbeatResult]):
     id: Annotated[str | None, Of("order.id")]
-    kind: Annotated[Literal["continue", "pause", "cancel", "steer"], Of("instruction")]
-    message: Annotated[str | None, Of("order.message")]
+    kind: Annotated[Literal["continue", "pause", "cancel", "steer", "budget_reached"], Of("instruction")]
+    message: Annotated[str | None, Of("message")]
 
 
 class BeatPayload(FleetPayload[HeartbeatResult]):

@@ -28,6 +28,7 @@ from mission_core.tasks.model import (
     Status,
     TaskNotFound,
 )
+from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.task_access import check_own_task
 from mission_core.tasks.use_cases import (
@@ -213,7 +214,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
         ),
         Endpoint(
             "PUT", "/tasks", move_many, takes=UpdateTasksBody, gives=UpdatedTasksPayload, who=OPERATOR,
-            refuses=(NotYourTask, GateClosedForTask, LeaseHeldByAnother, LeaseRequired, NotClaimable),
+            refuses=(NotYourTask, GateClosedForTask, LeaseHeldByAnother, LeaseRequired, BudgetReached, NotClaimable),
             limits=("mutation",), scope=SELF, operation_id="fleet_bulkUpdateTasks",
         ),
         Endpoint(
@@ -225,7 +226,7 @@ def task_endpoints(settings: Settings) -> list[Endpoint]:
             headers=(IF_MATCH,),
             refuses=(
                 TaskNotFound, NotYourTask, GateClosed, VersionMismatch, DependencyCycle, UnknownMentions,
-                LeaseHeldByAnother, LeaseRequired, NotClaimable,
+                LeaseHeldByAnother, LeaseRequired, BudgetReached, NotClaimable,
             ),
             limits=("mutation",), scope=SELF, operation_id="fleet_updateTask",
         ),
