@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field
 
 from mission_core.kinds import kind_of
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.runs import LIVE_STATES, Run
 from mission_core.usage.counters import BUDGETS_NAME, USAGE_ENTRIES
 

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from mission_core.ids import RunId
+from mission_core.lazy_attrs import frozen
 from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.runs import LIVE_STATES
 from mission_core.usage.budgets import (

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
-
 from mission_core.accounts.model import Principal
 from mission_core.ids import (
     AgentId,
@@ -20,6 +18,7 @@ from mission_core.ids import (
     TaskId,
     TaskNumber,
 )
+from mission_core.lazy_attrs import frozen
 from mission_core.records import Draft, Records
 from mission_core.usage.budgets import (
     BUDGETS,

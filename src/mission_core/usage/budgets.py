@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.agents.model import Agent
@@ -20,6 +20,7 @@ from mission_core.events.model import Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, BudgetId, BudgetNumber, OrganizationId, RunId, TaskId
 from mission_core.kinds import Kind
+from mission_core.lazy_attrs import frozen
 from mission_core.records import record_events
 from mission_core.tasks.model import Task
 from mission_core.usage.amounts import MAX_COST, MILLION

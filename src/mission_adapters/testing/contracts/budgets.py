@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from anyio import create_task_group
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +19,7 @@ from mission_adapters.testing.world import World
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.errors import InvalidField, RoleTooLow
 from mission_core.ids import TaskId
+from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.explanations import TaskState, explain_task
 from mission_core.tasks.heartbeats import Heartbeat, HeartbeatResult, heartbeat
@@ -32,7 +33,7 @@ from mission_core.tasks.leases import (
     fail_task,
     release_task,
 )
-from mission_core.tasks.model import Status
+from mission_core.tasks.model import NotClaimable, Status
 from mission_core.tasks.operator_orders import GiveOrder, give_order
 from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.queue_polls import PollQueue, PollReason, poll_queue
@@ -268,7 +269,7 @@ class BudgetsContract(StoreContract):
         async def claim(nth: int) -> None:
             try:
                 found = await world.claim(tasks[nth] if nth % 2 else None, agent=f"agent-{nth}")
-            except BudgetReached:
+            except (BudgetReached, NotClaimable):
                 return
             if found is not None:
                 claimed.append(found)
