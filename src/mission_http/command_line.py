@@ -94,6 +94,10 @@ FleetFile = Annotated[
     Path,
     Parameter(help="The SQLite file of the Fleet installation, such as /srv/fleet/.data/mission-control.db."),
 ]
+TokensFile = Annotated[
+    Path | None,
+    Parameter(help="The JSON file of the installation's token records; by default the one beside the SQLite file."),
+]
 BoardsUrl = Annotated[
     str,
     Parameter(help="The database URL of the Boards installation: postgresql://user:password@host:5432/name."),
@@ -227,7 +231,12 @@ def rotate(*, lost: LostSecret = False, database_url: DatabaseUrl = None, data_d
 
 @imports.command(name="fleet")
 def import_fleet(
-    file: FleetFile, *, json: AsJson = False, database_url: DatabaseUrl = None, data_dir: DataDir = None
+    file: FleetFile,
+    *,
+    tokens: TokensFile = None,
+    json: AsJson = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
 ) -> None:
     """
     Import the SQLite file of a Fleet installation. Only reads it, and reports what was skipped and why.
@@ -235,8 +244,8 @@ def import_fleet(
     from mission_adapters.data_import.fleet_import import check_fleet_file, import_fleet
 
     with _value_errors_as_settings_errors():  # before the data directory is created
-        check_fleet_file(file)
-    _import(lambda ports: import_fleet(ports, file), current_settings(data_dir, database_url), json)
+        check_fleet_file(file, tokens=tokens)
+    _import(lambda ports: import_fleet(ports, file, tokens=tokens), current_settings(data_dir, database_url), json)
 
 
 @imports.command(name="boards")

@@ -24,6 +24,15 @@ from mission_adapters.data_import.fleet_file import (
     open_fleet_file,
     text_of,
 )
+from mission_adapters.data_import.fleet_usage import (
+    RECORDS,
+    TOKENS_FILE,
+    USAGE_TABLE,
+    RecordMatcher,
+    UsageEntryFactory,
+    read_token_records,
+    workspace_of,
+)
 from mission_adapters.data_import.import_report import MAX_EXAMPLES, ImportReport
 from mission_adapters.data_import.imported_users import UniqueUsers, make_local_user_owner
 from mission_adapters.data_import.row_repairs import ROW_ERRORS, make_entity, reason_text, repaired_row
@@ -45,16 +54,17 @@ from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import Task
 from mission_core.tasks.queries import TaskFilter
+from mission_core.usage.use_cases import ledger_of
 from mission_core.values import PageRequest
 
 IMPORTED_TABLES: Final = frozenset(
     {
         "workspaces", "projects", "project_agent_assignments", "agents", "agent_api_keys", "direct_connections",
-        "tasks", "comments", "settings", "users",
+        "tasks", "comments", "settings", "users", USAGE_TABLE,
     }
 )  # fmt: skip
 TABLES_OF_WORKSPACES: Final = (
-    "users", "projects", "agents", "agent_api_keys", "direct_connections", "tasks", "comments",
+    "users", "projects", "agents", "agent_api_keys", "direct_connections", "tasks", "comments", USAGE_TABLE,
 )  # fmt: skip
 """Tables each of whose rows belongs to a workspace."""
 EVENTS_NOT_IMPORTED: Final = "the event log here begins with the import; older events stay in the file"
@@ -83,14 +93,20 @@ GENERAL_BOARD_FIELDS: Final = (
 """The fields of the general project that are merged into the general board."""
 
 
-async def import_fleet(ports: Ports, file: Path) -> ImportReport:
+async def import_fleet(ports: Ports, file: Path, *, tokens: Path | None = None) -> ImportReport:
     """
     Import all workspaces of a Fleet database, each as the organization with its slug.
 
+    Args:
+        tokens: The file of token records; by default the one beside the database, if there is one.
+
     Raises:
-        ValueError: If the file is no such database, or is damaged. Rows imported before that stay.
+        ValueError: If a file is not what it should be, or is damaged. Rows imported before that stay.
     """
     report = ImportReport()
+    beside = file.with_name(TOKENS_FILE)
+    tokens = tokens or (beside if beside.is_file() else None)
+    records = [] if tokens is None else list(read_token_records(tokens, report))
     with open_fleet_file(file) as source:
         spaces = list(source.rows("workspaces")) or [{"id": FIRST_WORKSPACE, "slug": "default"}]
         projects, taken = set[int](), set[str]()
@@ -98,9 +114,14 @@ async def import_fleet(ports: Ports, file: Path) -> ImportReport:
             organization = await _organization(ports, space, report, taken)
             taker = EntityImporter(ports, organization.id, SOURCE, report)
             factory = FleetEntityFactory(taker)
-            await WorkspaceImport(taker, source, int(space["id"]), factory).run()
+            own = [record for record in records if workspace_of(record) == int(space["id"])]
+            await WorkspaceImport(taker, source, int(space["id"]), factory, records=own).run()
             projects.update(factory.boards)
-        _report_orphans(source, report, workspaces=[int(space["id"]) for space in spaces], projects=projects)
+        numbers = [int(space["id"]) for space in spaces]
+        _report_orphans(source, report, workspaces=numbers, projects=projects)
+        for record in records:
+            if workspace_of(record) not in numbers:
+                report.skip(RECORDS, record["told_id"], "its workspace does not exist")
         for table in sorted(source.columns):
             if table not in IMPORTED_TABLES and not table.startswith(INTERNAL_TABLE_PREFIXES):
                 report.leave(
@@ -143,21 +164,24 @@ async def _organization(ports: Ports, space: Row, report: ImportReport, taken: s
     return await ensure_organization(ports, slug=own)
 
 
-def check_fleet_file(file: Path) -> None:
+def check_fleet_file(file: Path, *, tokens: Path | None = None) -> None:
     """
-    Check that the file is a database that can be imported.
+    Check that the file is a database that can be imported, and the other one a file of token records.
 
     Raises:
         ValueError: If it is not.
     """
     with open_fleet_file(file):
         pass
+    if tokens is not None:
+        list(read_token_records(tokens, ImportReport()))
 
 
 @define
 class WorkspaceImport:
     """
-    The import of one workspace of the file. *tickets* maps each board and ticket number to the task that has it.
+    The import of one workspace of the file. *tickets* maps each board and ticket number to the task that has it, and
+    *records* are the workspace's records of tokens.
     """
 
     importer: EntityImporter
@@ -165,10 +189,12 @@ class WorkspaceImport:
     number: int
     factory: FleetEntityFactory
     tickets: dict[tuple[UUID, int], UUID] = field(factory=dict)
+    records: list[Row] = field(factory=list, kw_only=True)
 
     async def run(self) -> None:
         """
-        Import the workspace: users, projects, agents, API keys, direct connections, tasks, comments and settings.
+        Import the workspace: users, projects, agents, API keys, direct connections, tasks, comments, settings and the
+        use of tokens.
         """
         await self._renumber_main_agent()
         await self._take_people()
@@ -193,6 +219,14 @@ class WorkspaceImport:
         await self._take("comments", lambda unit: unit.repository(COMMENTS), self.factory.comment, "comment")
         settings = ((row["key"], row, self.factory.setting) for row in self.source.rows("settings"))
         await self.importer.import_rows("settings", lambda unit: unit.repository(SETTINGS), settings)
+        await self._take_usage()
+
+    async def _take_usage(self) -> None:
+        entries, matcher = UsageEntryFactory(self.factory), RecordMatcher.of(self.records)
+        rows = ((id, row, entries.of_row) for id, row in matcher.merged(self.source.rows(USAGE_TABLE, self.number)))
+        await self.importer.import_rows(USAGE_TABLE, ledger_of, rows, finish=entries.with_agent_and_task)
+        records = ((id, row, entries.of_record) for id, row in matcher.remaining())
+        await self.importer.import_rows(RECORDS, ledger_of, records, finish=entries.with_agent_and_task)
 
     async def _take(
         self,

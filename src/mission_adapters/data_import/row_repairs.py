@@ -23,7 +23,7 @@ REQUIRED_COLUMNS: Final = frozenset(
         "organization_id", "organization_member_id", "organization_invite_id", "clerk_user_id", "user_id",
         "invited_email",
         "all_boards_read", "all_boards_write", "can_read", "can_write", "approval_id", "approval", "task", "place",
-        "field_key", "value", "content", "message",
+        "field_key", "value", "content", "message", "model", "input_tokens", "output_tokens", "used_at",
     }
 )  # fmt: skip
 """Columns that must not be left out: they identify the row, or limit what it permits."""
