@@ -2,15 +2,16 @@
 The flush of a unit of work as one PostgreSQL statement, a WITH of data-changing terms, which needs no transaction
 around it and so a third of the round trips or less.
 
-First it locks, checks and writes the rows of entities, in the lock order of every flush. Then it locks the head row and
-writes the queue, the counters and the log. The order follows from the references between the terms: the head row is
-locked if each term before has found its row, and what comes after reads the locked head. If a row has another version,
-or there is no head row yet, the entries get no position, which their table refuses, and all is undone. The unit is then
-flushed in a transaction, which finds out why.
+First it locks, checks and writes the rows of entities, in the lock order of every flush. Then it appends to the log,
+which locks the head row, and writes the queue and the counters. The order follows from the references between the
+terms: the function `append_entries` is given the log if each term before has found its row, and what comes after reads
+its result. If a row has another version, or there is no head row yet, the entries get no position, and all is undone.
+The unit is then flushed in a transaction, which finds out why.
 
 The statement sees a snapshot from before it waited for locks. A row that it names by its key it sees as it is after the
 wait, but not the rows that another flush has inserted meanwhile. So the tasks that depend on a finished one are changed
-by a function, whose statement has a snapshot of its own, and a unit that counts dependencies needs a transaction.
+by a function, whose statement has a snapshot of its own, and a unit that counts dependencies needs a transaction. The
+head row is changed by a function, too: PostgreSQL would evaluate the whole statement again after a wait for that row.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ from sqlalchemy import (
     TableValuedAlias,
     Update,
     bindparam,
-    column,
+    case,
     delete,
     exists,
+    false,
     func,
     insert,
     literal_column,
+    null,
     select,
-    text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -83,18 +86,14 @@ SHAPES: Final = 512
 """The number of compiled statements that are kept."""
 LARGEST_ENTITIES: Final = 8
 """The largest number of entity rows that one statement locks or writes."""
-ARRAY_TYPES: Final[dict[type, str]] = {str: "text[]", int: "bigint[]", bytes: "bytea[]"}
 NOT_APPENDED: Final = "events.position"
 """The constraint that a combined flush violates if a row has another version, or there is no head row yet."""
 ONE: Final[ColumnElement[int]] = literal_column("1")
-HEAD_IS_LOCKED: Final[ColumnElement[bool]] = literal_column("(SELECT count(*) FROM locked) = 1")
+HEAD_IS_LOCKED: Final[ColumnElement[bool]] = literal_column("(SELECT count(*) FROM appended) = 1")
 ENTRY_COLUMNS: Final = {
-    "kind": str, "at": int, "actor_kind": str, "actor_id": bytes, "actor_name": str, "subject": bytes, "payload": str,
-    "payload_digest": bytes, "envelope": str,
+    "kind": str, "at": int, "subject": bytes, "payload": str, "payload_digest": bytes, "envelope": str
 }  # fmt: skip
-"""The values of a new entry: those of its columns, and its envelope after the position."""
-
-STORED_COLUMNS: Final = tuple(name for name in ENTRY_COLUMNS if name != "envelope")
+"""The values of each new entry, besides the actor: those of its columns, and its envelope after the position."""
 TermShape = tuple["Callable[..., Any]", tuple[Any, ...]]
 
 
@@ -169,7 +168,7 @@ def _steps(
         if violated.constraint == NOT_APPENDED:
             raise NotCombined from violated
         raise refusal_of_constraint(violated.constraint, buffer) from violated
-    results = FlushResults(at, appended=range(row[-1] + 1, row[-1] + 1 + len(buffer.events)))
+    results = FlushResults(at, appended=range(row[-1] + 1 - len(buffer.events), row[-1] + 1))
     for task in tasks:
         results.keep_context(task, row[: len(CONTEXT_COLUMNS)])
     return results
@@ -260,22 +259,22 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
 
 def _entry_parameters(buffer: WriteBuffer) -> dict[str, Any]:
     """
-    Return the parameters of the entries: one array for each column.
+    Return the parameters of the entries: their log and actor, and one array for each of the other columns.
     """
-    actor = buffer.principal.actor
-    rows = []
+    actor, rows = buffer.principal.actor, []
     for fact in buffer.events:
         payload = fact.payload()
         envelope = envelope_after_position(fact.kind, fact.at, actor, fact.subject)
         rows.append(
-            (
-                fact.kind, micros(fact.at), actor.kind, actor.id.bytes if actor.id else None, actor.name,
-                fact.subject.bytes, payload, digest_of_payload(payload), envelope,
-            )
-        )  # fmt: skip
+            (fact.kind, micros(fact.at), fact.subject.bytes, payload, digest_of_payload(payload), envelope)
+        )
     return {
-        "log": buffer.principal.organization.bytes, **_arrays([f"entry_{name}" for name in ENTRY_COLUMNS], rows)
-    }  # fmt: skip
+        "log": buffer.principal.organization.bytes,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id.bytes if actor.id else None,
+        "actor_name": actor.name,
+        **_arrays([f"entry_{name}" for name in ENTRY_COLUMNS], rows),
+    }
 
 
 def _arrays(names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
@@ -332,6 +331,12 @@ def _insert_into_queue() -> ChangeStatement:
     return insert(queue).from_select(list(values), select(*values.values()).where(HEAD_IS_LOCKED))
 
 
+def _append_entries(log: ColumnElement[Any], without_budgets: bool) -> ColumnElement[int]:
+    actor = parameter("actor_kind", str), parameter("actor_id"), parameter("actor_name", str)
+    entries = _arrays_of((f"entry_{name}", type) for name, type in ENTRY_COLUMNS.items())
+    return func.append_entries(log, true() if without_budgets else false(), *actor, *entries)
+
+
 def _change_dependents(by: int) -> Select[Any]:
     changed = func.change_open_dependencies(parameter("dependency"), literal_column(f"{by}"))
     return select(changed.label("changed")).where(HEAD_IS_LOCKED)
@@ -350,38 +355,14 @@ def _rows(columns: dict[str, tuple[str, type]]) -> TableValuedAlias:
     """
     Return rows that are given by a parameter for each column, which is an array.
     """
-    arrays = (bindparam(name, type_=ARRAY(TYPES[type]), required=False) for name, type in columns.values())
-    return func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+    return func.unnest(*_arrays_of(columns.values())).table_valued(*columns, name="given").render_derived()
 
 
-# The log.
-
-
-def _array(name: str, type: type) -> str:
-    return f"CAST(:entry_{name} AS {ARRAY_TYPES[type]})"
-
-
-LOCK_HEAD: Final = "SELECT position, digest FROM heads WHERE organization = :log AND {condition} FOR UPDATE"
-CHAIN: Final = f"""
-    SELECT CAST(0 AS bigint), position, digest FROM locked
-    UNION ALL
-    SELECT nth + 1, position + 1, sha256(
-        digest || convert_to('[' || (position + 1) || ',' || ({_array("envelope", str)})[nth + 1], 'UTF8')
-        || ({_array("payload_digest", bytes)})[nth + 1]
-    ) FROM chain WHERE nth < cardinality({_array("kind", str)})
-"""
-"""The head and, for each new entry, its place, position and digest, as `chain_digest` of the core has it."""
-MOVE_HEAD: Final = f"""
-    UPDATE heads SET position = chain.position, digest = chain.digest FROM chain
-    WHERE heads.organization = :log AND chain.nth = cardinality({_array("kind", str)})
-"""
-INSERT_ENTRIES: Final = f"""
-    INSERT INTO events (organization, position, digest, {", ".join(STORED_COLUMNS)})
-    SELECT :log, chain.position, chain.digest, {", ".join(f"entry.{name}" for name in STORED_COLUMNS)}
-    FROM unnest({", ".join(_array(name, ENTRY_COLUMNS[name]) for name in STORED_COLUMNS)})
-    WITH ORDINALITY AS entry({", ".join(STORED_COLUMNS)}, nth) LEFT JOIN chain ON chain.nth = entry.nth
-"""
-"""Without a locked head row the chain is empty, and the entries have no position."""
+def _arrays_of(columns: Iterable[tuple[str, type]]) -> Iterable[ColumnElement[Any]]:
+    """
+    Return the parameters with these names, which are arrays of these types.
+    """
+    return (bindparam(name, type_=ARRAY(TYPES[type]), required=False) for name, type in columns)
 
 
 @lru_cache(SHAPES)
@@ -393,25 +374,19 @@ def _combined_statement(
     """
     terms = [_entity_term(factory(*arguments), place) for place, (factory, arguments) in enumerate(entities)]
     # CASE evaluates its conditions in their order, and so locks the rows in theirs.
-    checks = "".join(f" WHEN (SELECT count(*) FROM {term.name}) <> 1 THEN false" for term in terms)
-    condition = f"CASE{checks} ELSE true END" if checks else "true"
-    condition += " AND has_budgets = 0" if without_budgets else ""
-    locked = _text_term("locked", LOCK_HEAD.format(condition=condition), "position", "digest")
-    chain = _text_term("chain", CHAIN, "nth", "position", "digest", recursive=True)
-    terms += [locked, chain, _text_term("moved", MOVE_HEAD), _text_term("appended", INSERT_ENTRIES)]
+    checks = [(select(func.count()).select_from(term).scalar_subquery() != ONE, null()) for term in terms]
+    log = case(*checks, else_=parameter("log")) if checks else parameter("log")
+    appended = select(_append_entries(log, without_budgets).label("position")).cte("appended")
+    terms.append(appended)
     terms += [factory(*arguments).cte(f"changed_{place}") for place, (factory, arguments) in enumerate(rest)]
     # Subqueries in the list of columns run after the head row is locked; a join would not keep the order of the locks.
     read = [select(each).scalar_subquery() for term in terms if term.name.startswith("written") for each in term.c]
     # A term that is a SELECT runs only if it is read.
     read += [select(func.count(term.c.changed)).scalar_subquery() for term in terms if "changed" in term.c]
-    return Statement(select(*read, locked.c.position).add_cte(*terms))
+    return Statement(select(*read, appended.c.position).add_cte(*terms))
 
 
 def _entity_term(statement: Any, place: int) -> CTE:
     returned = getattr(statement, "_returning", ())
     term: CTE = statement.cte(f"{'written' if len(returned) > 1 else 'entity'}_{place}")
     return term
-
-
-def _text_term(name: str, sql: str, *columns: str, recursive: bool = False) -> CTE:
-    return text(sql).columns(*map(column, columns)).cte(name, recursive=recursive)

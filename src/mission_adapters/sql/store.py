@@ -133,7 +133,7 @@ class SqlStore:
         """
         if self.session.dialect == "sqlite" or not (buffer.events or buffer.operations):
             return await self._flush(buffer)
-        # Two flushes of one organization meet at its head row anyway. PostgreSQL evaluates the second one again then.
+        # Two flushes of one organization meet at its head row anyway, and to wait here costs less than to wait there.
         turn = self._turns.setdefault(buffer.principal.organization, asyncio.Lock())
         try:
             async with asyncio.timeout(self.turn_timeout) if turn.locked() else nullcontext():

@@ -1,4 +1,4 @@
--- 0015
+-- 0016
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1047,4 +1047,4 @@ CREATE TABLE budget_amounts (
  STRICT
 
 ;
-INSERT INTO alembic_version VALUES ('0015');
+INSERT INTO alembic_version VALUES ('0016');
