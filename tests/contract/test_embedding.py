@@ -21,6 +21,7 @@ PRINTED = {
     "memory": r"Say hello review\n",
     "database": r"Say hello hello\n",
     "sweeper": "",
+    "budget": r"\['first', None\] 500 400\n",
     "log": r"\d+ task\.created system \{.*\"?title.*\}\nChainHead\(.*\)\n",
     "clock": "",
     "property": "",

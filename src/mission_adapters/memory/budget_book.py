@@ -4,7 +4,7 @@ The accounts of budgets in memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mission_core.ids import RunId
 from mission_core.usage.budget_accounts import NOTHING, BudgetAccount, BudgetBook, reservation_of
@@ -44,8 +44,14 @@ def _account(store: MemoryStore, budget: Budget, live: Iterable[Run], *, at: dat
         RunId(run.id): reservation_of(budget, each, run.claimed_at, at=at) for run, each in sums if each is not None
     }
     agent = store.agents.rows.get(budget.agent) if budget.agent else None
+    target: Any = agent
+    if budget.board is not None:
+        target = store.boards.rows.get(budget.board)
+    elif budget.task is not None:
+        target = store.tasks.rows.get(budget.task)
     return BudgetAccount(
-        budget=budget, agent_key=agent.name_key if agent else None, period=period, total=amounts(NO_ID) or NOTHING,
+        budget=budget, agent_key=agent.name_key if agent else None,
+        target_number=target.number if target else None, period=period, total=amounts(NO_ID) or NOTHING,
         reserved=sum(each.held for each in own.values()), own=own,
     )  # fmt: skip
 

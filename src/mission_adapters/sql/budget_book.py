@@ -19,7 +19,7 @@ from mission_adapters.sql.counters import COUNTER_TABLES, amount_statements
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statement_batch import run_in_turn
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import agents, alive, runs
+from mission_adapters.sql.tables import agents, alive, boards, runs, tasks
 from mission_core.ids import RunId
 from mission_core.usage.budget_accounts import NOTHING, SECOND_MICROS, BudgetAccount, BudgetBook, reservation_of
 from mission_core.usage.budgets import BUDGETS, Budget, BudgetAmounts, BudgetMeasure, BudgetScope, PeriodBounds
@@ -78,10 +78,12 @@ def _select_book(board_filters: tuple[str, ...]) -> Executable:
     """
     wanted = or_(amounts.c.run == parameter("no_run"), in_array(amounts.c.run, "own", IdArray()))
     joined = budgets.outerjoin(agents, agents.c.id == budgets.c.agent)
+    joined = joined.outerjoin(boards, boards.c.id == budgets.c.board).outerjoin(tasks, tasks.c.id == budgets.c.task)
+    number = func.coalesce(boards.c.number, agents.c.number, tasks.c.number)
     joined = joined.outerjoin(amounts, and_(_in_present_period(amounts), wanted))
     joined = joined.outerjoin(runs, and_(runs.c.id == amounts.c.run, alive))
     found = select(
-        *budgets.c, agents.c.name_key, _held(), amounts.c.run, amounts.c.starts_at, amounts.c.ends_at,
+        *budgets.c, agents.c.name_key, number, _held(), amounts.c.run, amounts.c.starts_at, amounts.c.ends_at,
         runs.c.claimed_at, *SUMS,
     )  # fmt: skip
     found = found.select_from(joined).where(budgets.c.organization == _organization)
@@ -116,9 +118,9 @@ def _accounts(rows: list[Any], at: datetime) -> Iterator[BudgetAccount]:
     for some in by_budget.values():
         budget: Budget = budget_rows.entity_from(some[0][:width])
         period, total, own = budget.period_at(at), NOTHING, {}
-        agent_key, held = some[0][width : width + 2]
+        agent_key, number, held = some[0][width : width + 3]
         for row in some:
-            run, starts_at, ends_at, claimed_at, *sums = row[width + 2 :]
+            run, starts_at, ends_at, claimed_at, *sums = row[width + 3 :]
             if (starts_at, ends_at) != period:
                 continue
             if run == NO_ID:
@@ -127,7 +129,7 @@ def _accounts(rows: list[Any], at: datetime) -> Iterator[BudgetAccount]:
                 made = reservation_of(budget, BudgetAmounts(*sums), moment(claimed_at), at=at)
                 own[RunId(UUID(bytes=run))] = made
         yield BudgetAccount(
-            budget=budget, agent_key=agent_key, period=period, total=total, reserved=held, own=own
+            budget=budget, agent_key=agent_key, target_number=number, period=period, total=total, reserved=held, own=own
         )
 
 

@@ -19,6 +19,26 @@ if TYPE_CHECKING:
         UsageOfAnotherTask as UsageOfAnotherTask,
         UsageVoided as UsageVoided,
     )
+    from mission_core.usage.budget_accounts import BudgetAccount as BudgetAccount
+    from mission_core.usage.budget_use_cases import (
+        CreateBudget as CreateBudget,
+        DeleteBudget as DeleteBudget,
+        UpdateBudget as UpdateBudget,
+        create_budget as create_budget,
+        delete_budget as delete_budget,
+        get_budget as get_budget,
+        list_budgets as list_budgets,
+        update_budget as update_budget,
+    )
+    from mission_core.usage.budgets import (
+        Budget as Budget,
+        BudgetMeasure as BudgetMeasure,
+        BudgetNotFound as BudgetNotFound,
+        BudgetPeriod as BudgetPeriod,
+        BudgetScope as BudgetScope,
+        BudgetThresholdReached as BudgetThresholdReached,
+        UnknownPrices as UnknownPrices,
+    )
     from mission_core.usage.amounts import PriceBasis as PriceBasis
     from mission_core.usage.prices import (
         LayeredPrices as LayeredPrices,

@@ -83,6 +83,7 @@ class BudgetAccount:
 
     Args:
         agent_key: The name key of the budget's agent.
+        target_number: The number of the budget's board, agent or task.
         total: The sums of what was spent.
         reserved: The sum of what live runs hold reserved.
         own: The reservations of the runs that the commit is about.
@@ -90,6 +91,7 @@ class BudgetAccount:
 
     budget: Budget
     agent_key: str | None = None
+    target_number: int | None = None
     period: PeriodBounds
     total: BudgetAmounts = NOTHING
     reserved: int = 0
@@ -108,6 +110,13 @@ class BudgetAccount:
         The amount that is neither spent nor reserved. It is negative if more was spent than the limit allows.
         """
         return self.budget.limit - self.spent - self.reserved
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """
+        The begin of the period, or None if the budget has no periods.
+        """
+        return None if self.resets_at is None else moment(self.period.starts_at)
 
     @property
     def resets_at(self) -> datetime | None:
@@ -342,11 +351,10 @@ class _Posting:
         reached = [each for each in THRESHOLDS if each > announced and spent * 100 >= self.budget.limit * each]
         if reached:
             self._add(self.account.period, BudgetAmounts(announced=reached[-1] - announced))
-        since = None if self.account.resets_at is None else moment(self.account.period.starts_at)
         return [
             BudgetThresholdReached(
                 budget=self.budget.id, name=self.budget.name, threshold=each, measure=self.budget.measure,
-                limit=self.budget.limit, spent=spent, period_starts_at=since, at=at,
+                limit=self.budget.limit, spent=spent, period_starts_at=self.account.starts_at, at=at,
             )
             for each in reached
         ]  # fmt: skip

@@ -10,9 +10,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from mission_http.platform.field_descriptions import FIELDS as SHARED
+from mission_http.platform.field_descriptions import budget_fields
 
+BUDGET_TARGETS: Final = {
+    "board_id": "The board that the budget limits, if its scope is `board`; otherwise null.",
+    "agent_id": "The agent that the budget limits, if its scope is `agent`; otherwise null.",
+    "task_id": "The task that the budget limits, if its scope is `task`; otherwise null.",
+    "run_id": "The run that the budget limits, if its scope is `run`; otherwise null.",
+}
 FIELDS: Final[Mapping[str, str]] = {
     **SHARED,
+    **budget_fields(("BudgetCreate", "BudgetRead"), "BudgetUpdate", BUDGET_TARGETS),
+    "budgets/budget_id": "The id of the budget.",
     "agents/agent_id": "The id of the agent.",
     "approvals/approval_id": "The id of the approval.",
     "board-groups/group_id": "The id of the board group.",

@@ -53,6 +53,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group("agent_keys:ENDPOINTS", "/agents/{id}/keys", tag="Agents"),
         _group("server_keys:server_key_endpoints", "/tokens/rotate", tag="Tokens", given=(settings,)),
         _group("token_usage:ENDPOINTS", "/tokens", tag="Tokens"),
+        _group("budgets:ENDPOINTS", "/budgets", tag="Tokens"),
         _group("agent_edits:ENDPOINTS", "/agents", tag="Agents"),
         _group("souls:soul_endpoints", "/agents/{id}/soul", tag="Agents", given=(settings,)),
         _group("working_memory:ENDPOINTS", "/agents/{id}/memory", tag="Agents"),
@@ -107,7 +108,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
             tags=TAGS,
             schema_name=_component_name,
             path_schemas={
-                **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id"), NUMBER), "agents/id": NUMBER_OR_NAME,
+                **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id", "budgets/id"), NUMBER),
+                "agents/id": NUMBER_OR_NAME,
             },
             field_descriptions=FIELDS,
             examples=examples_in("mission_http.fleet"),

@@ -10,9 +10,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from mission_http.platform.field_descriptions import FIELDS as SHARED
+from mission_http.platform.field_descriptions import budget_fields
 
+BUDGET_TARGETS: Final = {
+    "project_id": "The project that the budget limits, if its scope is `board`; otherwise null.",
+    "agent_id": "The agent that the budget limits, if its scope is `agent`; otherwise null.",
+    "task_id": "The task that the budget limits, if its scope is `task`; otherwise null.",
+    "run_id": "The run that the budget limits, if its scope is `run`; otherwise null.",
+}
 FIELDS: Final[Mapping[str, str]] = {
     **SHARED,
+    **budget_fields(("FleetBudgetBody", "FleetBudget"), "FleetUpdateBudgetBody", BUDGET_TARGETS),
+    "FleetBudget.id": "The number of the budget.",
+    "budget": "The budget.",
+    "budgets": "The budgets, from those of the workspace to those of runs.",
+    "budgets/id": "The number of the budget.",
     "agents/id": "The number or the name of the agent.",
     "projects/id": "The number of the project.",
     "tasks/id": "The number of the task.",

@@ -17,7 +17,7 @@ from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Princ
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.model import BoardDenied
-from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
+from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, BudgetId, BudgetNumber, TaskId, TaskNumber
 from mission_core.values import MAX_INTEGER, UNSTORABLE
 from mission_http.fleet.access import is_restricted_agent
 from mission_http.fleet.errors import InvalidRequest
@@ -51,6 +51,17 @@ def project_in(request: Request) -> BoardId | BoardNumber:
     """
     found = _id_or_number(request, "Invalid project ID")
     return BoardId(found) if isinstance(found, UUID) else BoardNumber(found)
+
+
+def budget_in(request: Request) -> BudgetId | BudgetNumber:
+    """
+    Parse the budget id in the path: a number or a UUID.
+
+    Raises:
+        InvalidRequest: If it is neither.
+    """
+    found = _id_or_number(request, "Invalid budget ID")
+    return BudgetId(found) if isinstance(found, UUID) else BudgetNumber(found)
 
 
 def _id_or_number(request: Request, otherwise: str) -> UUID | int:

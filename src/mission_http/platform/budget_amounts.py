@@ -5,10 +5,21 @@ seconds.
 
 from __future__ import annotations
 
-from mission_core.errors import InvalidField
-from mission_core.usage.amounts import NANOS_PER_DOLLAR
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
-MONEY = "money"
+from attrs import evolve
+
+from mission_core.errors import InvalidField
+from mission_core.usage.amounts import MAX_DOLLARS, NANOS_PER_DOLLAR
+from mission_core.values import ABSENT
+
+MONEY: Final = "money"
+MOST: Final = 1_000_000_000
+"""The largest amount of dollars, runs or seconds; of tokens it is a thousand times as much."""
+LARGEST_AMOUNT: Final = 1_000 * MOST
+LARGEST_CEILING: Final = MAX_DOLLARS
 
 
 def shown_amount(measure: str, amount: int) -> float:
@@ -25,15 +36,42 @@ def exact_amount(measure: str, amount: int) -> int | None:
     return amount if measure == MONEY else None
 
 
-def amount_of(field: str, measure: str, told: float) -> int:
+def told_amounts(measure: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The amount that a request tells.
+    The values of a request with its amounts as the core has them. Values that were not sent are left out.
 
     Raises:
-        InvalidField: If it is a fraction of a token, a run or a second.
+        InvalidField: If an amount is a fraction of a token, a run or a second, or too large.
     """
+    told = {name: value for name, value in given.items() if value is not ABSENT}
+    for name in ("limit", "per_run"):
+        if name in told:
+            told[name] = _amount(name, measure, told[name])
+    if told.get("ceiling_price") is not None:
+        told["ceiling_price"] = round(told["ceiling_price"] * NANOS_PER_DOLLAR)
+    return told
+
+
+def _amount(name: str, measure: str, value: float) -> int:
     if measure == MONEY:
-        return round(told * NANOS_PER_DOLLAR)
-    if told != int(told):
-        raise InvalidField(field, f"must be a whole number of {'seconds' if measure == 'time' else measure}", told)
-    return int(told)
+        if value > MOST:
+            raise InvalidField(name, f"must be at most {MOST} dollars", value)
+        return round(value * NANOS_PER_DOLLAR)
+    if value != int(value):
+        unit = "seconds" if measure == "time" else measure
+        raise InvalidField(name, f"must be a whole number of {unit}", value)
+    return int(value)
+
+
+@contextmanager
+def fields_named(names: Mapping[str, str]) -> Iterator[None]:
+    """
+    Context manager in which an error of a field names the field of the request.
+
+    Args:
+        names: The fields of requests that have another name, by the name in the core.
+    """
+    try:
+        yield
+    except InvalidField as refusal:
+        raise evolve(refusal, field=names.get(refusal.field, refusal.field)) from None

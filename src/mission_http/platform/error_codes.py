@@ -10,7 +10,7 @@ from typing import Final
 
 from mission_core.errors import Conflict, Refusal
 
-STATUSES_WITH_CODE: Final = frozenset({409, 412, 429, 503})
+STATUSES_WITH_CODE: Final = frozenset({402, 409, 412, 429, 503})
 """The statuses whose errors carry a code, because several errors share each of them."""
 
 
