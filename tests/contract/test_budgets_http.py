@@ -64,7 +64,7 @@ async def test_a_claim_without_room_is_told_the_budget(fleet: FleetDriver, board
     claimed = await fleet.claim(one["id"])
     lease = claimed["lease"]
     refused = await fleet.call("POST", f"/tasks/{other['number']}/claim", {"agent": "eve"})
-    theirs = await boards.call("POST", f"{boards.tasks}/{other['id']}/claim", {"agent_name": "eve"})
+    theirs = await boards.call("POST", f"{boards.tasks}/{other['id']}/claim", {"agent": "eve"})
 
     told = {
         "name": "cap", "scope": "organization", "measure": "money", "limit": 0.009, "spent": 0.0, "reserved": 0.005,
@@ -81,11 +81,12 @@ async def test_a_claim_without_room_is_told_the_budget(fleet: FleetDriver, board
     assert "budget 'cap' has no room" in explained["why"]
     spent = {"model": "mill", "sessionId": "ada:1", "inputTokens": 9, "outputTokens": 0, "taskId": one["id"]}
     await fleet.got("POST", "/tokens", spent)
-    order = (await fleet.got("POST", f"/tasks/{one['id']}/lease", {"lease": lease}))["order"]
+    beat = f"/tasks/{one['id']}/lease/heartbeat"
+    order = (await fleet.got("POST", beat, {"lease": lease}))["order"]
     assert ("budget_reached", None) == (order["kind"], order["id"])
     assert "budget 'cap'" in order["message"]
     await fleet.got("PATCH", f"/budgets/{budget['id']}", {"limit": 1})
-    assert "continue" == (await fleet.got("POST", f"/tasks/{one['id']}/lease", {"lease": lease}))["order"]["kind"]
+    assert "continue" == (await fleet.got("POST", beat, {"lease": lease}))["order"]["kind"]
 
 
 async def test_the_boards_api_has_the_same_budgets(boards: BoardsDriver, fleet: FleetDriver, world: World) -> None:

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.parametrize("store_url", ["memory"], indirect=True, sco
 SHARED = set(
     """
     access_requested agent_name_taken already_assigned already_connected already_done already_member
-    assignee_elsewhere blocked budget_reached comment_required conflict decided_already dependencies_frozen dependency_cycle
+    assignee_elsewhere blocked budget_reached comment_required conflict decided_already dependencies_frozen
+    dependency_cycle
     exhausted field_in_use field_key_taken gate_closed handle_taken held_by_another home_stays invited_already
     keys_unavailable last_owner_stays lease_lost limiter_failed linked_already local_user_stays main_agent_stays
     more_in_hand not_adoptable not_claimable not_running onboarding_confirmed organization_in_use
