@@ -72,6 +72,7 @@ KINDS: Final = KindRegistry(
     "mission_core.usage.model:USAGE",
     "mission_core.usage.telemetry_sources:TELEMETRY_SOURCES",
     "mission_core.usage.budgets:BUDGETS",
+    "mission_core.usage.reported_runs:REPORTED_RUNS",
 )
 
 

@@ -18,6 +18,7 @@ from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
     from mission_core.errors import Conflict, NotFound
+    from mission_core.row_mapping import NestedValue
     from mission_core.values import PageOfRows, PageRequest
 
 DEPLOYMENT: Final = OrganizationId(UUID(int=0))
@@ -76,6 +77,7 @@ class Kind(Generic[EntityT]):
         shared: Whether the rows belong to no organization (their `organization` is `DEPLOYMENT`). Units of every
             organization then find them, and the use case decides which rows a caller may see.
         counted: Whether counters sum the rows.
+        nested: The fields whose values have columns of their own.
     """
 
     entity: type[EntityT]
@@ -90,6 +92,7 @@ class Kind(Generic[EntityT]):
     board_field: str | None = None
     shared: bool = False
     counted: bool = False
+    nested: Mapping[str, NestedValue] = field(factory=dict)
 
     def owner(self, organization: OrganizationId) -> OrganizationId:
         """

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mission_core.tasks.snapshots import SnapshotReads
     from mission_core.usage.prices import PriceBook
     from mission_core.usage.queries import UsageReads
+    from mission_core.usage.reported_run_queries import ReportedRunReads
     from mission_core.use_case import Backoff
 
 C = TypeVar("C")
@@ -340,6 +341,12 @@ class Reads(Protocol):
     def usage(self) -> UsageReads:
         """
         The read model of the token ledger.
+        """
+
+    @property
+    def reported_runs(self) -> ReportedRunReads:
+        """
+        The read model of reported runs.
         """
 
     @property

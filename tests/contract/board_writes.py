@@ -64,7 +64,7 @@ from mission_core.automation.board_webhooks import (
 from mission_core.boards.assignments import AssignAgent, UnassignAgent, assign_agent, unassign_agent
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.conversations.use_cases import WriteBoardMemory, write_board_memory
-from mission_core.ids import AgentId, RunId
+from mission_core.ids import AgentId, ReportedRunId, RunId
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.broadcasts import BroadcastTask, broadcast_task
@@ -95,9 +95,18 @@ from mission_core.tasks.use_cases import (
     delete_task,
     update_task,
 )
+from mission_core.usage.reported_run_use_cases import (
+    EvaluateReportedRun,
+    ReportRun,
+    UpdateReportedRun,
+    evaluate_reported_run,
+    report_run,
+    update_reported_run,
+)
+from mission_core.usage.reported_runs import REPORTED_RUNS, RunEvaluation
 from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_core.values import canonical
-from tests.contract.granted_boards import REPORTED, SEARCHED_WORD, GrantedBoards, PopulatedBoard
+from tests.contract.granted_boards import REPORTED, SEARCHED_WORD, GrantedBoards, PopulatedBoard, reported_run
 
 UseCase = Callable[..., Awaitable[Any]]
 MakeCommand = Callable[[GrantedBoards, PopulatedBoard], Awaitable[Any]]
@@ -241,6 +250,25 @@ async def _decide(many: GrantedBoards, place: PopulatedBoard) -> DecideApproval:
     return DecideApproval(approval=asked.id, status=ApprovalStatus.REJECTED)
 
 
+async def _report_run(many: GrantedBoards, place: PopulatedBoard) -> ReportRun:
+    told = {"agent_label": "new", "task_label": str(place.tasks[DONE].number)}
+    return ReportRun(**told, **reported_run(many.world.clock.now()))
+
+
+async def _run_on(many: GrantedBoards, place: PopulatedBoard) -> ReportedRunId:
+    reads = many.world.ports.reads.entities
+    (run, *_) = await reads.every(many.world.me, REPORTED_RUNS, board=place.board.id)
+    return run.id
+
+
+async def _update_run(many: GrantedBoards, place: PopulatedBoard) -> UpdateReportedRun:
+    return UpdateReportedRun(run=await _run_on(many, place), input_tokens=8)
+
+
+async def _evaluate_run(many: GrantedBoards, place: PopulatedBoard) -> EvaluateReportedRun:
+    return EvaluateReportedRun(run=await _run_on(many, place), evaluation=RunEvaluation(score=2, passed=False))
+
+
 FIRST, LATER, HELD, DONE, FAILED = range(5)
 """The tasks of a place."""
 COMMANDS_ON_BOARDS: list[tuple[UseCase, MakeCommand]] = [
@@ -272,6 +300,9 @@ COMMANDS_ON_BOARDS: list[tuple[UseCase, MakeCommand]] = [
     (write_board_memory, _of(lambda place: WriteBoardMemory(board=place.board.id, content="new"))),
     (record_usage, _of(lambda place: RecordUsage(report=UsageReport(board=place.board.id, **REPORTED)))),
     (record_usage, _of(lambda place: RecordUsage(report=UsageReport(task=place.tasks[DONE].id, **REPORTED)))),
+    (report_run, _report_run),
+    (update_reported_run, _update_run),
+    (evaluate_reported_run, _evaluate_run),
     (create_task, _of(lambda place: CreateTask(title="new", board=place.board.id))),
     (create_task, _of(lambda place: CreateTask(title="new", board=place.board.number))),
     (update_task, _of(lambda place: UpdateTask(task=place.tasks[LATER].id, title="new"))),

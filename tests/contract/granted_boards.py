@@ -56,6 +56,9 @@ from mission_core.tasks.use_cases import UpdateTask, update_task
 from mission_core.usage.budget_use_cases import CreateBudget, create_budget
 from mission_core.usage.budgets import BudgetMeasure, BudgetPeriod, BudgetScope
 from mission_core.usage.queries import UsageFilter, UsageWindow, window_of_last
+from mission_core.usage.reported_run_queries import ReportedRunFilter
+from mission_core.usage.reported_run_use_cases import ReportRun, report_run
+from mission_core.usage.reported_runs import RunEvaluation, RunProvenance, TokensOfRun
 from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_core.values import PageRequest, name_key
 from mission_http.boards.payloads import TaskRead
@@ -66,6 +69,7 @@ from tests.contract.conftest import World
 
 PORTS = (
     "tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals", "usage",
+    "reported_runs",
 )  # fmt: skip
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
@@ -222,6 +226,8 @@ async def make_board(world: World, number: int, tag: Tag) -> PopulatedBoard:
         hard=False, period=BudgetPeriod.ONCE,
     )  # fmt: skip
     await create_budget(ports, me, budget)
+    for by, of in ((ada, {"agent_label": ada.name, "task_label": str(done.number)}), (me, {"agent_label": SHARED})):
+        await report_run(ports, by, ReportRun(**of, **reported_run(world.clock.now())))
     async with ports.unit(me) as unit:
         worker = await unit.agents.get(ada.agent)
         tasks = [await unit.tasks.get(each.id) for each in (first, later, held, done, failed)]
@@ -241,6 +247,17 @@ async def make_moved_agent(world: World, place: PopulatedBoard, *, to: Populated
     near = evolve(wanda, board=to.board.id)
     await add_comment(world.ports, near, AddComment(task=to.tasks[0].id, content=SEARCHED_WORD))
     return moved
+
+
+def reported_run(at: datetime) -> dict[str, Any]:
+    """
+    A reported run, but for its agent and task.
+    """
+    return {
+        "status": SEARCHED_WORD, "started_at": at, "started_text": at.isoformat(), "model": SEARCHED_WORD,
+        "tokens": TokensOfRun(input_tokens=7), "provenance": RunProvenance(run_hash=SEARCHED_WORD),
+        "evaluation": RunEvaluation(score=1, passed=True, benchmark=SEARCHED_WORD),
+    }  # fmt: skip
 
 
 # What can be asked.
@@ -331,6 +348,14 @@ VALUES: Mapping[str, Values] = {
         *(UsageFilter(agent=place.worker.id) for place in many.places),
     ],
     "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
+    "wanted: ReportedRunFilter": lambda many: [
+        ReportedRunFilter(),
+        ReportedRunFilter(status=SEARCHED_WORD, since=many.since),
+        *(ReportedRunFilter(agent_label=place.worker.name) for place in many.places),
+        *(ReportedRunFilter(task_label=str(place.tasks[3].number)) for place in many.places),
+    ],
+    "reported_runs.limit": lambda many: [100],
+    "benchmark": lambda many: [None, SEARCHED_WORD],
     "reporter": lambda many: [identity_of(many.member())],
     "ids: Collection[UUID]": lambda many: [[task.id for place in many.places for task in place.tasks]],
     "prefix": lambda many: [f"{SEARCHED_WORD}:"],

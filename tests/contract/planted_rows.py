@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from attrs import field, frozen
 
+from mission_http.fleet.errors import RUN_PATHS
 from tests.contract.boards_driver import TOKEN
 from tests.contract.generated_requests import Operation
 from tests.contract.populated_app import KEY, OPERATIONS, PopulatedApp, parameters_of
@@ -50,7 +51,8 @@ class Planted:
         """
         What the side does itself; it must succeed.
         """
-        headers = {"x-api-key": KEY} if not path.startswith("/api/v1") else {"authorization": f"Bearer {TOKEN}"}
+        of_boards = path.startswith("/api/v1") and not path.startswith(RUN_PATHS)
+        headers = {"authorization": f"Bearer {TOKEN}"} if of_boards else {"x-api-key": KEY}
         if agent is not None:
             headers = {"x-agent-token": agent}
         raw = b"" if body is None else json.dumps(body).encode()
@@ -156,6 +158,9 @@ async def planted_on_a_board(side: PopulatedApp) -> Planted:
     used = {"model": NAME, "input_tokens": 7, "output_tokens": 7, "session": TEXT, "operation": NAME, "provider": NAME}
     owned = {"agent_id": here.ids["agent_id"], "task_id": here.ids["task_id"], "report_id": NAME}
     here.ids["usage_id"] = (await do("POST", "/api/v1/usage", used | owned))["id"]
+    ran = {"agent_id": NAME, "status": TEXT, "started_at": "2030-01-01", "task_id": here.ids["task_id"], "model": NAME}
+    ran |= {"cost": {"input_tokens": 7}, "eval": {"pass": True, "score": 1, "detail": TEXT}, "tags": [TEXT]}
+    here.ids["run_id"] = (await do("POST", "/api/v1/runs", ran))["id"]
     told = await do("POST", f"{on_board}/tasks/{task['id']}/comments", {"message": f"@{NAME} {TEXT}"})
     here.ids["comment_id"] = told["id"]
     listed = (await do("GET", f"/api/tasks?limit=200&project_id={number}"))["tasks"]

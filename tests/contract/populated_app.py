@@ -153,6 +153,8 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         known["payload_id"] = (await ask(app, "POST", path, b'{"one": 1}', key=None)).json["payload_id"]
         used = {"model": "one", "input_tokens": 1, "output_tokens": 1, "task_id": known["task_id"]}
         known["usage_id"] = await _create(app, "/usage", used)
+        ran = {"agent_id": "one", "status": "running", "started_at": "2030-01-01", "cost": {"input_tokens": 1}}
+        known["run_id"] = (await ask(app, "POST", "/api/v1/runs", json.dumps(ran).encode(), key=KEY)).json["id"]
         await make_person(world, username=f"one-{world.me.organization}")
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more

@@ -28,7 +28,7 @@ SHARED = set(
     keys_unavailable last_owner_stays lease_lost limiter_failed linked_already local_user_stays main_agent_stays
     more_in_hand not_adoptable not_claimable not_running onboarding_confirmed organization_in_use
     organization_name_taken out_of_reach outcome_unknown own_review pending_already prefix_taken report_id_reused
-    report_raced seal_broken
+    report_raced reported_run_id_taken seal_broken
     server_busy session_key_taken setting_taken setup_raced slug_taken stale_write store_busy store_failed
     store_not_ready store_unreachable subject_taken tag_slug_taken token_minted too_many_agents too_many_orders
     too_many_requests usage_is_reversal usage_voided use_the_lease username_taken version_mismatch

@@ -36,8 +36,9 @@ from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskFilter
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
-from mission_core.usage.model import USAGE, UsageNotFound
+from mission_core.usage.model import USAGE
 from mission_core.usage.queries import UsageFilter, UsageWindow
+from mission_core.usage.reported_runs import REPORTED_RUNS
 from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_core.values import PageOfRows, PageRequest, moment
 from tests.contract.board_writes import BY_NAME, COMMANDS_ON_BOARDS, NOT_ON_ONE_BOARD, writing_use_cases
@@ -56,6 +57,9 @@ from tests.contract.granted_boards import (
     results_of,
     without_the_main_agent,
 )
+
+OF_THE_LEDGER = (USAGE, REPORTED_RUNS)
+"""What is kept when its board is gone."""
 
 
 @pytest.fixture
@@ -160,7 +164,7 @@ async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: Granted
             expected[str(each)] = with_counts(expected[str(each)], counted[str(each)])
         if each.port == "agent_activity":
             expected[str(each)] = deeds_of(each, told, expected)
-        if each.port == "usage" or each.given.get("kind") is USAGE:
+        if each.port in ("usage", "reported_runs") or each.given.get("kind") in OF_THE_LEDGER:
             expected[str(each)] = await kept_of(many, each, seen, expected[str(each)])
 
     expected = {name: without_the_main_agent(each) for name, each in expected.items()}
@@ -235,6 +239,14 @@ async def kept_of(many: GrantedBoards, asked: ReadCall, seen: tuple[PopulatedBoa
     ledger, owner, boards = many.world.ports.reads.usage, many.world.me, {place.board.id for place in seen}
     if asked.method == "sums":
         return [each for each in told if each.key[asked.given["by"].index("board")] in boards]
+    if asked.method == "leaderboard":
+        return [each for each in told if each.agent_name in {place.worker.name for place in seen}]
+    if asked.method == "page":
+        reads, given = many.world.ports.reads, asked.given | {"page": PageRequest(limit=1000)}
+        rows = [row for row in (await getattr(reads, asked.port).page(owner, **given)).rows if row.board in boards]
+        page, ahead = asked.given["page"], -1 if asked.given.get("newest", True) else 1
+        after = [row for row in rows if page.after is None or (row.number - page.after) * ahead > 0]
+        return PageOfRows(after[page.offset : page.offset + page.limit], len(rows))
     if asked.method in ("entries", "last_used"):
         window, wanted = asked.given.get("window", UsageWindow()), asked.given.get("wanted", UsageFilter())
         rows = (await ledger.entries(owner, window, PageRequest(limit=1000), wanted)).rows
@@ -247,7 +259,7 @@ async def kept_of(many: GrantedBoards, asked: ReadCall, seen: tuple[PopulatedBoa
         return told
     if asked.method == "every":
         return [each for each in told if each.board in boards]
-    return told if told.board in boards else UsageNotFound
+    return told if told.board in boards else asked.given["kind"].missing
 
 
 async def test_who_may_see_no_board_is_told_nothing(many: GrantedBoards) -> None:

@@ -3,7 +3,7 @@ Values that are not meant: whoever calls a use case, it refuses them, or keeps w
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from importlib import import_module
@@ -40,7 +40,9 @@ NONSENSE: tuple[Any, ...] = (
     datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))), datetime.max, timedelta(-1), uuid4(), UUID(int=0),
 )  # fmt: skip
 LISTS = {
-    FleetDriver: ("/tasks", "/agents", "/projects", "/activities", "/mentions", "/settings"),
+    FleetDriver: (
+        "/tasks", "/agents", "/projects", "/activities", "/mentions", "/settings", "/v1/runs", "/v1/evals/leaderboard",
+    ),
     BoardsDriver: (
         "/api/v1/boards", "/api/v1/agents", "/api/v1/tags", "/api/v1/board-groups",
         "/api/v1/organizations/me/custom-fields", "/api/v1/organizations/me/members", "/api/v1/activity",
@@ -97,7 +99,10 @@ def meant(kind: Any, ids: dict[Any, Any]) -> Any:
         return next(iter(kind))
     if has(kind):
         return made(kind, ids)
-    plain = {str: "word", int: 1, float: 1.0, bool: True, bytes: b"x", UUID: uuid4(), NoneType: None}
+    plain = {
+        str: "word", int: 1, float: 1.0, bool: True, bytes: b"x", UUID: uuid4(), NoneType: None,
+        datetime: datetime(2030, 1, 1, tzinfo=UTC),
+    }  # fmt: skip
     return plain.get(kind, {})
 
 

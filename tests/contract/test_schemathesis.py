@@ -40,7 +40,8 @@ database = "none"
 """
 PARTS = {
     "fleet": ("--include-path-regex", "^/api/(?!v1/|tokens/rotate)"),
-    "boards": ("--include-path-regex", "^/(api/v1/(?!agent/)|health|readyz)"),
+    "runs": ("--include-path-regex", "^/api/v1/(runs|evals)"),
+    "boards": ("--include-path-regex", "^/(api/v1/(?!agent/|runs|evals)|health|readyz)"),
     "agents": ("--include-path-regex", "^/api/v1/agent/"),
 }
 
@@ -65,7 +66,7 @@ def test_no_request_made_from_the_document_surprises_the_server(server: Server, 
     board = server.call("POST", "/api/v1/boards", new, **caller)["id"]
     task = server.call("POST", f"/api/v1/boards/{board}/tasks", {"title": "Ship it"}, **caller)["id"]
     agent = server.call("POST", "/api/v1/agents", {"name": f"ada of {part}", "board_id": board}, **caller)
-    if part == "fleet":
+    if part in ("fleet", "runs"):
         caller = {"x-api-key": server.credential("API_KEY")}
     if part == "agents":
         caller = {"x-agent-token": str(agent["agent_token"])}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskReads
     from mission_core.tasks.snapshots import SnapshotReads
     from mission_core.usage.queries import UsageReads
+    from mission_core.usage.reported_run_queries import ReportedRunReads
 
 T = TypeVar("T")
 
@@ -110,6 +111,13 @@ class MemoryReads:
 
         store = self.store
         return self._pausing(MemoryUsageReads(store, store.boards, store.tasks, store.kind_tables, store.counters))
+
+    @cached_property
+    def reported_runs(self) -> ReportedRunReads:
+        from mission_adapters.memory.reported_run_reads import MemoryReportedRunReads
+        from mission_core.usage.reported_runs import REPORTED_RUNS
+
+        return self._pausing(MemoryReportedRunReads(self.store.kind_tables[REPORTED_RUNS]))
 
     @cached_property
     def server(self) -> ServerReads:

@@ -62,7 +62,7 @@ class TableMapping:
 
 
 def _mapping_of_kind(kind: Kind[Any]) -> TableMapping:
-    rows = row_mapping(kind.entity)
+    rows = row_mapping(kind.entity, nested=kind.nested)
     unique: list[UniqueConstraint] = [UniqueConstraint("organization", *names) for names in kind.unique]
     if "number" in rows.columns:
         unique.append(UniqueConstraint("organization", "number"))
@@ -108,6 +108,9 @@ FURTHER_INDEXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "members": {"ix_members_user": ("user",)},  # for the memberships of a user in all organizations
     "sessions": {"ix_sessions_expires_at": ("expires_at",)},  # for the deletion of expired sessions
     "invites": {"ix_invites_email": ("email",)},  # for the invites of an e-mail address in all organizations
+    "reported_runs": {
+        "ix_reported_runs_evaluation_score": ("organization", "evaluation_score"),  # for the evaluated ones
+    },
     "usage_entries": {
         "ix_usage_entries_at": ("organization", "at", "id"),  # for the list of the token ledger
         "ix_usage_entries_agent_name": ("organization", "agent_name", "at"),  # for the latest use of each agent

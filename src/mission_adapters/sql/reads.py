@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mission_adapters.sql.entity_reads import SqlEntityReads
     from mission_adapters.sql.member_reads import SqlMemberReads
     from mission_adapters.sql.report_reads import SqlReportReads
+    from mission_adapters.sql.reported_run_reads import SqlReportedRunReads
     from mission_adapters.sql.server_reads import SqlServerReads
     from mission_adapters.sql.snapshots import SqlSnapshotReads
     from mission_adapters.sql.task_reads import SqlTaskReads
@@ -104,6 +105,12 @@ class SqlReads:
         from mission_adapters.sql.usage_reads import SqlUsageReads
 
         return SqlUsageReads(self.session)
+
+    @cached_property
+    def reported_runs(self) -> SqlReportedRunReads:
+        from mission_adapters.sql.reported_run_reads import SqlReportedRunReads
+
+        return SqlReportedRunReads(self.session)
 
     @cached_property
     def server(self) -> SqlServerReads:

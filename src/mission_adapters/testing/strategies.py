@@ -78,6 +78,7 @@ from mission_core.usage.budgets import (
 )
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import LONGEST_DURATION, UsageEntry
+from mission_core.usage.reported_runs import ReportedRun, RunEvaluation, RunProvenance, TokensOfRun
 from mission_core.usage.telemetry_sources import TelemetrySource
 from mission_core.values import canonical
 
@@ -759,6 +760,38 @@ def budgets(draw: st.DrawFn, /, **fixed: st.SearchStrategy[object]) -> Budget:
     return Budget(**(values | {name: draw(each) for name, each in fixed.items()}))
 
 
+def reported_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ReportedRun]:
+    """
+    Reported runs that could exist.
+    """
+    label, listed = maybe(texts(most=100)), st.lists(names, max_size=3).map(tuple)
+    tokens = st.builds(
+        TokensOfRun, input_tokens=token_counts, output_tokens=token_counts, cache_read_tokens=maybe(token_counts),
+        cache_write_tokens=maybe(token_counts), model=maybe(names), reported_cost=maybe(amounts_of_money),
+    )  # fmt: skip
+    provenance = st.builds(
+        RunProvenance, run_hash=names, parent_run_hash=label, lineage=listed, model_version=label, config_hash=label,
+        runtime=label, signed_by=label, signature=label, created_at=maybe(texts(most=60)),
+    )  # fmt: skip
+    evaluation = st.builds(
+        RunEvaluation, score=st.floats(-1e9, 1e9), passed=st.booleans(), task_type=label, layer=label, detail=label,
+        metrics=maybe(json_objects), benchmark=label,
+    )  # fmt: skip
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "key": names, "reporter": names, "board": maybe(ids),
+        "task": maybe(ids), "task_label": label, "agent": maybe(ids), "agent_label": names, "agent_name": names,
+        "status": names, "outcome": label, "model": maybe(names), "provider": maybe(names), "runtime": texts(most=100),
+        "runtime_version": label, "trigger": label, "parent": label, "started_at": moments,
+        "started_text": texts(least=1, most=60), "ended_at": maybe(moments), "ended_text": maybe(texts(most=60)),
+        "duration_ms": maybe(st.integers(0, 2**53)), "steps": st.lists(json_values, max_size=3).map(canonical),
+        "tools": listed, "tokens": tokens, "usage": maybe(ids), "cost": maybe(amounts_of_money),
+        "unpriced_tokens": token_counts, "provenance": provenance, "evaluation": maybe(evaluation), "error": label,
+        "git_branch": label, "git_commit": label, "tags": listed, "metadata": json_objects, "created_at": moments,
+        "updated_at": moments,
+    }  # fmt: skip
+    return st.builds(ReportedRun, **(own | fixed))
+
+
 entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
@@ -766,6 +799,6 @@ entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Tag: tags, CustomField: custom_fields, ToolConnection: connections, Comment: comments, LateResult: late_results,
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
-    TelemetrySource: telemetry_sources, Budget: budgets,
+    TelemetrySource: telemetry_sources, Budget: budgets, ReportedRun: reported_runs,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

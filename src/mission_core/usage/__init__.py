@@ -58,6 +58,32 @@ if TYPE_CHECKING:
         UsageWindow as UsageWindow,
         window_of_last as window_of_last,
     )
+    from mission_core.usage.reported_run_queries import (
+        EvaluatedRuns as EvaluatedRuns,
+        ReportedRunFilter as ReportedRunFilter,
+        ReportedRunReads as ReportedRunReads,
+    )
+    from mission_core.usage.reported_run_use_cases import (
+        EvaluateReportedRun as EvaluateReportedRun,
+        ReportRun as ReportRun,
+        UpdateReportedRun as UpdateReportedRun,
+        evaluate_reported_run as evaluate_reported_run,
+        report_run as report_run,
+        update_reported_run as update_reported_run,
+    )
+    from mission_core.usage.reported_runs import (
+        ReportedRun as ReportedRun,
+        ReportedRunCreated as ReportedRunCreated,
+        ReportedRunEvaluated as ReportedRunEvaluated,
+        ReportedRunIdTaken as ReportedRunIdTaken,
+        ReportedRunNotFound as ReportedRunNotFound,
+        ReportedRunUpdated as ReportedRunUpdated,
+        RunEvaluation as RunEvaluation,
+        RunOfAnotherReporter as RunOfAnotherReporter,
+        RunProvenance as RunProvenance,
+        TokensOfRun as TokensOfRun,
+        run_hash_of as run_hash_of,
+    )
     from mission_core.usage.telemetry import (
         CounterReading as CounterReading,
         MalformedTelemetry as MalformedTelemetry,

@@ -28,6 +28,7 @@ from mission_core.usage.model import (
     UsageVoided,
 )
 from mission_core.usage.prices import NoPrices, PriceBook, PriceQuery, Quote, TokenCounts
+from mission_core.usage.reported_runs import REPORTED_RUNS, RUN_OPERATION
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, value_or
 
@@ -358,22 +359,32 @@ async def correct_usage(ports: Ports, principal: Principal, cmd: CorrectUsage) -
         InvalidField: If a value is out of its range.
     """
     require_organization_admin(principal)
-    reporter, now = identity_of(principal), ports.clock.now()
     if not 1 <= len(cmd.reason) <= LONGEST_REASON:
         raise InvalidField("reason", f"must have 1 to {LONGEST_REASON} characters", cmd.reason)
     async with ports.unit(principal) as unit:
         entry = await current_entry(unit, cmd.usage)
-        ledger = unit.repository(USAGE)
-        shown = reversal = ledger.add(entry.reversal(UsageId(ports.ids.new()), reporter=reporter, at=now))
-        if not cmd.void:
-            shown = ledger.add(await _replacement(ports, entry, cmd, reporter, now=now))
-        unit.record(
-            UsageCorrected(
-                usage=entry.id, replacement=None if shown is reversal else shown.id, reason=cmd.reason, at=now
-            )
-        )
+        run = await unit.repository(REPORTED_RUNS).find(usage=entry.id) if entry.operation == RUN_OPERATION else None
+        shown = await add_correction(ports, unit, principal, entry, cmd)
+        if run is not None:
+            unit.repository(REPORTED_RUNS).save(run.with_entry(shown))
         unit.result(shown.id)
         await unit.commit()
+    return shown
+
+
+async def add_correction(
+    ports: Ports, unit: UnitOfWork, principal: Principal, entry: UsageEntry, cmd: CorrectUsage
+) -> UsageEntry:
+    """
+    Correct an entry that stands when the unit commits, with the event of it. Return the entry that replaces it, or with
+    *void* the one that reverses it.
+    """
+    reporter, now, ledger = identity_of(principal), ports.clock.now(), ledger_of(unit)
+    shown = reversal = ledger.add(entry.reversal(UsageId(ports.ids.new()), reporter=reporter, at=now))
+    if not cmd.void:
+        shown = ledger.add(await _replacement(ports, entry, cmd, reporter, now=now))
+    replacement = None if shown is reversal else shown.id
+    unit.record(UsageCorrected(usage=entry.id, replacement=replacement, reason=cmd.reason, at=now))
     return shown
 
 

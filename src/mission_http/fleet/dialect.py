@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mission_http.fleet.access import SECURITY_SCHEMES, agent_name_header_of, authenticator, credential_precheck
 from mission_http.fleet.error_payloads import ErrorPayload
-from mission_http.fleet.errors import FIXED_CODES, STATUSES, OriginMismatch, render_error
+from mission_http.fleet.errors import FIXED_CODES, RUN_PATHS, STATUSES, OriginMismatch, render_error
 from mission_http.fleet.field_descriptions import FIELDS
 from mission_http.fleet.wire import CONVERTER, QUERY_CONVERTER
 from mission_http.platform.endpoints import Dialect, EndpointGroup, HttpOptions, OpenApiMetadata
@@ -31,7 +31,7 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Connections", "Auth", "Users", "Settings",
+    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Connections", "Auth", "Users", "Settings",
     "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
@@ -54,6 +54,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group("server_keys:server_key_endpoints", "/tokens/rotate", tag="Tokens", given=(settings,)),
         _group("token_usage:ENDPOINTS", "/tokens", tag="Tokens"),
         _group("budgets:ENDPOINTS", "/budgets", tag="Tokens"),
+        _group("reported_runs:ENDPOINTS", "/v1/runs", "/v1/evals", tag="Runs"),
         _group("agent_edits:ENDPOINTS", "/agents", tag="Agents"),
         _group("souls:soul_endpoints", "/agents/{id}/soul", tag="Agents", given=(settings,)),
         _group("working_memory:ENDPOINTS", "/agents/{id}/memory", tag="Agents"),
@@ -93,7 +94,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
         query_converter=QUERY_CONVERTER,
         authenticate=authenticator(cookies, settings.identity_providers.proxy),
         render=render_error,
-        reserved=tuple(f"/agents/{name}" for name in ("evals", "optimize", "sync")),
+        reserved=(*(f"/agents/{name}" for name in ("evals", "optimize", "sync")), "/v1/runs/stream"),
+        also=RUN_PATHS,
         statuses=STATUSES,
         precheck=credential_precheck(settings),
         refuses_changes=(OriginMismatch,),

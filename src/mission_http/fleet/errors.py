@@ -36,12 +36,17 @@ from mission_http.platform.errors import (
     PathUnknown,
     TooManyRequests,
 )
+from mission_http.platform.exchange import exchange_of
 from mission_http.platform.json_responses import json_response
 
 if TYPE_CHECKING:
     from mission_core.prompt_injection import ScreeningFinding
 
 VALIDATION: Final = "Validation failed"
+RUN_PATHS: Final = ("/api/v1/runs", "/api/v1/evals")
+"""The beginnings of the paths of this API that look like those of the Boards API."""
+RUN_PROTOCOL_HEADERS: Final = {"X-Agent-Run-Protocol": "0.1.0"}
+"""The headers of all responses on these paths."""
 
 
 class CredentialMissing(Denied):
@@ -306,10 +311,12 @@ def render_error(error: Exception, status: int, request: Request) -> Response:
     """
     Render an error in the Fleet's envelope.
     """
+    path = exchange_of(request).path
+    headers = RUN_PROTOCOL_HEADERS if path.startswith(RUN_PATHS) else None
     if isinstance(error, MethodRefused):
-        return Response(status_code=status)
+        return Response(status_code=status, headers=headers)
     code = code_of(type(error), status)
-    return json_response(({} if code is None else {"code": code}) | _payload(error), status)
+    return json_response(({} if code is None else {"code": code}) | _payload(error), status, headers)
 
 
 def _payload(error: Exception) -> dict[str, Any]:

@@ -1,4 +1,4 @@
--- 0016
+-- 0017
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1047,4 +1047,76 @@ CREATE TABLE budget_amounts (
  STRICT
 
 ;
-INSERT INTO alembic_version VALUES ('0016');
+CREATE TABLE reported_runs (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	"key" TEXT NOT NULL, 
+	reporter TEXT NOT NULL, 
+	board BLOB, 
+	task BLOB, 
+	task_label TEXT, 
+	agent BLOB, 
+	agent_label TEXT NOT NULL, 
+	agent_name TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	outcome TEXT, 
+	model TEXT, 
+	provider TEXT, 
+	runtime TEXT NOT NULL, 
+	runtime_version TEXT, 
+	"trigger" TEXT, 
+	parent TEXT, 
+	started_at INTEGER NOT NULL, 
+	started_text TEXT NOT NULL, 
+	ended_at INTEGER, 
+	ended_text TEXT, 
+	duration_ms INTEGER, 
+	steps TEXT NOT NULL, 
+	tools TEXT NOT NULL, 
+	input_tokens INTEGER NOT NULL, 
+	output_tokens INTEGER NOT NULL, 
+	cache_read_tokens INTEGER, 
+	cache_write_tokens INTEGER, 
+	tokens_model TEXT, 
+	reported_cost INTEGER, 
+	usage BLOB, 
+	cost INTEGER, 
+	unpriced_tokens INTEGER NOT NULL, 
+	provenance_run_hash TEXT NOT NULL, 
+	provenance_parent_run_hash TEXT, 
+	provenance_lineage TEXT NOT NULL, 
+	provenance_model_version TEXT, 
+	provenance_config_hash TEXT, 
+	provenance_runtime TEXT, 
+	provenance_signed_by TEXT, 
+	provenance_signature TEXT, 
+	provenance_created_at TEXT, 
+	evaluation_score REAL, 
+	evaluation_passed INTEGER, 
+	evaluation_task_type TEXT, 
+	evaluation_layer TEXT, 
+	evaluation_detail TEXT, 
+	evaluation_metrics TEXT, 
+	evaluation_benchmark TEXT, 
+	error TEXT, 
+	git_branch TEXT, 
+	git_commit TEXT, 
+	tags TEXT NOT NULL, 
+	metadata TEXT NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_reported_runs PRIMARY KEY (id), 
+	CONSTRAINT uq_reported_runs_organization_key UNIQUE (organization, "key"), 
+	CONSTRAINT uq_reported_runs_organization_number UNIQUE (organization, number), 
+	CONSTRAINT uq_reported_runs_organization_usage UNIQUE (organization, usage)
+)
+ STRICT
+
+;
+CREATE INDEX ix_reported_runs_evaluation_score ON reported_runs (organization, evaluation_score);
+CREATE INDEX ix_reported_runs_organization_agent_label_number ON reported_runs (organization, agent_label, number);
+CREATE INDEX ix_reported_runs_organization_status_number ON reported_runs (organization, status, number);
+CREATE INDEX ix_reported_runs_organization_task_label_number ON reported_runs (organization, task_label, number);
+INSERT INTO alembic_version VALUES ('0017');

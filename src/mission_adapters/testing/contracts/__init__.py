@@ -25,6 +25,7 @@ with missing_extra_named():
     from mission_adapters.testing.contracts.leases import LeaseContract
     from mission_adapters.testing.contracts.password_hasher import PasswordHasherContract
     from mission_adapters.testing.contracts.rate_limiter import LimiterUnderTest, RateLimiterContract
+    from mission_adapters.testing.contracts.reported_runs import ReportedRunContract
     from mission_adapters.testing.contracts.secrets import SecretsContract
     from mission_adapters.testing.contracts.task_queue import TaskQueueContract
     from mission_adapters.testing.contracts.token_ledger import TokenLedgerContract
@@ -45,6 +46,7 @@ __all__ = [
     "LimiterUnderTest",
     "PasswordHasherContract",
     "RateLimiterContract",
+    "ReportedRunContract",
     "SecretEncryptionContract",
     "SecretsContract",
     "StoreContract",
