@@ -4,19 +4,33 @@ Claims of two processes on one PostgreSQL database, each of which reads its task
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import pytest
 from attrs import define, evolve, field
 
-from mission_adapters.sql.optimistic_claims import OptimisticClaims
+from mission_adapters.sql.optimistic_claims import NotOptimistic, OptimisticClaims
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock, World, make_world, seeded_secrets
 from mission_core.approvals.use_cases import RequestApproval, request_approval
 from mission_core.boards.use_cases import UpdateBoard, update_board
-from mission_core.tasks.leases import ClaimNext, ClaimTask, claim_next, claim_task
+from mission_core.errors import StaleWrite
+from mission_core.ids import RunId
+from mission_core.tasks.leases import (
+    ClaimNext,
+    ClaimTask,
+    claim_decision,
+    claim_next,
+    claim_task,
+    claiming_assignee,
+    expiry_decision,
+)
 from mission_core.tasks.model import Status, Task
+from mission_core.tasks.ports import Candidate, ClaimFilter, TaskChange
 from mission_core.tasks.queue_polls import PollQueue, PollReason, poll_queue
+from mission_core.tasks.runs import LeaseTerms
 from mission_core.tasks.use_cases import DeleteTask, UpdateTask, delete_task, update_task
 from tests.contract.conftest import ports_over
 
@@ -28,11 +42,17 @@ HOLDING = {"block_status_changes_with_pending_approval": True}
 @define(eq=False)
 class InterruptedClaims(OptimisticClaims):
     """
-    Claims between whose two statements something else happens, once.
+    Claims between whose two statements something else happens, once. With *locks* all are decided on locked rows.
     """
 
     meanwhile: list[Callable[[], Awaitable[Any]]] = field(factory=list)
     attempts: int = 0
+    locks: bool = False
+
+    async def claim(self, *args: Any, **kwargs: Any) -> Any:
+        if self.locks:
+            raise NotOptimistic
+        return await super().claim(*args, **kwargs)
 
     async def _write(self, *args: Any, **kwargs: Any) -> Any:
         self.attempts += 1
@@ -158,3 +178,44 @@ async def test_a_task_of_a_board_that_reserves_moves_before_a_workers_claim_is_n
 
     assert await claim_next(here.ports, worker, ClaimNext()) is None
     assert 1 == claims.attempts
+
+
+@pytest.mark.parametrize(("seed", "gates"), [(10, {}), (11, HOLDING)])
+async def test_a_board_that_reserves_moves_while_a_locked_claim_is_decided_refuses_it(
+    processes: Any, store_url: str, seed: int, gates: Any
+) -> None:
+    """
+    Another process reserves the moves on a board for its lead while a worker's claim has its task locked. Either that
+    comes after the claim, or the claim is decided again.
+    """
+    here, _, claims = processes
+    here = evolve(here, ports=evolve(here.ports, secrets=seeded_secrets(seed)))
+    worker, _ = await here.principal("ada", board=here.board.id), await here.task()
+    await update_board(here.ports, here.me, UpdateBoard(board=here.board.id, gates=gates))
+    claims.locks = True
+    now = here.ports.clock.now()
+    by, id = claiming_assignee(worker, None), RunId(here.ports.ids.new())
+    take = claim_decision(by, worker, id=id, terms=LeaseTerms(), at=now)
+
+    async def reserve() -> None:
+        async with SqlStore.open(store_url, clock=here.ports.clock) as store:
+            reserved = UpdateBoard(board=here.board.id, gates={"only_lead_can_change_status": True})
+            await update_board(ports_over(store, here.ports.clock), here.me, reserved)
+
+    reserving = Thread(target=asyncio.run, args=(reserve(),))
+
+    def decide(candidate: Candidate) -> TaskChange | None:
+        reserving.start()
+        reserving.join(0.5)  # with the board locked, it waits for this claim
+        return take(candidate)
+
+    async with here.ports.unit(worker) as unit:
+        unit.tasks.expire_due(expiry_decision(now), at=now)
+        unit.tasks.claim_next(ClaimFilter(name_key=by.key, board=here.board.id, worker=True), decide, at=now)
+        with suppress(StaleWrite):
+            await unit.commit()
+    await asyncio.to_thread(reserving.join)
+    told = await here.event_kinds()
+    print(told)
+
+    assert "task.claimed" not in told[len(told) - told[::-1].index("board.updated") :]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from mission_adapters.sql.event_log import HAS_BUDGETS
 from mission_adapters.sql.kind_tables import MAPPINGS
@@ -50,10 +50,24 @@ def pending_hold(organization: Any, board: Any, task: Any) -> Any:
     return found.limit(1).scalar_subquery()
 
 
+_pending: Final = (
+    select(approval_links.c.approval)
+    .where(
+        approval_links.c.organization == parameter("organization"),
+        approval_links.c.board == parameter("board"),
+        approval_links.c.pending_for == parameter("task"),
+    )
+    .limit(1)
+    .scalar_subquery()
+)
 CLAIM_RULES: Final = Statement(
     select(
-        pending_hold(parameter("organization"), parameter("board"), parameter("task")),
-        is_lead_only(parameter("board")),
+        case((boards.c.block_status_changes_with_pending_approval == 1, _pending)),
+        boards.c.only_lead_can_change_status,
         HAS_BUDGETS,
     )
+    .where(boards.c.id == parameter("board"))
+    .with_for_update(read=True, skip_locked=True)
 )
+"""The rules for the claim of a locked task, which stay as they are until the claim is committed. There is no row if the
+board is being changed: a claim does not wait for that, because the deletion of a board locks its tasks after it."""

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from attrs import evolve
+from sqlalchemy import Executable, literal_column, select
 
 from mission_adapters.decision_operations import ClaimNextOperation, ExpireLeasesOperation
 from mission_adapters.sql.combined_flush import Term, combined_flush
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.queue_candidates import QueueCandidate
+from mission_adapters.sql.statements import parameter
+from mission_adapters.sql.tables import boards
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.write_buffer import RowWrite, WriteBuffer
 from mission_core.accounts.model import Principal
@@ -45,6 +48,20 @@ def needs_candidate_only(candidate: QueueCandidate, boards: frozenset[BoardId] |
         return False
     # The locked task may have moved to another board since the queue was read.
     return boards is None or task.board in boards
+
+
+def gates_unchanged(candidate: QueueCandidate) -> Term:
+    """
+    Return the guard of the claim of a locked candidate: the gates of its board are unchanged.
+    """
+    assert candidate.task is not None
+    return Term(_lock_gates, (), {"gated": candidate.task.board.bytes, "gates_known": candidate.gates_version})
+
+
+def _lock_gates() -> Executable:
+    unchanged = boards.c.id == parameter("gated"), boards.c.gates_version == parameter("gates_known", int)
+    # It does not wait for a change of the board: the deletion of a board locks its tasks after it.
+    return select(literal_column("1")).where(*unchanged).with_for_update(read=True, skip_locked=True)
 
 
 def combined_claim(

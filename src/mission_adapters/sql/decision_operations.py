@@ -24,7 +24,7 @@ from mission_adapters.decision_operations import (
     LeaseHeartbeatOperation,
     Operation,
 )
-from mission_adapters.sql.combined_claims import combined_claim, needs_candidate_only
+from mission_adapters.sql.combined_claims import combined_claim, gates_unchanged, needs_candidate_only
 from mission_adapters.sql.combined_flush import NotCombined
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.entity_queries import TASK_COLUMNS, select_entity
@@ -40,7 +40,6 @@ from mission_adapters.sql.task_decisions import (
     apply_decision,
     decide_task,
     read_book_for_claim,
-    write_change,
 )
 from mission_adapters.sql.tasks_in_progress import read_tasks_in_progress
 from mission_core.accounts.model import Principal, writable_boards
@@ -178,8 +177,10 @@ def _claim_next(
             if change is not None:
                 return change
         elif task is not None:
-            # The locked task may have moved to another board, or be held, since the queue was read.
-            elsewhere, ruled = boards is not None and task.board not in boards, candidate.has_rules
+            # The locked task may have moved to another board, or be held, since the queue was read. On PostgreSQL its
+            # board may also have got rules.
+            elsewhere = boards is not None and task.board not in boards
+            ruled = candidate.has_rules or dialect == "postgresql"
             change = (
                 None if elsewhere else (yield from decide_task(dialect, task, operation.decide, results, ruled=ruled))
             )
@@ -203,11 +204,11 @@ def _claim_combined(
     task = candidate.task
     assert task is not None
     change = decide(Candidate(task=task, run=None))
-    claim = None if change is None else combined_claim(principal, candidate, change, at=at)
     if change is None:
         return None
+    claim = combined_claim(principal, candidate, change, at=at, guards=[gates_unchanged(candidate)])
     if claim is None:
-        return (yield from write_change("postgresql", task, None, change, results))
+        return (yield from decide_task("postgresql", task, decide, results, ruled=True))
     try:
         claimed = yield from claim()
     except NotCombined as changed:

@@ -24,6 +24,7 @@ from mission_adapters.sql.tables import runs, tasks
 from mission_adapters.sql.task_contexts import TaskContext
 from mission_adapters.sql.task_queue import COUNT_OPEN_DEPENDENCIES
 from mission_adapters.write_buffer import ReadDependency, RowWrite
+from mission_core.errors import StaleWrite
 from mission_core.events.model import Event
 from mission_core.lazy_attrs import define
 from mission_core.tasks.model import Task
@@ -90,6 +91,9 @@ def decide_task(
     """
     Let *decide* change a locked task and its run. With *ruled* the claim rules of the task's board are read first:
     pending approvals that hold the task, and whether only a lead may move tasks.
+
+    Raises:
+        StaleWrite: If the rules are being changed.
     """
     run = None
     if task.run is not None:
@@ -98,7 +102,10 @@ def decide_task(
     held = lead_only = False
     if ruled:
         where = {"organization": task.organization.bytes, "board": task.board.bytes, "task": task.id.bytes}
-        holder, led, has_budgets = (yield CLAIM_RULES(dialect, **where))[0]
+        rules = yield CLAIM_RULES(dialect, **where)
+        if not rules:
+            raise StaleWrite("board", task.board)
+        holder, led, has_budgets = rules[0]
         held, lead_only = holder is not None, bool(led)
         if has_budgets:
             yield from read_book_for_claim(dialect, task.organization, results, run)
