@@ -216,6 +216,5 @@ async def test_a_board_that_reserves_moves_while_a_locked_claim_is_decided_refus
             await unit.commit()
     await asyncio.to_thread(reserving.join)
     told = await here.event_kinds()
-    print(told)
 
     assert "task.claimed" not in told[len(told) - told[::-1].index("board.updated") :]

@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +19,7 @@ from mission_adapters.sql.database_session import BoundStatement, Steps
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import metadata, queue
-from mission_adapters.testing import CountingIds, ManualClock, ports_over
+from mission_adapters.testing import CountingIds, ManualClock, ports_over, seeded_secrets
 from mission_adapters.write_buffer import WriteBuffer
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.agents.organization_creation import ensure_organization
@@ -199,16 +200,21 @@ async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("on_many_boards", [False, True])
-async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, on_many_boards: bool) -> None:
+async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, url: str, on_many_boards: bool) -> None:
     """
-    After many units at once, every kept count is what counting the tasks would give, no dependency dangles, every
-    live run belongs to the task that names it and goes by its assignee's name, no key outlives its agent, nothing its
-    board, and the log is whole.
+    After many units at once, in two processes, every kept count is what counting the tasks would give, no dependency
+    dangles, every live run belongs to the task that names it and goes by its assignee's name, no key outlives its
+    agent, nothing its board, and the log is whole.
     """
     crowd = await gathered(store)
     for _ in range(12):
         await crowd.add(Random(0))
-    await asyncio.gather(*(crowd.work(number, on_many_boards=on_many_boards) for number in range(WORKERS)))
+    async with SqlStore.open(url, clock=store.clock) as other:
+        there = copy(crowd)  # with the same lists of tasks and boards
+        there.ports = ports_over(other, clock=store.clock, secrets=seeded_secrets(2))
+        await asyncio.gather(
+            *((crowd, there)[number % 2].work(number, on_many_boards=on_many_boards) for number in range(WORKERS))
+        )
 
     found = await rows(
         store, "SELECT id, board, status, priority, assignee_key, depends_on, run, rank FROM tasks ORDER BY id"
