@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import field
 
 from mission_adapters.data_import.entity_import import find_entity
 from mission_adapters.data_import.fleet_entities import SOURCE, FleetEntityFactory
@@ -31,6 +31,7 @@ from mission_adapters.data_import.row_repairs import MAX_SECONDS, InvalidRow, ut
 from mission_core.accounts.model import identity_of
 from mission_core.entity_changes import evolve
 from mission_core.ids import AgentId, BoardId, TaskId, TaskNumber, UsageId
+from mission_core.lazy_attrs import define
 from mission_core.usage.amounts import NANOS_PER_DOLLAR, PriceBasis, provider_in
 from mission_core.usage.model import LONGEST_NAME, LONGEST_OPERATION, MAX_CLOCK_SKEW, UsageEntry
 from mission_core.usage.prices import TokenCounts
