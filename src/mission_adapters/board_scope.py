@@ -9,12 +9,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
-from attrs import fields_dict
-
 from mission_core.accounts.model import ApiKey
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.kinds import kind_of
+from mission_core.lazy_attrs import field_names
 
 if TYPE_CHECKING:
     from mission_core.ids import BoardId
@@ -33,7 +32,7 @@ def has_board(entity: type) -> bool:
     """
     Whether the entity class has a field `board`.
     """
-    return "board" in fields_dict(entity)
+    return "board" in field_names(entity)
 
 
 def board_field_of(entity: type) -> str | None:

@@ -8,6 +8,7 @@ counts only once the row is known to be still the same; see `BufferedUnitOfWork`
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -32,10 +33,14 @@ REMEMBERED_KINDS: Final = frozenset({Board, Agent, Task, Run})
 LONGEST_TEXTS: Final = 10_000
 """The greatest length that the texts of a remembered row have together, so that a memory stays small."""
 TEXT_TYPES: Final = frozenset({"str", "str | None", "JsonText", "JsonText | None"})
-TEXTS: Final = {
-    kind: attrgetter(*(each.name for each in fields(kind) if each.type in TEXT_TYPES)) for kind in REMEMBERED_KINDS
-}
-"""The functions that return the values of all text fields of a row."""
+
+
+@cache
+def _texts_of(kind: Any) -> Callable[[Any], tuple[str | None, ...]]:
+    """
+    Return the function that returns the values of all text fields of a row of this class.
+    """
+    return attrgetter(*(each.name for each in fields(kind) if each.type in TEXT_TYPES))
 
 
 @define(eq=False)
@@ -167,7 +172,8 @@ def _text_length(row: Any) -> int:
     """
     The length of the texts of a row together.
     """
-    texts = TEXTS[type(row)](row)
+    kind: Any = type(row)
+    texts = _texts_of(kind)(row)
     if isinstance(row, Run) and row.outcome is not None:
         texts += (row.outcome.resolution, row.outcome.output)
     return sum(map(len, filter(None, texts)))

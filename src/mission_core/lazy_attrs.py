@@ -50,10 +50,22 @@ NOT_COPIED: Final = frozenset({"__dict__", "__weakref__"})
 _making: Final = RLock()
 
 
+def field_names(cls: type) -> tuple[str, ...]:
+    """
+    The names of the fields of a class. Unlike `attrs.fields`, it does not make attrs see the class.
+    """
+    names: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        made = vars(base).get("__attrs_attrs__", ())
+        own = _declared_fields(base) if isinstance(made, _Unmade) else [each.name for each in made]
+        names = {name: None for name in names if name not in own} | dict.fromkeys(own)
+    return tuple(names)
+
+
 def _decorate(decorator: Callable[..., Any], cls: type | None, options: dict[str, Any]) -> Any:
     if cls is None:
         return lambda decorated: _decorate(decorator, decorated, options)
-    if not options.get("slots", True) or any(_is_bound_to_class(each) for each in vars(cls).values()):
+    if not options.get("slots", True) or any(map(_is_bound_to_class, vars(cls).values())):
         return decorator(cls, **options)
     return _LazyClass(decorator, cls, options).made
 
@@ -62,10 +74,12 @@ def _is_bound_to_class(attribute: Any) -> bool:
     """
     Whether attrs must adapt an attribute to the class that it makes: cached properties, and functions with `super()`.
     """
-    function = attribute.fget if isinstance(attribute, property) else getattr(attribute, "__func__", attribute)
-    if isinstance(function, FunctionType):
-        return "__class__" in function.__code__.co_freevars
-    return isinstance(attribute, cached_property)
+    kind = type(attribute)
+    if kind is FunctionType:
+        return "__class__" in attribute.__code__.co_freevars
+    if kind is property:
+        return _is_bound_to_class(attribute.fget)
+    return kind is cached_property or (kind in (classmethod, staticmethod) and _is_bound_to_class(attribute.__func__))
 
 
 class _LazyClass:
@@ -118,7 +132,7 @@ def _body_with_slots(declared: type) -> dict[str, Any]:
     """
     The body of a class that has slots in place of the fields of a declared class.
     """
-    fields = [name for name, kind in get_annotations(declared).items() if not _is_class_variable(kind)]
+    fields = _declared_fields(declared)
     bases = declared.__mro__[1:-1]
     inherited = {name: getattr(base, name) for base in bases for name in getattr(base, "__slots__", ())}
     body = {name: value for name, value in vars(declared).items() if name not in NOT_COPIED.union(fields)}
@@ -129,5 +143,6 @@ def _body_with_slots(declared: type) -> dict[str, Any]:
     return {**body, "__slots__": tuple(slots), "__qualname__": declared.__qualname__}
 
 
-def _is_class_variable(kind: Any) -> bool:
-    return str(kind).startswith(("ClassVar", "typing.ClassVar"))
+def _declared_fields(cls: type) -> list[str]:
+    kinds = get_annotations(cls).items()
+    return [name for name, kind in kinds if not str(kind).startswith(("ClassVar", "typing.ClassVar"))]

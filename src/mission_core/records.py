@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 from uuid import UUID
 
-from attrs import fields, make_class
+from attrs import fields
 
 from mission_core.accounts.model import Principal, require_organization_admin
 from mission_core.entity_changes import require_version, with_changes
@@ -40,11 +40,13 @@ def record_events(
     """
 
     def made(verb: str, names: tuple[str, ...]) -> type[Event]:
-        body = {"__doc__": f"A {noun} was {verb}.", "kind": f"{noun}.{verb}"}
-        return make_class(
-            f"{noun}_{verb}".title().replace("_", ""), [subject, *names], (Event,), body,
-            frozen=True, kw_only=True, slots=True, eq=False, repr=False,
-        )  # fmt: skip
+        body = {
+            "__doc__": f"A {noun} was {verb}.",
+            "__annotations__": dict.fromkeys((subject, *names)),  # without types, which are those of the entity
+            "kind": f"{noun}.{verb}",
+        }
+        name = f"{noun}_{verb}".title().replace("_", "")
+        return frozen(kw_only=True, eq=False, repr=False)(type(name, (Event,), body))
 
     return made("created", logs), made("updated", (*logs_change, "changed")), made("deleted", logs)
 

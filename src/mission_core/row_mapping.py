@@ -19,9 +19,9 @@ from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID, SafeUUID
 
-from attrs import evolve, field, fields_dict
+from attrs import evolve, field
 
-from mission_core.lazy_attrs import define, frozen
+from mission_core.lazy_attrs import define, field_names, frozen
 from mission_core.values import canonical, micros, moment
 
 T = TypeVar("T")
@@ -88,7 +88,8 @@ class RowMapping(Generic[T]):
         columns: The codecs of the stored columns, by name.
         looked_up: The columns that are not stored: a reader selects them after the stored ones.
         separate: The columns that `save` leaves alone, because they have updates of their own.
-        entity_from: Returns the entity in a driver row of the stored columns and those looked up. It skips validation.
+        entity: The class.
+        values: The source of each field's value when an entity is read: the column x is the variable `x_`.
         fields: The field whose value each column holds, if it depends on no other field.
         expressions: The source of each column's value, for generated code.
         scope: The names that generated code uses.
@@ -97,10 +98,27 @@ class RowMapping(Generic[T]):
     columns: Mapping[str, ColumnCodec]
     looked_up: Mapping[str, ColumnCodec]
     separate: tuple[str, ...]
-    entity_from: Callable[[Any], T]
+    entity: type[T]
+    values: Mapping[str, str]
     expressions: Mapping[str, str]
     scope: Mapping[str, Any]
     fields: Mapping[str, str]
+
+    @cached_property
+    def entity_from(self) -> Callable[[Any], T]:
+        """
+        Returns the entity in a driver row of the stored columns and those looked up. It skips validation.
+        """
+        setters = {f"set_{name}": getattr(self.entity, name).__set__ for name in self.values}
+        lines = [
+            "def entity_from(row):",
+            f"    {', '.join(f'{column}_' for column in (*self.columns, *self.looked_up))}, *_ = row",
+            "    made = new(cls)",
+            *(f"    set_{name}(made, {value})" for name, value in self.values.items()),
+            "    return made",
+        ]
+        made: Callable[[Any], T] = _run("\n".join(lines), self.scope, new=object.__new__, cls=self.entity, **setters)
+        return made
 
     @cached_property
     def row_from(self) -> Callable[[T], dict[str, Any]]:
@@ -171,7 +189,7 @@ def row_mapping(
         separate: The columns that `save` leaves alone.
     """
     source, hints, values = _MappingSource(codecs), get_type_hints(entity), {}
-    for name in fields_dict(cast(Any, entity)):
+    for name in field_names(entity):
         if name in nested:
             values[name] = source.add_nested(name, nested[name])
         else:
@@ -182,22 +200,15 @@ def row_mapping(
             source.fields[column] = ""
     stored = {column: codec for column, codec in source.columns.items() if column not in looked_up}
     others = {column: source.columns[column] for column in looked_up}
-    setters = {f"set_{name}": getattr(entity, name).__set__ for name in values}
-    lines = [
-        "def entity_from(row):",
-        f"    {', '.join(f'{column}_' for column in (*stored, *others))}, *_ = row",
-        "    made = new(cls)",
-        *(f"    set_{name}(made, {value})" for name, value in values.items()),
-        "    return made",
-    ]
     return RowMapping(
-        stored,
-        others,
-        separate,
-        _run("\n".join(lines), source.scope, new=object.__new__, cls=entity, **setters),
-        source.expressions,
-        source.scope,
-        source.fields,
+        columns=stored,
+        looked_up=others,
+        separate=separate,
+        entity=entity,
+        values=values,
+        expressions=source.expressions,
+        scope=source.scope,
+        fields=source.fields,
     )
 
 
@@ -235,7 +246,7 @@ class _MappingSource:
         """
         Add the columns of a nested value. Return the expression that reads it.
         """
-        hints, own = get_type_hints(value.cls), list(fields_dict(cast(Any, value.cls)))
+        hints, own = get_type_hints(value.cls), field_names(value.cls)
         names = {each: value.columns.get(each, value.prefix + each) for each in (*own, *value.columns)}
         read = [
             self.add_column(
@@ -275,7 +286,7 @@ def trusted_constructor(cls: type[T]) -> Callable[..., T]:
     """
     Return a constructor of an attrs class that takes every field, by position or name, and skips validation.
     """
-    names = list(fields_dict(cast(Any, cls)))
+    names = field_names(cls)
     setters = {f"set_{name}": getattr(cls, name).__set__ for name in names}
     source = [f"def make({', '.join(names)}):", "    made = new(cls)"]
     source += [f"    set_{name}(made, {name})" for name in names]

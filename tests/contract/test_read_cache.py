@@ -424,7 +424,7 @@ async def test_a_memory_is_bounded() -> None:
     What was used least recently makes room.
     """
     cache = ReadCache(lambda: b"header")
-    part = cache.of(frozenset())
+    part = cache.of(frozenset)
 
     async def read() -> str:
         return "value"
@@ -437,12 +437,25 @@ async def test_a_memory_is_bounded() -> None:
     assert ("value", None, CACHE_SIZE) == (part.find(0), part.find(1), len(part.values))
 
 
+def test_the_columns_of_a_cache_that_nobody_read_are_not_asked_for() -> None:
+    """
+    A commit has nothing to drop there.
+    """
+    asked: list[frozenset[str]] = []
+    cache = ReadCache(lambda: b"header", valid_at=b"header")
+    cache.of(lambda: asked.append(frozenset()) or frozenset())
+
+    cache.committed(b"header", b"next", {"heads"})
+
+    assert [] == asked
+
+
 async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
     """
     A value that was read before a commit is not kept after it, whether this process made the commit or another.
     """
     session = store.session
-    part = session.cache.of(frozenset({"heads"}))
+    part = session.cache.of(lambda: frozenset({"heads"}))
     await session.write(count_up)  # from then on the writer knows its own commits
 
     async def changed_here() -> str:
@@ -451,7 +464,7 @@ async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
 
     async def changed_there() -> str:
         other = sqlite3.connect(str(session.files.path), isolation_level=None)  # type: ignore[attr-defined]
-        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'')")
+        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)")
         other.close()
         return "old"
 
@@ -462,7 +475,7 @@ async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
 
 
 def count_up() -> Steps[None]:
-    yield BoundStatement("INSERT INTO heads VALUES (randomblob(16), 0, x'')", returns_rows=False)
+    yield BoundStatement("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)", returns_rows=False)
 
 
 def change_nothing() -> Steps[None]:
@@ -475,14 +488,14 @@ async def test_a_commit_of_another_that_hides_behind_ours_is_not_missed(
     """
     Ours changes no row, so the one commit that the counter shows is not ours.
     """
-    session, part = store.session, store.session.cache.of(frozenset({"heads"}))
+    session, part = store.session, store.session.cache.of(lambda: frozenset({"heads"}))
     assert isinstance(session, SqliteSession)
     await session.write(count_up)
     note = SqliteSession._note_commit
 
     def after_another(*given: Any) -> Any:
         other = sqlite3.connect(session.files.path, isolation_level=None)
-        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'')")
+        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)")
         other.close()
         return note(*given)
 
@@ -502,7 +515,7 @@ async def test_a_commit_that_no_batch_made_is_not_missed(store: SqlStore) -> Non
     """
     The writer's own connection may be used for something else.
     """
-    session, part = store.session, store.session.cache.of(frozenset({"heads"}))
+    session, part = store.session, store.session.cache.of(lambda: frozenset({"heads"}))
     assert isinstance(session, SqliteSession)
 
     async def read() -> str:
@@ -510,7 +523,7 @@ async def test_a_commit_that_no_batch_made_is_not_missed(store: SqlStore) -> Non
 
     await session.write(count_up)
     await part.read("key", read)
-    await session.writer.execute_fetchall("INSERT INTO heads VALUES (randomblob(16), 0, x'')")
+    await session.writer.execute_fetchall("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)")
     await session.write(change_nothing)
 
     assert part.find("key") is None

@@ -148,6 +148,7 @@ def test_classes_are_those_of_attrs(name: str) -> None:
     assert inspect.signature(theirs) == inspect.signature(ours)
     assert [each.name for each in attrs.fields(theirs)] == [each.name for each in attrs.fields(ours)]
     assert attrs.fields(theirs) == attrs.fields(ours)
+    assert tuple(each.name for each in attrs.fields(theirs)) == lazy_attrs.field_names(ours)
     assert vars(theirs).get("__slots__") == vars(ours).get("__slots__")
     assert theirs.__match_args__ == ours.__match_args__
     assert (theirs.__hash__ is None) == (ours.__hash__ is None)
@@ -176,7 +177,7 @@ def test_an_instance_can_be_pickled() -> None:
     assert Pickled(1, 2) == pickle.loads(pickle.dumps(Pickled(1, 2)))
 
 
-@pytest.mark.parametrize("use", [lambda cls: cls(1), attrs.fields, attrs.has, repr, hash])
+@pytest.mark.parametrize("use", [lambda cls: cls(1), attrs.fields, attrs.has, repr, lazy_attrs.field_names])
 def test_attrs_sees_a_class_when_it_is_first_used(use: Callable[[Any], object]) -> None:
     """
     And not when the class is declared, or when only its name is used.
@@ -193,7 +194,7 @@ def test_attrs_sees_a_class_when_it_is_first_used(use: Callable[[Any], object]) 
 
     assert [] == seen
     use(Declared)
-    assert ([] if use in (repr, hash) else [["left"]]) == seen
+    assert ([] if use in (repr, lazy_attrs.field_names) else [["left"]]) == seen
 
 
 def test_threads_that_use_a_class_at_the_same_time_see_a_whole_class() -> None:
@@ -226,3 +227,5 @@ def test_attrs_accepts_every_declared_class() -> None:
 
     assert len(declared) > 500
     assert [] == [each for each in declared if each.__repr__ is None]
+    names = {each: tuple(field.name for field in attrs.fields(each)) for each in declared}
+    assert names == {each: lazy_attrs.field_names(each) for each in declared}

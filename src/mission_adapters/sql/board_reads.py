@@ -5,7 +5,7 @@ The read models of boards in SQL.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -102,7 +102,12 @@ def _select_count(*filters: str) -> Executable:
     return found.where(*(_condition(name) for name in filters if name != "after"))
 
 
-ID_COLUMNS: Final = columns_read([select_id("id"), select_id("number")])
+@cache
+def id_columns() -> frozenset[str]:
+    """
+    Return the columns from which the id of a board is read.
+    """
+    return columns_read([select_id("id"), select_id("number")])
 
 
 @frozen(eq=False, repr=False)
@@ -112,7 +117,7 @@ class SqlBoardReads:
     """
 
     session: DatabaseSession
-    _ids: CachedReads[BoardId] = field(init=False, default=cached_reads(ID_COLUMNS))
+    _ids: CachedReads[BoardId] = field(init=False, default=cached_reads(id_columns))
 
     async def get(self, principal: Principal, board: BoardId | BoardNumber) -> BoardRow:
         """

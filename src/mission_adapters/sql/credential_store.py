@@ -5,11 +5,11 @@ The `Credentials` port in SQL: principals by secret, memberships, invites and or
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from attrs import evolve, field
-from sqlalchemy import and_, func, literal, null, or_, select, union_all
+from sqlalchemy import Executable, and_, func, literal, null, or_, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.columns import ID, INTEGER, TEXT
@@ -17,14 +17,14 @@ from mission_adapters.sql.conversions import optional_moment, optional_uuid
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.member_reads import (
-    MEMBER_OF_SESSION,
     read_grants,
     read_member_principal,
     read_session_principal,
     select_member,
+    select_member_of_session,
 )
 from mission_adapters.sql.read_cache import CachedReads, cached_reads, columns_read
-from mission_adapters.sql.statements import Statement, parameter
+from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, api_keys, boards, organizations
 from mission_core.accounts.invites import INVITES
 from mission_core.accounts.members import MEMBERS
@@ -55,7 +55,6 @@ make_agent_principal = trusted_constructor(AgentPrincipal)
 
 _server_keys: Final = MAPPINGS[SERVER_KEYS].table
 _members: Final = MAPPINGS[MEMBERS].table
-_invites: Final = MAPPINGS[INVITES].table
 _agent_keys: Final = (
     select(
         api_keys.c.organization,
@@ -109,12 +108,6 @@ MEMBERSHIPS: Final = Statement(
     .where(_members.c.user == parameter("user"))
     .order_by(_members.c.created_at, _members.c.id)
 )
-INVITE_BY_ID: Final = Statement(select(*_invites.c).where(_invites.c.id == parameter("invite")))
-OPEN_INVITES: Final = Statement(
-    select(*_invites.c)
-    .where(_invites.c.email == parameter("email", str), _invites.c.accepted_at.is_(None))
-    .order_by(_invites.c.created_at, _invites.c.id)
-)
 ORGANIZATION_BY_ID: Final = Statement(select(*organizations.c).where(organizations.c.id == parameter("organization")))
 ORGANIZATION_BY_SLUG: Final = Statement(select(*organizations.c).where(organizations.c.slug == parameter("slug", str)))
 ORGANIZATION_OF_BOARD: Final = Statement(select(boards.c.organization).where(boards.c.id == parameter("board")))
@@ -125,11 +118,50 @@ INSERT_ORGANIZATION: Final = {
 }
 
 
-KEY_COLUMNS: Final = columns_read([PRINCIPAL_OF_KEY], without=["agents.last_seen_at"])
-"""A principal whose presence update is due is read again, so the presence updates between need not drop it."""
-SERVER_KEY_COLUMNS: Final = columns_read([SERVER_KEY_COUNTS])
-SESSION_COLUMNS: Final = columns_read([MEMBER_OF_SESSION])
-MEMBER_COLUMNS: Final = columns_read([select_member(True), select_member(False)])
+@cached_statement
+def _select_invite() -> Executable:
+    invites = MAPPINGS[INVITES].table
+    return select(*invites.c).where(invites.c.id == parameter("invite"))
+
+
+@cached_statement
+def _select_open_invites() -> Executable:
+    invites = MAPPINGS[INVITES].table
+    found = select(*invites.c).where(invites.c.email == parameter("email", str), invites.c.accepted_at.is_(None))
+    return found.order_by(invites.c.created_at, invites.c.id)
+
+
+@cache
+def key_columns() -> frozenset[str]:
+    """
+    Return the columns from which the principal of a key is read, without its presence: a principal whose presence
+    update is due is read again, so the presence updates between need not drop it.
+    """
+    return columns_read([PRINCIPAL_OF_KEY], without=["agents.last_seen_at"])
+
+
+@cache
+def server_key_columns() -> frozenset[str]:
+    """
+    Return the columns from which the validity of a server key is read.
+    """
+    return columns_read([SERVER_KEY_COUNTS])
+
+
+@cache
+def session_columns() -> frozenset[str]:
+    """
+    Return the columns from which the principal of a session is read.
+    """
+    return columns_read([select_member_of_session()])
+
+
+@cache
+def member_columns() -> frozenset[str]:
+    """
+    Return the columns from which a user is read as a member.
+    """
+    return columns_read([select_member(True), select_member(False)])
 
 
 class Valid(NamedTuple, Generic[V]):
@@ -155,10 +187,10 @@ class SqlCredentialStore:
     """
 
     session: DatabaseSession
-    _keys: CachedReads[Valid[Principal]] = field(init=False, default=cached_reads(KEY_COLUMNS))
-    _server_keys: CachedReads[Valid[None]] = field(init=False, default=cached_reads(SERVER_KEY_COLUMNS))
-    _sessions: CachedReads[Valid[MemberPrincipal]] = field(init=False, default=cached_reads(SESSION_COLUMNS))
-    _members: CachedReads[MemberPrincipal] = field(init=False, default=cached_reads(MEMBER_COLUMNS))
+    _keys: CachedReads[Valid[Principal]] = field(init=False, default=cached_reads(key_columns))
+    _server_keys: CachedReads[Valid[None]] = field(init=False, default=cached_reads(server_key_columns))
+    _sessions: CachedReads[Valid[MemberPrincipal]] = field(init=False, default=cached_reads(session_columns))
+    _members: CachedReads[MemberPrincipal] = field(init=False, default=cached_reads(member_columns))
 
     async def principal_of(self, digest: bytes, *, at: datetime) -> Principal | None:
         """
@@ -282,14 +314,14 @@ class SqlCredentialStore:
         """
         Return the invite with this id from any organization, or None.
         """
-        rows = await self._rows(INVITE_BY_ID(self.session.dialect, invite=invite.bytes))
+        rows = await self._rows(_select_invite()(self.session.dialect, invite=invite.bytes))
         return MAPPINGS[INVITES].rows.entity_from(tuple(rows[0])) if rows else None
 
     async def invites_for(self, email: str) -> list[Invite]:
         """
         Return the open invites for this e-mail address, oldest first.
         """
-        rows = await self._rows(OPEN_INVITES(self.session.dialect, email=email))
+        rows = await self._rows(_select_open_invites()(self.session.dialect, email=email))
         return [MAPPINGS[INVITES].rows.entity_from(tuple(row)) for row in rows]
 
     async def organization_of(self, board: BoardId) -> OrganizationId | None:

@@ -7,14 +7,14 @@ Each job looks first, in a read, whether there is anything to do, so that an idl
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import Executable, delete, exists, select
 
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.idempotency_keys import DELETE_EXPIRED, HAS_EXPIRED
 from mission_adapters.sql.search_index import index_tasks, lacks_tasks
-from mission_adapters.sql.statements import Statement, parameter
+from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import MAPPINGS
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.lazy_attrs import frozen
@@ -24,21 +24,19 @@ from mission_core.values import micros
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
 
-sessions: Final = MAPPINGS[SESSIONS].table
-_ended: Final = sessions.c.expires_at <= parameter("over", int)
-HAS_EXPIRED_SESSION: Final = Statement(select(exists().where(_ended)))
-DELETE_EXPIRED_SESSIONS: Final = Statement(
-    delete(sessions).where(
-        sessions.c.id.in_(
-            select(sessions.c.id)
-            .where(_ended)
-            .order_by(sessions.c.expires_at)
-            .limit(parameter("most", int))
-            .with_for_update(skip_locked=True)
-        )
-    )
-)
-DELETIONS: Final = ((HAS_EXPIRED, DELETE_EXPIRED), (HAS_EXPIRED_SESSION, DELETE_EXPIRED_SESSIONS))
+
+
+@cached_statement
+def _has_expired_session() -> Executable:
+    return select(exists().where(MAPPINGS[SESSIONS].table.c.expires_at <= parameter("over", int)))
+
+
+@cached_statement
+def _delete_expired_sessions() -> Executable:
+    sessions = MAPPINGS[SESSIONS].table
+    expired = select(sessions.c.id).where(sessions.c.expires_at <= parameter("over", int))
+    some = expired.order_by(sessions.c.expires_at).limit(parameter("most", int)).with_for_update(skip_locked=True)
+    return delete(sessions).where(sessions.c.id.in_(some))
 
 
 @frozen(eq=False, repr=False)
@@ -52,7 +50,8 @@ class SqlHousekeeping:
     async def delete_expired(self, *, at: datetime, limit: int) -> bool:
         dialect, full = self.session.dialect, False
         expiries = (micros(at - IDEMPOTENCY_KEY_LIFETIME), micros(at))
-        for (look, removal), over in zip(DELETIONS, expiries, strict=True):
+        deletions = (HAS_EXPIRED, DELETE_EXPIRED), (_has_expired_session(), _delete_expired_sessions())
+        for (look, removal), over in zip(deletions, expiries, strict=True):
             if await self._value_of(look(dialect, over=over)):
                 deleted = await self._count_of(removal.count(dialect, over=over, most=limit))
                 full = full or deleted >= limit

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Executable, Select, and_, select
+from sqlalchemy import ColumnElement, Executable, FromClause, Select, and_, select
 
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
-from mission_adapters.sql.statements import Statement, cached_statement, parameter
+from mission_adapters.sql.statements import cached_statement, parameter
 from mission_core.accounts.members import MEMBERS, BoardPermission, Member, MemberWithUser, principal_of_member
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.accounts.users import USERS, UserNotFound
@@ -29,36 +29,43 @@ if TYPE_CHECKING:
 
 _users: Final = MAPPINGS[USERS].table
 _members: Final = MAPPINGS[MEMBERS].table
-_grants: Final = MAPPINGS[GRANTS].table
-_sessions: Final = MAPPINGS[SESSIONS].table
 _member_column_count: Final = len(_members.c)
 
-_principal_columns: Final = (
-    *_members.c, _users.c.number, _users.c.username, _users.c.name, _grants.c.on_board, _grants.c.can_read,
-    _grants.c.can_write,
-)  # fmt: skip
-_grant_of_member: Final = and_(_grants.c.organization == _members.c.organization, _grants.c.member == _members.c.id)
 
-MEMBER_OF_SESSION: Final = Statement(
-    select(*_principal_columns, _sessions.c.id, _sessions.c.expires_at)
-    .select_from(
-        _sessions.join(_users, _users.c.id == _sessions.c.user)
-        .join(_members, and_(_members.c.organization == _sessions.c.workspace, _members.c.user == _sessions.c.user))
-        .outerjoin(_grants, _grant_of_member)
-    )
-    .where(
-        _sessions.c.organization == parameter("deployment"),
-        _sessions.c.digest == parameter("digest"),
-        _sessions.c.expires_at > parameter("at", int),
-        _users.c.approved == 1,
-    )
-)
+def _select_principals(source: FromClause, *more: ColumnElement[Any]) -> Select[Any]:
+    """
+    Select members of *source* with their users and grants, and further columns. A member with several grants is in
+    several rows.
+    """
+    grants = MAPPINGS[GRANTS].table
+    of_member = and_(grants.c.organization == _members.c.organization, grants.c.member == _members.c.id)
+    of_user = _users.c.number, _users.c.username, _users.c.name
+    of_grant = grants.c.on_board, grants.c.can_read, grants.c.can_write
+    found = select(*_members.c, *of_user, *of_grant, *more).select_from(source.outerjoin(grants, of_member))
+    return found.where(_users.c.approved == 1)
 
-GRANTS_OF_MEMBER: Final = Statement(
-    select(_grants.c.on_board, _grants.c.can_read, _grants.c.can_write).where(
-        _grants.c.organization == parameter("organization"), _grants.c.member == parameter("member")
+
+@cached_statement
+def select_member_of_session() -> Executable:
+    """
+    Select the user of a session as a member of the organization in which the session is.
+    """
+    sessions = MAPPINGS[SESSIONS].table
+    in_workspace = and_(_members.c.organization == sessions.c.workspace, _members.c.user == sessions.c.user)
+    source = sessions.join(_users, _users.c.id == sessions.c.user).join(_members, in_workspace)
+    return _select_principals(source, sessions.c.id, sessions.c.expires_at).where(
+        sessions.c.organization == parameter("deployment"),
+        sessions.c.digest == parameter("digest"),
+        sessions.c.expires_at > parameter("at", int),
     )
-)
+
+
+@cached_statement
+def _select_grants() -> Executable:
+    grants = MAPPINGS[GRANTS].table
+    return select(grants.c.on_board, grants.c.can_read, grants.c.can_write).where(
+        grants.c.organization == parameter("organization"), grants.c.member == parameter("member")
+    )
 
 
 @cached_statement
@@ -67,15 +74,8 @@ def select_member(named: bool) -> Executable:
     Select a user as a member of a given organization, or of the user's active one.
     """
     place = parameter("organization") if named else _users.c.active
-    return (
-        select(*_principal_columns)
-        .select_from(
-            _users.join(_members, and_(_members.c.organization == place, _members.c.user == _users.c.id)).outerjoin(
-                _grants, _grant_of_member
-            )
-        )
-        .where(_users.c.id == parameter("user"), _users.c.approved == 1)
-    )
+    in_place = and_(_members.c.organization == place, _members.c.user == _users.c.id)
+    return _select_principals(_users.join(_members, in_place)).where(_users.c.id == parameter("user"))
 
 
 @cached_statement
@@ -94,7 +94,7 @@ def read_session_principal(dialect: str, digest: bytes, *, at: int) -> Steps[tup
     """
     Return the member whose session secret has this digest, and the microsecond at which the session expires.
     """
-    rows = yield MEMBER_OF_SESSION(dialect, deployment=DEPLOYMENT.bytes, digest=digest, at=at)
+    rows = yield select_member_of_session()(dialect, deployment=DEPLOYMENT.bytes, digest=digest, at=at)
     if not rows:
         return None
     *_, session, expires_at = rows[0]
@@ -116,7 +116,7 @@ def read_grants(dialect: str, member: Member) -> Steps[list[BoardPermission]]:
     """
     Return the member's grants on single boards.
     """
-    rows = yield GRANTS_OF_MEMBER(dialect, organization=member.organization.bytes, member=member.id.bytes)
+    rows = yield _select_grants()(dialect, organization=member.organization.bytes, member=member.id.bytes)
     return _grants_from(map(tuple, rows))
 
 

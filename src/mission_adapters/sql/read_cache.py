@@ -58,9 +58,12 @@ def columns_read(statements: Iterable[Statement], *, without: Collection[str] = 
     return frozenset(found.difference(without))
 
 
-def cached_reads(columns: frozenset[str]) -> Any:
+def cached_reads(columns: Callable[[], frozenset[str]]) -> Any:
     """
     Return the default of an attribute that is a cache of values from these columns, of the object's `session`.
+
+    Args:
+        columns: Returns the columns (`columns_read`). It is not called before something is read.
     """
     return Factory(lambda reads: reads.session.cache.of(columns), takes_self=True)
 
@@ -81,7 +84,7 @@ class ReadCache:
     valid_at: bytes | None = None
     parts: list[CachedReads[Any]] = field(factory=list)
 
-    def of(self, columns: frozenset[str]) -> CachedReads[Any]:
+    def of(self, columns: Callable[[], frozenset[str]]) -> CachedReads[Any]:
         """
         Return an empty cache of values that are read from these columns (`columns_read`).
         """
@@ -117,7 +120,7 @@ class ReadCache:
             self._drop_all()
         else:
             for part in self.parts:
-                if not part.columns.isdisjoint(written):
+                if part.is_used and not part.columns().isdisjoint(written):
                     part.drop()
         self.valid_at = after
 
@@ -130,12 +133,16 @@ class ReadCache:
 class CachedReads(Generic[V]):
     """
     Values by key that were read from the same columns. The least recently used one makes room for a new one.
+
+    Args:
+        is_used: Whether anything was ever read. Until then there is nothing to drop.
     """
 
     cache: ReadCache
-    columns: frozenset[str]
+    columns: Callable[[], frozenset[str]]
     values: OrderedDict[Hashable, V] = field(factory=OrderedDict)
     drops: int = 0
+    is_used: bool = False
 
     def find(self, key: Hashable) -> V | None:
         """
@@ -152,6 +159,7 @@ class CachedReads(Generic[V]):
         """
         Read a value from the database and keep it. The absence of a value, None, is not kept.
         """
+        self.is_used = True
         drops = self.drops if self.cache.is_current() else None
         value = await read()
         if value is not None and drops == self.drops:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from attrs import fields
-
 from mission_core.ids import BoardId, BoardNumber
-from mission_core.lazy_attrs import frozen
+from mission_core.lazy_attrs import field_names, frozen
 from mission_core.values import JsonText
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ class BoardFilter:
         return {name: value for name, value in named if value is not None}
 
 
-_FILTERED_FIELDS = tuple(each.name for each in fields(BoardFilter) if each.name in BoardRow._fields)
+_FILTERED_FIELDS = tuple(name for name in field_names(BoardFilter) if name in BoardRow._fields)
 
 
 class BoardReads(Protocol):

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from attrs import field, fields
+from attrs import field
 from attrs.validators import optional
 
 from mission_core.entity_changes import evolve
@@ -19,7 +19,7 @@ from mission_core.errors import Conflict, Denied, Invalid, InvalidField, NotFoun
 from mission_core.events.model import Actor, Event
 from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TagId, TaskId, TaskNumber
-from mission_core.lazy_attrs import define, frozen
+from mission_core.lazy_attrs import define, field_names, frozen
 from mission_core.tasks.authors import author_of_actor, author_of_assignee
 from mission_core.tasks.events import TaskAssigned, TaskClaimed, TaskMoved
 from mission_core.tasks.github_links import NO_GITHUB_LINKS, GitHubLinks
@@ -585,5 +585,5 @@ class Task:
 
 
 _NON_WORK_FIELDS: Final = {*DETAIL_FIELDS, "version", "edits", "late_results", "updated_at"}
-_work_fields_of: Final = attrgetter(*(each.name for each in fields(Task) if each.name not in _NON_WORK_FIELDS))
+_work_fields_of: Final = attrgetter(*(name for name in field_names(Task) if name not in _NON_WORK_FIELDS))
 """Reads the values of all fields that are not details."""

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.schema import CreateTable
 
-from mission_adapters.sql.board_reads import ID_COLUMNS, select_id
+from mission_adapters.sql.board_reads import id_columns, select_id
 from mission_adapters.sql.credential_store import (
-    KEY_COLUMNS,
-    MEMBER_COLUMNS,
     PRINCIPAL_OF_KEY,
-    SERVER_KEY_COLUMNS,
     SERVER_KEY_COUNTS,
-    SESSION_COLUMNS,
+    key_columns,
+    member_columns,
+    server_key_columns,
+    session_columns,
 )
 from mission_adapters.sql.database_session import BoundStatement
-from mission_adapters.sql.member_reads import MEMBER_OF_SESSION, select_member
+from mission_adapters.sql.member_reads import select_member, select_member_of_session
 from mission_adapters.sql.read_cache import EVERYTHING
 from mission_adapters.sql.statements import DIALECTS, Statement
 from mission_adapters.sql.tables import metadata
@@ -116,13 +116,13 @@ def test_what_sqlite_compiled_unheard_may_have_written_everything(connection: sq
 @pytest.mark.parametrize(
     ("statement", "columns", "without"),
     [
-        (PRINCIPAL_OF_KEY, KEY_COLUMNS, {"agents.last_seen_at"}),
-        (SERVER_KEY_COUNTS, SERVER_KEY_COLUMNS, set()),
-        (MEMBER_OF_SESSION, SESSION_COLUMNS, set()),
-        (select_member(True), MEMBER_COLUMNS, set()),
-        (select_member(False), MEMBER_COLUMNS, set()),
-        (select_id("id"), ID_COLUMNS, set()),
-        (select_id("number"), ID_COLUMNS, set()),
+        (PRINCIPAL_OF_KEY, key_columns(), {"agents.last_seen_at"}),
+        (SERVER_KEY_COUNTS, server_key_columns(), set()),
+        (select_member_of_session(), session_columns(), set()),
+        (select_member(True), member_columns(), set()),
+        (select_member(False), member_columns(), set()),
+        (select_id("id"), id_columns(), set()),
+        (select_id("number"), id_columns(), set()),
     ],
 )
 def test_what_cached_values_are_read_from_is_known(
