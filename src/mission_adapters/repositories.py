@@ -5,7 +5,7 @@ The repositories of a unit of work, for any store. They load committed rows and 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import field
 
@@ -134,19 +134,24 @@ class BufferedRepository(Generic[E]):
         """
         Buffer the change of a row, and return the row with its next version.
         """
+        return self._save(row)
+
+    def _save(self, row: E, *, merges_edits: bool = False) -> E:
         known = self.buffer.writes.get(row.id)
         before = known.before if known else self.buffer.loaded[row.id]
-        self._require_writable(*(each for each in (before, row) if each is not None))
-        if known and known.before is None:
+        if before is None:
+            self._require_writable(row)
             self.buffer.writes[row.id] = RowWrite(before=None, after=row)
             return row
-        again = known is not None and known.after.version == row.version
+        self._require_writable(before, row)
+        after: Any = row
         if isinstance(row, Board | Task):
-            after = cast("E", row.next_version(before))
-        else:
-            after = row if again else cast("E", evolve(cast(Any, row), version=row.version + 1))
-        self.buffer.writes[row.id] = RowWrite(before=before, after=after)
-        return after
+            after = row.next_version(before)
+        elif known is None or known.after.version != row.version:
+            after = evolve(after, version=after.version + 1)
+        self.buffer.writes[row.id] = RowWrite(before=before, after=after, merges_edits=merges_edits)
+        saved: E = after
+        return saved
 
     def _remove(self, row: E) -> None:
         known = self.buffer.writes.get(row.id)
@@ -283,13 +288,8 @@ class BufferedTaskRepository(BufferedRepository[Task]):
         return [writes[each.id].after if each.id in writes else self._remember_loaded(each) for each in found]
 
     def save(self, row: Task, *, onto_edits: bool = False) -> Task:
-        after = super().save(row)
-        written = self.buffer.writes[row.id]
-        if written.before is not None:
-            # What a unit returns must not show an outdated row, so a remembered one is read instead of being merged.
-            merges = onto_edits and row.id not in self.buffer.remembered
-            self.buffer.writes[row.id] = evolve(written, merges_edits=merges)
-        return after
+        # What a unit returns must not show an outdated row, so a remembered one is read instead of being merged.
+        return self._save(row, merges_edits=onto_edits and row.id not in self.buffer.remembered)
 
     def remove(self, task: Task) -> None:
         self._remove(task)

@@ -68,7 +68,8 @@ class RowMemory:
         """
         id = key if isinstance(key, UUID) else self._ids.get((kind, principal.organization, key))
         row = None if id is None else self._rows.get((kind, id))
-        if row is None or row.organization != principal.organization:
+        own = principal.organization
+        if row is None or (row.organization is not own and row.organization != own):
             return None
         if not may_read_board(principal, row.id if kind is Board else row.board):
             return None
@@ -86,9 +87,13 @@ class RowMemory:
         if kind not in REMEMBERED_KINDS:
             return
         known = self._rows.get((kind, row.id))
-        if known is not None and known.version > row.version:
-            return
-        self.forget(*(() if known is None else (known,)))
+        if known is not None:
+            if known.version > row.version:
+                return
+            if kind is Board and known == row:  # one that was not read anew
+                self._rows.move_to_end((kind, row.id))
+                return
+            self.forget(known)
         # An agent with the assignee's name may exist, which a read would tell.
         may_have_agent = kind is Task and row.assignee and row.assignee.agent is None and not agent_is_read
         length = _text_length(row)

@@ -71,8 +71,8 @@ class BufferedUnitOfWork:
     """
 
     __slots__ = (
-        "_committed", "_done", "_kept", "_plain", "agents", "boards", "buffer", "gates", "keys",
-        "organization_deletion", "runs", "store", "tasks",
+        "_committed", "_done", "_gates", "_kept", "_plain", "agents", "boards", "buffer", "keys", "runs", "store",
+        "tasks",
     )  # fmt: skip
 
     def __init__(self, store: UnitStore, principal: Principal, once: IdempotencyKey | None = None) -> None:
@@ -81,15 +81,24 @@ class BufferedUnitOfWork:
     def _begin(self, store: UnitStore, buffer: WriteBuffer, principal: Principal) -> None:
         self.store, self.buffer = store, buffer
         self._kept = (buffer, store.loader, principal)
-        self.organization_deletion = BufferedOrganizationDeletion(buffer)
         self.boards = BufferedBoardRepository(*self._kept, Board, BoardNotFound)
         self.agents = BufferedAgentRepository(*self._kept, Agent, AgentNotFound)
         self.keys = BufferedApiKeyRepository(*self._kept, ApiKey, ApiKeyNotFound)
         self.tasks = BufferedTaskRepository(*self._kept, Task, TaskNotFound)
         self.runs = BufferedRunRepository(*self._kept, Run, RunNotFound)
-        self.gates = ApprovalGates(self)
+        self._gates: ApprovalGates | None = None
         self._plain: dict[Kind[Any], BufferedEntityRepository[Any]] = {}
         self._done = self._committed = False
+
+    @property
+    def organization_deletion(self) -> BufferedOrganizationDeletion:
+        return BufferedOrganizationDeletion(self.buffer)
+
+    @property
+    def gates(self) -> ApprovalGates:
+        if self._gates is None:
+            self._gates = ApprovalGates(self)
+        return self._gates
 
     @property
     def without_grants(self) -> BufferedUnitOfWork:
@@ -136,6 +145,7 @@ class BufferedUnitOfWork:
 
     async def __aexit__(self, *exc: object) -> None:
         self._done = True
+        self._gates = None  # they refer to the unit, which would have to wait for the garbage collector
         error, remembered, memory = exc[1], self.buffer.remembered, self.buffer.memory
         assumed = self.buffer.without_dependents if isinstance(error, StaleWrite) else []
         if not (remembered or assumed) or self._committed or memory is None:

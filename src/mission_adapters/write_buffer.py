@@ -4,7 +4,6 @@ The write buffer of a unit of work: everything that its commit will change.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field
@@ -148,20 +147,23 @@ class WriteBuffer:
             if self.operations or id in self.writes or id in self.presence or (known is not None and known.bump):
                 continue
             if kind is Board:
-                self.add_read_dependency(kind, row, bump=False)  # instead of its gates
-            self.read_dependencies.pop((kind, id), None)
+                self._drop_unchanged_parts(kind, row)  # such as its gates
+            if known is not None:
+                del self.read_dependencies[kind, id]
             whole = whole_row(row)
             self.read_dependencies[type(whole), id] = ReadDependency(type(whole), id, whole.version, bump=False)
 
-    def remembered_unchecked(self) -> Iterable[Any]:
+    def remembered_unchecked(self) -> list[Any]:
         """
         The remembered rows that the flush must check before its operations, because nothing later checks all of them.
         """
+        found = []
         for id, row in self.remembered.items():
             write, relied = self.writes.get(id), self.read_dependencies.get((type(row), id))
             unwritten = bool(self.operations) or (relied is not None and relied.bump)
             if unwritten if write is None else write.after is None:
-                yield row
+                found.append(row)
+        return found
 
     def remember_written(self) -> None:
         """
@@ -169,18 +171,19 @@ class WriteBuffer:
         """
         if self.memory is not None:
             for write in self.writes.values():
-                for agent in _with_another_name(write):
-                    self.memory.forget_assigned(agent)
+                if isinstance(write.after or write.before, Agent):
+                    for agent in _with_another_name(write):
+                        self.memory.forget_assigned(agent)
                 if write.after is None:
                     self.memory.forget(write.before)
                     continue
                 self.remember_committed(write.after)
-            tasks = [write for write in self.writes.values() if isinstance(write.after, Task)]
-            for write in tasks:
-                if write.before is None:
+                if isinstance(write.after, Task) and write.before is None:
                     self.memory.note_dependents(write.after.id, False)
-            for each in chain.from_iterable(write.after.depends_on for write in tasks):
-                self.memory.note_dependents(each, True)
+            for write in self.writes.values():
+                if isinstance(write.after, Task):
+                    for each in write.after.depends_on:
+                        self.memory.note_dependents(each, True)
             for id, agent in self.presence.items():
                 if id not in self.writes:
                     self.memory.remember(agent)
@@ -223,27 +226,35 @@ class WriteBuffer:
         """
         if bump and kind in ROW_PARTS:
             raise TypeError(f"only a whole {ROW_PARTS[kind][0].__name__} can be bumped")
-        if row.id in self.writes or (kind in ROW_PARTS and (ROW_PARTS[kind][0], row.id) in self.read_dependencies):
+        if self.writes and row.id in self.writes:
             return
-        # A bump would change the version that the part is compared with.
-        for part, (entity, part_of) in ROW_PARTS.items():
-            earlier = self.read_dependencies.get((part, row.id)) if entity is kind else None
-            if earlier is not None and earlier.version == part_of(row).version:
-                del self.read_dependencies[part, row.id]
-        known = self.read_dependencies.get((kind, row.id))
+        known = None
+        if self.read_dependencies:  # most units rely on one row
+            if kind in ROW_PARTS and (ROW_PARTS[kind][0], row.id) in self.read_dependencies:
+                return
+            self._drop_unchanged_parts(kind, row)
+            known = self.read_dependencies.get((kind, row.id))
         version = known.version if known else row.version
         self.read_dependencies[kind, row.id] = ReadDependency(
             kind, row.id, version, bump or (known.bump if known else False)
         )
 
+    def _drop_unchanged_parts(self, kind: type, row: Any) -> None:
+        """
+        Drop the dependencies on parts of a row that have not changed since, because the unit relies on all of it. A
+        bump would change the version that a part is compared with.
+        """
+        for part, (entity, part_of) in ROW_PARTS.items():
+            earlier = self.read_dependencies.get((part, row.id)) if entity is kind else None
+            if earlier is not None and earlier.version == part_of(row).version:
+                del self.read_dependencies[part, row.id]
+
 
 def _with_another_name(write: RowWrite) -> Iterable[Agent]:
     """
-    The states of an agent before and after the write, if it gets or loses a name.
+    The states of an agent before and after its write, if it gets or loses a name.
     """
     before, after = write.before, write.after
-    if not isinstance(after or before, Agent):
-        return ()
     if before is not None and after is not None and before.name_key == after.name_key:
         return ()
     return tuple(each for each in (before, after) if each is not None)

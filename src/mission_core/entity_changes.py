@@ -5,10 +5,10 @@ the version that a caller expects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 from attrs import fields
@@ -27,18 +27,22 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound="AttrsInstance")
 T = TypeVar("T")
 VersionedT = TypeVar("VersionedT", bound="Versioned")
+POSITION: Final = itemgetter(0)
+FACTORY: Final[Any] = attrs.Factory
+"""The class of defaults that are made anew for each instance. The types of attrs show it as a function."""
 
 
 @frozen
 class CopyPlan:
     """
     The data needed to copy the instances of a class field by field: a getter of their values, a constructor that takes
-    these, and each field's position, attribute and setter.
+    these, each field's position, attribute and setter, and the defaults; None if a default is not a constant.
     """
 
     values: Callable[[Any], Any]
     make: Callable[..., Any]
     attributes: Mapping[str, tuple[int, attrs.Attribute[Any], Callable[[Any, Any], None]]]
+    defaults: Mapping[str, Any] | None
 
 
 @cache
@@ -53,7 +57,9 @@ def _copy_plan_of(kind: Any) -> CopyPlan | None:
     if len(every) < 2 or not plain or hooked or issubclass(kind, BaseException):
         return None
     attributes = {each.name: (i, each, getattr(kind, each.name).__set__) for i, each in enumerate(every)}
-    return CopyPlan(attrgetter(*attributes), trusted_constructor(kind), attributes)
+    constant = not any(isinstance(each.default, FACTORY) for each in every)
+    defaults = {each.name: each.default for each in every if each.default is not attrs.NOTHING} if constant else None
+    return CopyPlan(attrgetter(*attributes), trusted_constructor(kind), attributes, defaults)
 
 
 def evolve(entity: T, /, **given: Any) -> T:
@@ -75,15 +81,32 @@ def evolve(entity: T, /, **given: Any) -> T:
             one[2](made, value)
             changed.append(one)
     if len(changed) > 1:
-        changed.sort(key=_position)  # validate in the order of the fields, as attrs does
+        changed.sort(key=POSITION)  # validate in the order of the fields, as attrs does
     for _, attribute, _ in changed:
         if attribute.validator is not None:
             attribute.validator(made, attribute, getattr(made, attribute.name))
     return made
 
 
-def _position(one: tuple[int, object, object]) -> int:
-    return one[0]
+def new_entity(kind: type[T], /, **given: Any) -> T:
+    """
+    An entity with the given values. It works like the constructor, but does not validate values that are the defaults.
+
+    Raises:
+        InvalidField: If a value is not valid.
+    """
+    cls: Any = kind
+    plan = _copy_plan_of(cls)
+    if plan is None or plan.defaults is None or not given.keys() <= plan.attributes.keys():
+        return kind(**given)
+    defaults = plan.defaults
+    made: T = plan.make(**{**defaults, **given})
+    own = [plan.attributes[name] for name, value in given.items() if value is not defaults.get(name, attrs.NOTHING)]
+    own.sort(key=POSITION)  # validate in the order of the fields, as attrs does
+    for _, attribute, _ in own:
+        if attribute.validator is not None:
+            attribute.validator(made, attribute, given[attribute.name])
+    return made
 
 
 def changed_fields(before: E, after: E) -> tuple[str, ...]:
@@ -93,7 +116,15 @@ def changed_fields(before: E, after: E) -> tuple[str, ...]:
     names, values = _field_values_of(type(before))
     pairs = zip(names, values(before), values(after), strict=True)
     # Most values of a copy are those of the original.
-    return tuple(sorted(name for name, was, now in pairs if was is not now and was != now))
+    return tuple(sorted([name for name, was, now in pairs if was is not now and was != now]))
+
+
+def field_values(entity: AttrsInstance) -> Iterable[tuple[str, Any]]:
+    """
+    The names and values of an entity's fields, in their order.
+    """
+    names, values = _field_values_of(type(entity))
+    return zip(names, values(entity), strict=True)
 
 
 @cache

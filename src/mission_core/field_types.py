@@ -30,7 +30,9 @@ from mission_core.values import (
 )
 
 Check = Callable[[str, Any], None]
-COMMAND_CHECKS: Final[dict[type, tuple[tuple[str, Any, frozenset[type], Check], ...]]] = {}
+ClassChecks = Mapping[type, "Check | None"]
+"""The further check of the instances of a class; None if they need none. Other values need the whole check."""
+COMMAND_CHECKS: Final[dict[type, tuple[tuple[str, Any, ClassChecks, Check], ...]]] = {}
 """The checks of each command class, built when its first command is checked."""
 
 
@@ -66,27 +68,29 @@ def check_fields(thing: Any) -> None:
     kind = type(thing)
     if kind not in COMMAND_CHECKS:
         COMMAND_CHECKS[kind] = _command_checks(kind)
-    for name, default, enough, check in COMMAND_CHECKS[kind]:
+    for name, default, by_class, whole in COMMAND_CHECKS[kind]:
         value = getattr(thing, name)
-        if value is not default and value.__class__ not in enough:
-            check(name, value)
+        if value is not default:
+            check = by_class.get(value.__class__, whole)
+            if check is not None:
+                check(name, value)
 
 
 def _type_validator(name: str, default: object) -> Callable[[object, Any, object], None]:
-    check: Check | None = None  # built for the first value: annotations may name types that are imported later
-    enough: frozenset[type] = frozenset()
+    whole: Check | None = None  # built for the first value: annotations may name types that are imported later
+    by_class: ClassChecks = {}
 
     def validate(instance: object, attribute: Any, value: object) -> None:
-        nonlocal check, enough
-        if value is default or value.__class__ in enough:
+        nonlocal whole, by_class
+        if value is default:
             return
-        if check is None:
+        if whole is None:
             kind = get_type_hints(type(instance))[name]
-            check, enough = (
-                _check_of(kind, bounded=True) or _accept_anything,
-                _classes_without_check(_accepted_types_of(kind, bounded=True) or ()),
-            )
-        check(name, value)
+            by_class = _class_checks(_accepted_types_of(kind, bounded=True) or ())
+            whole = _check_of(kind, bounded=True) or _accept_anything
+        check = by_class.get(value.__class__, whole)
+        if check is not None:
+            check(name, value)
 
     return validate
 
@@ -95,7 +99,7 @@ def _accept_anything(name: str, value: Any) -> None:
     pass
 
 
-def _command_checks(cls: Any) -> tuple[tuple[str, Any, frozenset[type], Check], ...]:
+def _command_checks(cls: Any) -> tuple[tuple[str, Any, ClassChecks, Check], ...]:
     if not has(cls) or not cls.__module__.startswith("mission_core."):
         return ()
     kinds = get_type_hints(cls)
@@ -104,7 +108,7 @@ def _command_checks(cls: Any) -> tuple[tuple[str, Any, frozenset[type], Check], 
         (
             each.name,
             each.default if each.default is not NOTHING else checks,
-            _classes_without_check(_accepted_types_of(kinds[each.name], bounded=False) or ()),
+            _class_checks(_accepted_types_of(kinds[each.name], bounded=False) or ()) if each.repr else {},
             check if each.repr else _without_value(check),
         )
         for each, check in checks
@@ -132,10 +136,13 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
         return None
     called = " or ".join(dict.fromkeys(shape.called for shape in shapes if shape.of is not Absent))
 
-    enough = _classes_without_check(shapes)
+    by_class = _class_checks(shapes)
 
     def check(name: str, value: Any) -> None:
-        if value.__class__ in enough:
+        if value.__class__ in by_class:
+            further = by_class[value.__class__]
+            if further is not None:
+                further(name, value)
             return
         if value is not None and value is not ABSENT:
             truth = value.__class__ is bool  # a bool is an int in Python, but no number here
@@ -149,11 +156,11 @@ def _check_of(kind: Any, *, bounded: bool = False) -> Check | None:
     return check
 
 
-def _classes_without_check(shapes: tuple[AcceptedType, ...]) -> frozenset[type]:
+def _class_checks(shapes: tuple[AcceptedType, ...]) -> ClassChecks:
     """
-    The classes whose instances need no further check.
+    The further checks of the instances of exactly these classes.
     """
-    return frozenset(shape.of for shape in shapes if shape.check is None and isinstance(shape.of, type))
+    return {shape.of: shape.check for shape in reversed(shapes) if isinstance(shape.of, type)}
 
 
 def _accepted_types_of(kind: Any, bounded: bool) -> tuple[AcceptedType, ...] | None:

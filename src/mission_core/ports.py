@@ -438,7 +438,7 @@ class Ports:
     """The model providers, in lower case, that a subscription pays for."""
 
 
-async def perform(
+def perform(
     use_case: Callable[[Ports, Principal, C], Awaitable[R]],
     ports: Ports,
     principal: Principal,
@@ -446,7 +446,7 @@ async def perform(
     *,
     once: IdempotencyKey | None,
     again: Callable[[Ports, Principal, UUID], Awaitable[R]],
-) -> R:
+) -> Awaitable[R]:
     """
     Run a use case under an idempotency key, if there is one. The work is done once; a repeated request, or the loser of
     a race, gets the result of *again* for the first result's id.
@@ -455,7 +455,18 @@ async def perform(
         KeyReused: If the key was used for another body.
     """
     if once is None:
-        return await use_case(ports, principal, command)
+        return use_case(ports, principal, command)
+    return _perform_once(use_case, ports, principal, command, once, again)
+
+
+async def _perform_once(
+    use_case: Callable[[Ports, Principal, C], Awaitable[R]],
+    ports: Ports,
+    principal: Principal,
+    command: C,
+    once: IdempotencyKey,
+    again: Callable[[Ports, Principal, UUID], Awaitable[R]],
+) -> R:
     once = evolve(once, principal=once.principal or principal)
     first = await ports.reads.idempotent_result(principal, once, since=ports.clock.now() - IDEMPOTENCY_KEY_LIFETIME)
     if first is not None:

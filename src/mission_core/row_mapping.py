@@ -309,7 +309,8 @@ def codec_of_type(hint: Any) -> ColumnCodec:
     if get_origin(hint) is tuple and len(parts) == 2 and parts[1] is Ellipsis:
         return _codec_of_tuple(UUID if _without_new_types(parts[0]) is UUID else str)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return ColumnCodec(str, attrgetter("value"), {member.value: member for member in hint}.__getitem__)
+        # `value` itself is a property written in Python.
+        return ColumnCodec(str, attrgetter("_value_"), {member.value: member for member in hint}.__getitem__)
     if hint not in CODECS:
         raise TypeError(f"{hint} is not a type that a stored entity may have")
     return CODECS[hint]
@@ -335,6 +336,7 @@ def _type_of_property(cls: type, name: str) -> Any:
 
 _set_int: Final = UUID.__dict__["int"].__set__
 _set_is_safe: Final = UUID.__dict__["is_safe"].__set__
+_unknown_safety: Final = SafeUUID.unknown
 
 
 def uuid_of_bytes(value: bytes) -> Any:
@@ -344,7 +346,7 @@ def uuid_of_bytes(value: bytes) -> Any:
     # The constructor checks what is certain here, and takes three times as long.
     made = UUID.__new__(UUID)
     _set_int(made, int.from_bytes(value, "big"))
-    _set_is_safe(made, SafeUUID.unknown)
+    _set_is_safe(made, _unknown_safety)
     return made
 
 

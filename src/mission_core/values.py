@@ -95,7 +95,8 @@ def utc_moment(instance: object, attribute: Attribute[Any], value: datetime) -> 
     """
     Validator: a datetime in UTC.
     """
-    checked_moment(attribute.name, value)
+    if value.__class__ is not datetime or value.tzinfo is not UTC:
+        checked_moment(attribute.name, value)
 
 
 def checked_moment(field: str, value: object) -> None:

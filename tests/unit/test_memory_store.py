@@ -3,6 +3,8 @@ The memory store by itself: embedding it, and that its indexes always say what i
 """
 
 import asyncio
+import gc
+import weakref
 from datetime import timedelta
 from uuid import UUID
 
@@ -38,6 +40,24 @@ async def test_embedding_takes_a_few_lines():
     done = await complete_task(ports, me, CompleteTask(task=claimed.task.id, lease=claimed.lease))
 
     assert ("Say hello", Status.REVIEW) == (done.title, done.status)
+
+
+async def test_a_unit_that_ended_needs_no_garbage_collector():
+    """
+    Nothing it made refers back to it.
+    """
+    ports = memory_ports()
+    me = SystemPrincipal(organization=(await ensure_organization(ports)).id)
+    task = await create_task(ports, me, CreateTask(title="Say hello"))
+    gc.disable()
+    try:
+        async with ports.unit(me) as unit:
+            await unit.gates.context_of(await unit.tasks.get(task.id), Status.DONE)
+            buffer = weakref.ref(unit.buffer)
+        del unit
+        assert buffer() is None
+    finally:
+        gc.enable()
 
 
 async def test_any_port_can_be_given_instead():

@@ -31,6 +31,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     case,
+    cast,
     delete,
     exists,
     false,
@@ -47,11 +48,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.counter_registry import counted_entities
 from mission_adapters.row_parts import whole_row
-from mission_adapters.sql.columns import TYPES
+from mission_adapters.sql.columns import INTEGER, TYPES
 from mission_adapters.sql.constraint_refusals import refusal_of_constraint
 from mission_adapters.sql.counters import counter_rows, insert_or_add
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
-from mission_adapters.sql.lock_positions import existing_rows, link_changes, lock_position
+from mission_adapters.sql.lock_positions import MARKS, existing_rows, link_changes, writes_in_lock_order
 from mission_adapters.sql.row_writes import (
     ENTITY_MAPPINGS,
     RETURNED_COLUMNS,
@@ -78,7 +79,7 @@ from mission_core.tasks.model import Task
 from mission_core.values import micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mission_core.events.counters import Counters
 
@@ -130,9 +131,9 @@ def combined_flush(
     """
     if buffer.operations or buffer.idempotency_key or buffer.presence or buffer.used_keys or not buffer.events:
         return None
-    writes = sorted(buffer.writes.values(), key=lock_position)
+    writes = writes_in_lock_order(buffer)
     tasks = [each for each in writes if isinstance(each.after, Task)]
-    if len(tasks) > 1 or any(map(_needs_transaction, writes)) or any(buffer.remembered_unchecked()):
+    if len(tasks) > 1 or any(map(_needs_transaction, writes)) or buffer.remembered_unchecked():
         return None
     rows = budgeted_rows(writes)
     if rows.budgets:
@@ -144,7 +145,7 @@ def combined_flush(
     given = _entry_parameters(buffer)
     for term in (*entities, *rest):
         given |= term.parameters
-    shape = (tuple((each.factory, each.arguments) for each in some) for some in (entities, rest))
+    shape = (tuple([each[:2] for each in some]) for some in (entities, rest))
     statement = _combined_statement(*shape, bool(rows))("postgresql", **given)._replace(single=True)
     return partial(_steps, statement, buffer, [each.after for each in tasks], at)
 
@@ -180,7 +181,7 @@ def _entity_terms(buffer: WriteBuffer, writes: Iterable[RowWrite]) -> list[Term]
     it finds what it expects.
     """
     terms: list[Term] = []
-    for _, id, what in sorted(existing_rows(buffer), key=lambda each: each[:2]):
+    for _, id, what in existing_rows(buffer):
         place = len(terms)
         match what:
             case ReadDependency(kind=kind, version=version, bump=False):
@@ -232,7 +233,7 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
     Return the terms that run while the head row is locked, or None if some change rows that are not named by a key.
     """
     terms: list[Term] = []
-    gone, come = link_changes(tasks, "mark", lambda task: task.tag_and_field_ids)
+    gone, come = link_changes(tasks, "mark", MARKS)
     for factory, links in ((_delete_marks, gone), (_insert_marks, come)):
         if links:
             given = {"marked": links[0]["task"], f"{factory.__name__}_ids": [each["mark"] for each in links]}
@@ -251,9 +252,7 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
     entities = counted_entities(buffer.writes.values())
     changes = CountedChanges(buffer.principal.organization, buffer.events, states, places, micros(at), entities)
     for counters, rows in counter_rows(changes):
-        if rows:
-            names = [f"{counters.name}_{name}" for name in counters.columns]
-            terms.append(Term(_add_amounts, (counters,), _arrays(names, rows)))
+        terms.append(Term(_add_amounts, (counters,), _arrays(counters.name, _own_columns(counters), rows)))
     return terms
 
 
@@ -273,12 +272,26 @@ def _entry_parameters(buffer: WriteBuffer) -> dict[str, Any]:
         "actor_kind": actor.kind,
         "actor_id": actor.id.bytes if actor.id else None,
         "actor_name": actor.name,
-        **_arrays([f"entry_{name}" for name in ENTRY_COLUMNS], rows),
+        **_arrays("entry", ENTRY_COLUMNS, rows),
     }
 
 
-def _arrays(names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+def _own_columns(counters: Counters) -> dict[str, type]:
+    """
+    Return the columns without the organization, which is the same in all rows.
+    """
+    return {name: type for name, type in counters.columns.items() if name != "organization"}
+
+
+def _arrays(prefix: str, columns: Mapping[str, type], rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    """
+    Return the values of each column as one parameter: an array, but that of integers as text, because the driver takes
+    long for each element.
+    """
+    return {
+        f"{prefix}_{name}": f"{{{','.join(map(str, values))}}}" if type is int else values
+        for (name, type), values in zip(columns.items(), zip(*rows, strict=True), strict=True)
+    }
 
 
 # The terms of entities. Each has names of its own for its parameters.
@@ -347,8 +360,8 @@ def _change_queue(factory: Callable[..., Update | Delete], *arguments: Any) -> C
 
 
 def _add_amounts(counters: Counters) -> ChangeStatement:
-    rows = _rows({name: (f"{counters.name}_{name}", type) for name, type in counters.columns.items()})
-    return insert_or_add("postgresql", counters, select(*rows.c).where(HEAD_IS_LOCKED))
+    rows = _rows({name: (f"{counters.name}_{name}", type) for name, type in _own_columns(counters).items()})
+    return insert_or_add("postgresql", counters, select(parameter("log"), *rows.c).where(HEAD_IS_LOCKED))
 
 
 def _rows(columns: dict[str, tuple[str, type]]) -> TableValuedAlias:
@@ -360,9 +373,13 @@ def _rows(columns: dict[str, tuple[str, type]]) -> TableValuedAlias:
 
 def _arrays_of(columns: Iterable[tuple[str, type]]) -> Iterable[ColumnElement[Any]]:
     """
-    Return the parameters with these names, which are arrays of these types.
+    Return the parameters with these names, which are arrays of these types (`_arrays`).
     """
-    return (bindparam(name, type_=ARRAY(TYPES[type]), required=False) for name, type in columns)
+    for name, type in columns:
+        if type is int:
+            yield cast(parameter(name, str), ARRAY(INTEGER))
+        else:
+            yield bindparam(name, type_=ARRAY(TYPES[type]), required=False)
 
 
 @lru_cache(SHAPES)

@@ -33,37 +33,43 @@ COUNTER_TABLES: Final[Mapping[Counters, Table]] = {
 }
 
 
-def counter_rows(changes: CountedChanges) -> Iterable[tuple[Counters, list[tuple[Any, ...]]]]:
+def counter_rows(changes: CountedChanges) -> list[tuple[Counters, list[tuple[Any, ...]]]]:
     """
-    Return the rows that these changes add to each of the counters.
+    Return the counters to which these changes add rows, with these rows: their values after the organization.
     """
-    own = changes.organization.bytes
+    found = []
     for counters in counters_for(changes):
-        found = counters.sums(changes).items()
-        if len(counters.summed) == 1:
-            yield counters, sorted([(own, *key, amount) for key, amount in found])
-        else:
-            yield counters, sorted([(own, *key, *amounts) for key, amounts in found])
+        is_single, rows = len(counters.summed) == 1, []
+        for key, amount in counters.sums(changes).items():
+            rows.append((*key, amount) if is_single else (*key, *amount))
+        if rows:
+            rows.sort()
+            found.append((counters, rows))
+    return found
 
 
-def counter_statements(dialect: str, changes: CountedChanges) -> Iterable[BatchedStatement]:
+def counter_statements(dialect: str, changes: CountedChanges) -> list[BatchedStatement]:
     """
     Return the statements that add these changes to all counters.
     """
+    own, made = changes.organization.bytes, []
     for counters, rows in counter_rows(changes):
-        yield from amount_statements(dialect, counters, rows)
+        made += amount_statements(dialect, counters, [(own, *row) for row in rows])
+    return made
 
 
 def amount_statements(
     dialect: str, counters: Counters, rows: Sequence[tuple[Any, ...]]
-) -> Iterable[BatchedStatement]:
+) -> list[BatchedStatement]:
     """
     Return the statements that add these rows to counters.
     """
+    made = []
     for start in range(0, len(rows), COUNTERS_PER_STATEMENT):
         some = rows[start : start + COUNTERS_PER_STATEMENT]
         given = dict(zip(_parameter_names(counters, start, len(some)), chain.from_iterable(some), strict=True))
-        yield BatchedStatement(_add_amounts, (dialect, counters, start, len(some)), given)
+        made.append(BatchedStatement(_add_amounts, (dialect, counters, start, len(some)), given))
+    return made
 
 
 @cache

@@ -20,25 +20,26 @@ SUFFIXES: Final = ("", "-wal")
 @frozen
 class DatabaseFiles:
     """
-    The paths of a database's files, each with its device and inode at the time the database was opened.
+    The paths of a database's files, and the device and inode of each at the time the database was opened.
     """
 
     path: str
-    opened: tuple[tuple[str, tuple[int, int] | None], ...]
+    names: tuple[str, ...]
+    opened: tuple[tuple[int, int] | None, ...]
 
     @classmethod
     def at(cls, path: str | PathLike[str]) -> Self:
         """
         Record the files of the database that is open at this path.
         """
-        names = [os.fspath(path) + suffix for suffix in SUFFIXES]
-        return cls(names[0], tuple((name, _identity(name)) for name in names))
+        names = tuple(os.fspath(path) + suffix for suffix in SUFFIXES)
+        return cls(names[0], names, tuple(map(_identity, names)))
 
     def in_place(self) -> bool:
         """
         Whether each path still leads to the file that was opened.
         """
-        return all(_identity(name) == identity for name, identity in self.opened)
+        return tuple(map(_identity, self.names)) == self.opened
 
 
 def _identity(name: str) -> tuple[int, int] | None:

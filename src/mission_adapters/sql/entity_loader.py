@@ -4,9 +4,11 @@ The entity loader of a unit of work in SQL: it loads committed entities that a p
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
+from attrs import field
 from sqlalchemy import Executable, case, func, select
 
 from mission_adapters.sql.agent_reads import select_keys
@@ -18,6 +20,7 @@ from mission_adapters.sql.entity_queries import (
     select_entity,
 )
 from mission_adapters.sql.entity_reads import SqlEntityReads
+from mission_adapters.sql.read_cache import CachedReads, cached_reads, columns_read
 from mission_adapters.sql.statements import (
     IdArray,
     IntegerArray,
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
         BoardId,
         BoardNumber,
         GroupId,
+        OrganizationId,
         RunId,
         TaskId,
         TaskNumber,
@@ -138,6 +142,9 @@ def _select_first_active(*board_filters: str) -> Executable:
     return found.order_by(case((boards.c.handle == GENERAL_HANDLE, 0), else_=1), boards.c.number).limit(1)
 
 
+BOARD_COLUMNS: Final = columns_read([_select_first_active()])
+
+
 def _upstream_statement() -> Statement:
     named = select(tasks.c.id).where(tasks.c.organization == _organization, in_array(tasks.c.id, "tasks", IdArray()))
     above = named.cte("above", recursive=True)
@@ -160,6 +167,7 @@ class SqlEntityLoader:
 
     session: DatabaseSession
     entity_reads: SqlEntityReads
+    _first_active: CachedReads[Board] = field(init=False, default=cached_reads(BOARD_COLUMNS))
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
         found = await self._first(self._one(Board, principal, board), BOARD_ROWS.entity_from)
@@ -171,8 +179,15 @@ class SqlEntityLoader:
         return found if found and may_read_board(principal, found.id) else None
 
     async def first_active_board(self, principal: Principal) -> Board | None:
-        given = board_filter_for(writable_boards(principal))
-        ask = _select_first_active(*given)(self.session.dialect, organization=principal.organization.bytes, **given)
+        key = principal.organization, writable_boards(principal)
+        known = self._first_active.find(key)
+        return known or await self._first_active.read(key, partial(self._read_first_active, *key))
+
+    async def _read_first_active(
+        self, organization: OrganizationId, granted: frozenset[BoardId] | None
+    ) -> Board | None:
+        given = board_filter_for(granted)
+        ask = _select_first_active(*given)(self.session.dialect, organization=organization.bytes, **given)
         return await self._first(ask, BOARD_ROWS.entity_from)
 
     async def boards_of(self, principal: Principal, group: GroupId) -> list[Board]:

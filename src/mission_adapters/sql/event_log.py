@@ -8,6 +8,8 @@ have no gaps and follow the order of commits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from attrs import field
@@ -15,7 +17,7 @@ from sqlalchemy import cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mission_adapters.sql.columns import ID, INTEGER
-from mission_adapters.sql.conversions import ColumnValues, optional_bytes, optional_uuid
+from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import DIALECTS, Statement, parameter
@@ -35,23 +37,16 @@ KNOWN_HEADS: Final = 1024
 COLUMNS: Final = tuple(column.name for column in events.c)
 
 
-def entry_row(entry: Entry) -> ColumnValues:
+def entry_row(entry: Entry) -> tuple[Any, ...]:
     """
-    Return the column values of a log entry.
+    Return the column values of a log entry, in the order of `COLUMNS`.
     """
-    return {
-        "organization": entry.organization.bytes,
-        "position": entry.position,
-        "kind": entry.kind,
-        "at": micros(entry.at),
-        "actor_kind": entry.actor.kind,
-        "actor_id": optional_bytes(entry.actor.id),
-        "actor_name": entry.actor.name,
-        "subject": entry.subject.bytes,
-        "payload": entry.payload,
-        "payload_digest": entry.payload_digest,
-        "digest": entry.digest,
-    }
+    actor = entry.actor
+    return (
+        entry.organization.bytes, entry.position, entry.kind, micros(entry.at),
+        actor.kind, None if actor.id is None else actor.id.bytes, actor.name,
+        entry.subject.bytes, entry.payload, entry.payload_digest, entry.digest,
+    )  # fmt: skip
 
 
 def entry_of_row(row: Mapping[str, Any]) -> Entry:
@@ -201,7 +196,7 @@ def move_head(
         has_budgets = head.has_budgets if budgets.after is None else budgets.after
         entries = chained(organization, actor, facts, head)
         moved = LockedHead(entries[-1].position, entries[-1].digest, has_budgets)
-        if (yield UPDATE_HEAD.count(dialect, **_head_update(entries, head, has_budgets).parameters)):
+        if (yield UPDATE_HEAD.count(dialect, **_head_parameters(entries, head, has_budgets))):
             heads.put(organization, moved)
             return entries
         head = yield from lock_head(dialect, organization)
@@ -214,17 +209,27 @@ def append_statements(entries: Sequence[Entry], head: LockedHead, *, has_budgets
     """
     Return the statements that insert the entries after *head* and move the locked head row.
     """
-    return [*insert_statements(entries), _head_update(entries, head, has_budgets)] if entries else []
+    if not entries:
+        return []
+    moved = BatchedStatement(_update_head, (), _head_parameters(entries, head, has_budgets))
+    return [*insert_statements(entries), moved]
 
 
-def insert_statements(entries: Sequence[Entry]) -> Iterable[BatchedStatement]:
+def insert_statements(entries: Sequence[Entry]) -> list[BatchedStatement]:
     """
     Return the statements that insert the entries.
     """
+    made = []
     for start in range(0, len(entries), ENTRIES_PER_STATEMENT):
-        rows = [entry_row(entry) for entry in entries[start : start + ENTRIES_PER_STATEMENT]]
-        given = {f"{name}{at}": each for at, row in enumerate(rows, start) for name, each in row.items()}
-        yield BatchedStatement(_insert_entries, (start, len(rows)), given)
+        some = entries[start : start + ENTRIES_PER_STATEMENT]
+        given = dict(zip(_parameter_names(start, len(some)), chain.from_iterable(map(entry_row, some)), strict=True))
+        made.append(BatchedStatement(_insert_entries, (start, len(some)), given))
+    return made
+
+
+@cache
+def _parameter_names(start: int, count: int) -> list[str]:
+    return [f"{name}{at}" for at in range(start, start + count) for name in COLUMNS]
 
 
 def _insert_entries(start: int, count: int) -> ChangeStatement:
@@ -233,9 +238,9 @@ def _insert_entries(start: int, count: int) -> ChangeStatement:
     return insert(events).values([{name: parameter(f"{name}{at}", type) for name, type in columns} for at in places])
 
 
-def _head_update(entries: Sequence[Entry], head: LockedHead, has_budgets: bool) -> BatchedStatement:
+def _head_parameters(entries: Sequence[Entry], head: LockedHead, has_budgets: bool) -> dict[str, Any]:
     last = entries[-1]
-    given = {
+    return {
         "key": last.organization.bytes,
         "was_position": head.position,
         "was_digest": head.digest,
@@ -243,7 +248,6 @@ def _head_update(entries: Sequence[Entry], head: LockedHead, has_budgets: bool) 
         "digest": last.digest,
         "has_budgets": int(has_budgets),
     }
-    return BatchedStatement(_update_head, (), given)
 
 
 def _update_head() -> ChangeStatement:

@@ -38,7 +38,7 @@ from mission_adapters.sql.event_log import (
 )
 from mission_adapters.sql.idempotency_keys import store_result, take_key
 from mission_adapters.sql.kind_tables import clear_reference, delete_removed_with
-from mission_adapters.sql.lock_positions import existing_rows, link_changes, lock_position
+from mission_adapters.sql.lock_positions import DEPENDENCIES, MARKS, existing_rows, link_changes, writes_in_lock_order
 from mission_adapters.sql.row_writes import (
     ENTITY_MAPPINGS,
     bump_row,
@@ -121,6 +121,9 @@ class FoldedChecks:
         return self.relied if write is self.write else ()
 
 
+NOTHING_FOLDED: Final = FoldedChecks()
+
+
 def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime) -> Steps[FlushResults]:
     """
     Write the buffered changes of a unit of work.
@@ -138,26 +141,48 @@ def flush(buffer: WriteBuffer, dialect: str, heads: KnownHeads, *, at: datetime)
     """
     results = FlushResults(at)
     try:
-        yield from take_key(dialect, buffer, at=at)
-        unchecked = list(buffer.remembered_unchecked())
-        if dialect == "sqlite" and next_claim_of(buffer) is not None:
-            results.relied = [ReadDependency(Board, row.id, row.version, bump=False) for row in unchecked]
+        key = buffer.idempotency_key
+        if key is not None:
+            yield from take_key(dialect, buffer, key, at=at)
+        unchecked = buffer.remembered_unchecked()
+        if buffer.operations:
+            yield from _run_operations(dialect, buffer, unchecked, results, at=at)
         else:
-            yield from check_remembered(dialect, unchecked)
-        yield from _require_no_dependents(dialect, buffer.without_dependents)
-        # On PostgreSQL a claim on locked rows is one statement, if the unit does nothing else.
-        combined_at = at if dialect == "postgresql" and next_claim_of(buffer) is not None else None
-        yield from run_operations(dialect, buffer.principal, buffer.operations, results, combined_at=combined_at)
-        yield from require_unchanged(dialect, results.relied)
-        touched = sorted(existing_rows(buffer), key=lambda each: each[:2])
-        folded = _folded_checks(buffer, touched) if dialect == "sqlite" else FoldedChecks()
-        yield from _change_existing_rows(dialect, buffer, touched, folded, results)
-        yield from _delete_and_insert_rows(dialect, buffer, folded, results)
-        yield from store_result(dialect, buffer, buffer.result or results.result)
+            if unchecked:
+                yield from check_remembered(dialect, unchecked)
+            if buffer.without_dependents:
+                yield from _require_no_dependents(dialect, buffer.without_dependents)
+        folded = NOTHING_FOLDED
+        touched = existing_rows(buffer)
+        if touched:
+            folded = _folded_checks(buffer, touched) if dialect == "sqlite" else NOTHING_FOLDED
+            yield from _change_existing_rows(dialect, buffer, touched, folded, results)
+        if buffer.writes:
+            yield from _delete_and_insert_rows(dialect, buffer, folded, results)
+        if key is not None:
+            yield from store_result(dialect, buffer, key, buffer.result or results.result)
         yield from _write_under_head(dialect, buffer, results, heads, at=at)
     except ConstraintViolated as violated:
         raise refusal_of_constraint(violated.constraint, buffer) from violated
     return results
+
+
+def _run_operations(
+    dialect: str, buffer: WriteBuffer, unchecked: Sequence[Any], results: FlushResults, *, at: datetime
+) -> Steps[None]:
+    """
+    Check the remembered rows that nothing later checks, then run the operations of the unit.
+    """
+    is_claim = next_claim_of(buffer) is not None
+    if is_claim and dialect == "sqlite":
+        results.relied = [ReadDependency(Board, row.id, row.version, bump=False) for row in unchecked]
+    else:
+        yield from check_remembered(dialect, unchecked)
+    yield from _require_no_dependents(dialect, buffer.without_dependents)
+    # On PostgreSQL a claim on locked rows is one statement, if the unit does nothing else.
+    combined_at = at if is_claim and dialect == "postgresql" else None
+    yield from run_operations(dialect, buffer.principal, buffer.operations, results, combined_at=combined_at)
+    yield from require_unchanged(dialect, results.relied)
 
 
 def _require_no_dependents(dialect: str, tasks: Sequence[UUID]) -> Steps[None]:
@@ -176,15 +201,20 @@ def _folded_checks(buffer: WriteBuffer, touched: Sequence[tuple[int, UUID, Any]]
     Fold the checks of a unit into its first update, or else its first insert, if it has one that can hold them. This is
     for SQLite, where a row needs no lock, since no other flush runs at the same time.
     """
-    relied = [what for _, _, what in touched if only_relied_on(what)]
-    writes = sorted(buffer.writes.values(), key=lock_position)
-    # A delete has refusals of its own, which come after those of the checks.
-    writes = [] if any(each.after is None for each in writes) else writes
-    first = next((each for each in writes if each.before is not None), next(iter(writes), None))
-    return FoldedChecks(first, relied) if first and 0 < len(relied) <= FOLDED_CHECKS else FoldedChecks()
+    relied = [each[2] for each in touched if _is_only_relied_on(each)]
+    if not 0 < len(relied) <= FOLDED_CHECKS:
+        return NOTHING_FOLDED
+    first: RowWrite | None = None
+    for write in writes_in_lock_order(buffer):
+        if write.after is None:
+            return NOTHING_FOLDED  # a delete has refusals of its own, which come after those of the checks
+        if first is None or (first.before is None and write.before is not None):
+            first = write
+    return NOTHING_FOLDED if first is None else FoldedChecks(first, relied)
 
 
-def only_relied_on(what: Any) -> bool:
+def _is_only_relied_on(touched: tuple[int, UUID, Any]) -> bool:
+    what = touched[2]
     return isinstance(what, ReadDependency) and not what.bump
 
 
@@ -198,7 +228,7 @@ def _change_existing_rows(
     """
     Lock, check and change existing rows in lock order.
     """
-    for relied, group in groupby(touched, key=lambda each: only_relied_on(each[2])):
+    for relied, group in groupby(touched, key=_is_only_relied_on):
         if relied:
             if not folded.relied:
                 yield from require_unchanged(dialect, (what for _, _, what in group))
@@ -275,7 +305,7 @@ def _save_presence(dialect: str, agent: Agent, remembered: Agent | None, *, alon
         whole = WholeAgent.of(remembered)
         given |= version_parameters(WholeAgent, whole.id, whole.version)
     ask = update_presence(remembered is not None).count(dialect, **given)
-    if not (yield ask._replace(single=alone)) and remembered is not None:
+    if not (yield ask._replace(single=True) if alone else ask) and remembered is not None:
         raise StaleWrite("agent", agent.id)
 
 
@@ -286,9 +316,9 @@ def _writes_only_presence(buffer: WriteBuffer) -> bool:
 def _delete_and_insert_rows(
     dialect: str, buffer: WriteBuffer, folded: FoldedChecks, results: FlushResults
 ) -> Steps[None]:
-    writes = sorted(buffer.writes.values(), key=lock_position)
-    gone, come = link_changes(writes, "depends_on", lambda task: task.depends_on)
-    dropped, taken = link_changes(writes, "mark", lambda task: task.tag_and_field_ids)
+    writes = writes_in_lock_order(buffer)
+    gone, come = link_changes(writes, "depends_on", DEPENDENCIES)
+    dropped, taken = link_changes(writes, "mark", MARKS)
     if gone:
         yield DELETE_DEPENDENCY.many(dialect, gone)
     if dropped:
@@ -296,8 +326,8 @@ def _delete_and_insert_rows(
     for write in writes:
         if write.after is None:
             yield from _delete_row(dialect, write.before)
-    together = _inserted_together(writes, folded)
-    batched = {id(each) for each in together}
+    together = _inserted_together(writes, folded) if len(writes) > 1 else []
+    batched = set(map(id, together))
     for entity, rows in groupby(together, key=lambda each: type(each.after)):
         mapping = ENTITY_MAPPINGS[entity]
         yield insert_statement(mapping.table).many(dialect, [mapping.rows.row_from(each.after) for each in rows])
@@ -316,8 +346,6 @@ def _inserted_together(writes: Sequence[RowWrite], folded: FoldedChecks) -> list
     """
     Return the writes of new rows of counted kinds, if there are several: a batch of them is one statement.
     """
-    if len(writes) < 2:
-        return []
     new = [each for each in writes if each.before is None and each.after is not None and not folded.of(each)]
     alike = [each for each in new if (kind := kind_of(type(each.after))) is not None and kind.counted]
     return alike if len(alike) > 1 else []
@@ -366,17 +394,16 @@ def _write_under_head(
         BudgetReached: If a new run has no room in a hard budget.
         StaleWrite: If a claimed task depends on a task that was reopened since the claim was decided.
     """
-    owner, actor = buffer.principal.organization, buffer.principal.actor
     postings = yield from budget_postings(dialect, buffer, results, heads)
     tasks_changed = _task_writes(buffer, results)
     facts = [*results.facts, *buffer.events, *postings.events]
-    states = [(write.before, write.after) for write in tasks_changed]
-    places = (
-        buffer.boards_of_tasks
-        | results.boards_of_tasks
-        | boards_of_tasks(write.after or write.before for write in tasks_changed)
-    )
     entities = counted_entities(buffer.writes.values())
+    if not (facts or tasks_changed or entities or results.head_statements or postings.statements):
+        return
+    owner, actor = buffer.principal.organization, buffer.principal.actor
+    states = [(write.before, write.after) for write in tasks_changed]
+    places = {**buffer.boards_of_tasks, **results.boards_of_tasks}
+    places |= boards_of_tasks([write.after or write.before for write in tasks_changed])
     parts = [
         *results.head_statements,
         *postings.statements,
@@ -406,6 +433,8 @@ def _task_writes(buffer: WriteBuffer, results: FlushResults) -> list[RowWrite]:
     """
     Return the changes of tasks, folded into one write per task.
     """
+    if not results.writes:
+        return [write for write in buffer.writes.values() if isinstance(write.after or write.before, Task)]
     folded: dict[UUID, RowWrite] = {}
     for write in (*results.writes, *buffer.writes.values()):
         shape = write.after or write.before

@@ -60,17 +60,14 @@ DELETE_EXPIRED: Final = Statement(
 )
 
 
-def take_key(dialect: str, buffer: WriteBuffer, *, at: datetime) -> Steps[None]:
+def take_key(dialect: str, buffer: WriteBuffer, used: IdempotencyKey, *, at: datetime) -> Steps[None]:
     """
-    Insert the unit's idempotency key, if it has one, and delete some expired keys.
+    Insert the unit's idempotency key, and delete some expired keys.
 
     Raises:
         AlreadyDone: If the key was used in the last day. The error carries the first result.
         KeyReused: If the key was used with another body.
     """
-    if buffer.idempotency_key is None:
-        return
-    used = buffer.idempotency_key
     taken = yield TAKE_KEY[dialect].count(
         dialect,
         principal=owner_of(used.principal or buffer.principal),
@@ -91,13 +88,13 @@ def take_key(dialect: str, buffer: WriteBuffer, *, at: datetime) -> Steps[None]:
     raise AlreadyDone(result)
 
 
-def store_result(dialect: str, buffer: WriteBuffer, result: UUID | None) -> Steps[None]:
+def store_result(dialect: str, buffer: WriteBuffer, used: IdempotencyKey, result: UUID | None) -> Steps[None]:
     """
     Store the result of the unit with its key, or delete the key if there is no result.
     """
-    if buffer.idempotency_key is None or (result is not None and result == buffer.result):
+    if result is not None and result == buffer.result:
         return
-    this = _key_parameters(buffer.principal, buffer.idempotency_key)
+    this = _key_parameters(buffer.principal, used)
     if result is None:
         yield DELETE_KEY.count(dialect, **this)
     else:

@@ -6,6 +6,7 @@ each in the order in which every flush locks rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,28 +32,33 @@ class LockPositions(dict[type, int]):
 
 
 LOCK_POSITION: Final = LockPositions()
+POSITION_AND_ID: Final = itemgetter(0, 1)
+DEPENDENCIES: Final = attrgetter("depends_on")
+MARKS: Final = attrgetter("tag_and_field_ids")
 
 
-def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
+def existing_rows(buffer: WriteBuffer) -> list[tuple[int, UUID, Any]]:
     """
-    Return the changes to existing rows, each with the row's place in the lock order and its id.
+    Return the changes to existing rows in lock order, each with the row's place in it and its id.
 
     Raises:
         StaleWrite: If the unit relies on another version of a row than it writes.
     """
     writes = buffer.writes
+    found: list[tuple[int, UUID, Any]] = []
     for id, write in writes.items():
         if write.before is not None:
-            yield LOCK_POSITION[type(write.before)], id, write
+            found.append((LOCK_POSITION[type(write.before)], id, write))
     # Before the shared locks on the same rows: two flushes that share a lock and then both write would deadlock.
     for id, agent in buffer.presence.items():
         if id not in writes or writes[id].before is not None:
-            yield LOCK_POSITION[Agent], id, agent
+            found.append((LOCK_POSITION[Agent], id, agent))
     for id, at in buffer.used_keys.items():
-        yield LOCK_POSITION[ApiKey], id, at
-    for (_, id), reliance in buffer.read_dependencies.items():
+        found.append((LOCK_POSITION[ApiKey], id, at))
+    for reliance in buffer.read_dependencies.values():
+        id = reliance.id
         if id not in writes:
-            yield LOCK_POSITION[reliance.kind], id, reliance
+            found.append((LOCK_POSITION[reliance.kind], id, reliance))
             continue
         before = writes[id].before
         if before is None:
@@ -60,9 +66,22 @@ def existing_rows(buffer: WriteBuffer) -> Iterable[tuple[int, UUID, Any]]:
         part_of = ROW_PARTS[reliance.kind][1] if reliance.kind in ROW_PARTS else None
         if (part_of(before) if part_of else before).version != reliance.version:
             raise StaleWrite(ENTITY_MAPPINGS[reliance.kind].name, id)
+    if len(found) > 1:
+        found.sort(key=POSITION_AND_ID)
+    return found
 
 
-def lock_position(write: RowWrite) -> tuple[int, UUID]:
+def writes_in_lock_order(buffer: WriteBuffer) -> list[RowWrite]:
+    """
+    Return the writes of rows, those of new rows included, in lock order.
+    """
+    writes = list(buffer.writes.values())
+    if len(writes) > 1:
+        writes.sort(key=_lock_position)
+    return writes
+
+
+def _lock_position(write: RowWrite) -> tuple[int, UUID]:
     shape = write.after or write.before
     return LOCK_POSITION[type(shape)], shape.id
 
@@ -81,7 +100,8 @@ def link_changes(
             continue
         was = ids_of(write.before) if write.before else ()
         now = ids_of(write.after) if write.after else ()
-        if was != now:
-            gone += [{"task": shape.id.bytes, name: each.bytes} for each in was if each not in now]
-            come += [{"task": shape.id.bytes, name: each.bytes} for each in now if each not in was]
+        if was == now or not (was or now):
+            continue
+        gone += [{"task": shape.id.bytes, name: each.bytes} for each in was if each not in now]
+        come += [{"task": shape.id.bytes, name: each.bytes} for each in now if each not in was]
     return gone, come

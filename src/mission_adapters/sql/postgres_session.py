@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -188,6 +188,8 @@ class PostgresSession:
     A third pool of two connections commits without waiting for the disk. One more connection listens for notifications.
     """
 
+    dialect: ClassVar[str] = "postgresql"
+
     dsn: str
     _reading: ConnectionPool
     _writing: ConnectionPool
@@ -199,10 +201,6 @@ class PostgresSession:
     _notifying: asyncio.Task[None] | None = None
     _unnotified: set[OrganizationId] = field(factory=set)
     _write_failed: bool = False
-
-    @property
-    def dialect(self) -> str:
-        return "postgresql"
 
     def connection_pools(self) -> dict[str, ConnectionPoolState]:
         return {"read": self._reading.state, "write": self._writing.state, "write_not_durable": self._not_durable.state}

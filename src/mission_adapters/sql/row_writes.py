@@ -5,6 +5,7 @@ Row operations of a flush: insert, update, lock and delete the row of an entity,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
@@ -41,6 +42,8 @@ from mission_core.row_mapping import RowMapping
 from mission_core.tasks.model import Task, TaskWorkVersion
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import Run
+
+KIND: Final = attrgetter("kind")
 
 
 def _single_value(version: Any) -> tuple[Any, ...]:
@@ -155,7 +158,12 @@ def has_version(kind: type, place: int) -> tuple[ColumnElement[bool], ...]:
 
 def version_parameters(kind: type, id: UUID, version: object, place: int = 0) -> dict[str, Any]:
     values = ENTITY_MAPPINGS[kind].version_values(version)
-    return {f"relied{place}": id.bytes, **{f"relied{place}_{nth}": each for nth, each in enumerate(values)}}
+    return dict(zip(_version_names(place, len(values)), (id.bytes, *values), strict=True))
+
+
+@cache
+def _version_names(place: int, count: int) -> list[str]:
+    return [f"relied{place}", *(f"relied{place}_{nth}" for nth in range(count))]
 
 
 def _all_unchanged(relied: tuple[type, ...]) -> list[ColumnElement[bool]]:
@@ -251,7 +259,7 @@ def insert_row(dialect: str, entity: Any, relied: Sequence[ReadDependency] = ())
         StaleWrite: If the version of a row that the unit relies on has changed.
     """
     kind = ENTITY_MAPPINGS[type(entity)]
-    statement = insert_statement(kind.table, tuple(each.kind for each in relied))
+    statement = insert_statement(kind.table, tuple(map(KIND, relied)))
     given = {**kind.rows.row_from(entity), **_relied_parameters(relied)}
     written = yield from _written(dialect, statement, given)
     if not written:
@@ -290,7 +298,7 @@ def update_of(
     whole = whole_row(before) if remembered else None
     if whole is not None:
         given |= version_parameters(type(whole), whole.id, whole.version, len(relied))
-    kinds, part = tuple(each.kind for each in relied), None if whole is None else type(whole)
+    kinds, part = tuple(map(KIND, relied)), None if whole is None else type(whole)
     return update_statement(kind.table, tuple(changed), kinds, part, kind.table in RETURNED_COLUMNS), given
 
 
@@ -363,7 +371,7 @@ def require_unchanged(dialect: str, relied: Iterable[ReadDependency]) -> Steps[N
     Raises:
         StaleWrite: If the version of a row has changed.
     """
-    for kind, group in groupby(relied, key=attrgetter("kind")):
+    for kind, group in groupby(relied, key=KIND):
         rows = list(group)
         if len(rows) == 1:
             yield from lock_row(dialect, kind, rows[0].id, rows[0].version)

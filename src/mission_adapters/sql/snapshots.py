@@ -151,7 +151,8 @@ def _find_unknown_tasks(
     agents_named: list[Any] = []
     if names:
         agents_named = yield AGENTS_BY_NAME(dialect, organization=principal.organization.bytes, names=sorted(names))
-    waits_for = yield from read_dependencies(dialect, [row[0] for row in found if row[3]])
+    waiting = [row[0] for row in found if row[3]]
+    waits_for = (yield from read_dependencies(dialect, waiting)) if waiting else {}
     lists_of_tags = {row[4] for row in found if row[4]}  # few, because many tasks have the same tags
     tags = yield from read_tags(dialect, principal.organization, lists_of_tags)
     tagged = {ids: versions_of(in_order(ids, tags)) for ids in lists_of_tags}

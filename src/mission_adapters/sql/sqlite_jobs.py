@@ -21,13 +21,12 @@ from mission_core.errors import OutcomeUnknown, StoreBusy, StoreFailed
 from mission_core.lazy_attrs import define
 
 if TYPE_CHECKING:
+    from mission_adapters.sql.written_columns import WrittenColumns
     from mission_core.ids import OrganizationId
 
 R = TypeVar("R")
 ConstraintNames = Callable[[tuple[str, ...]], str | None]
 """A function that returns the name of the unique constraint on columns, named as by SQLite: `("boards.handle",)`."""
-Execute = Callable[[BoundStatement, sqlite3.Cursor], "list[Any] | int"]
-"""A function that runs one statement, as `execute` does."""
 
 DATABASE_FAULTS: Final = frozenset(
     {
@@ -61,15 +60,15 @@ class SqliteJob:
     answer: Any = None
     refusal: BaseException | None = None
 
-    def run(self, cursor: sqlite3.Cursor, names: ConstraintNames, execute_one: Execute | None = None) -> None:
+    def run(self, cursor: sqlite3.Cursor, names: ConstraintNames, written: WrittenColumns | None = None) -> None:
         """
-        Run the steps, and keep their result or error.
+        Run the steps, and keep their result or error. What they write is noted in *written*.
 
         Raises:
             sqlite3.Error: If the database failed, which concerns the whole batch.
         """
         try:
-            self.answer = run_steps(self.steps(), cursor, names, execute_one)
+            self.answer = run_steps(self.steps(), cursor, names, written)
         except BaseException as error:
             if is_database_fault(error):
                 raise
@@ -101,20 +100,21 @@ class SqliteJob:
             self.future.set_exception(self.refusal)
 
 
-def run_steps(steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames, execute_one: Execute | None = None) -> R:
+def run_steps(
+    steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames, written: WrittenColumns | None = None
+) -> R:
     """
     Run the statements that *steps* yields on a cursor, send it the result of each, and return its final result. The
     violation of a constraint is thrown into *steps*, with the constraint's name from *names*.
 
     Args:
-        execute_one: Runs one statement, instead of `execute`.
+        written: Notes the columns that the statements write.
     """
-    run = execute_one or execute
     try:
         ask = next(steps)
         while True:
             try:
-                answer = run(ask, cursor)
+                answer = execute(ask, cursor, written)
             except sqlite3.IntegrityError as error:
                 raise_violation(steps, ConstraintViolated(constraint_name(error, names)))
             except (OverflowError, UnicodeEncodeError) as error:
@@ -127,14 +127,20 @@ def run_steps(steps: Steps[R], cursor: sqlite3.Cursor, names: ConstraintNames, e
         steps.close()
 
 
-def execute(ask: BoundStatement, cursor: sqlite3.Cursor) -> list[Any] | int:
+def execute(ask: BoundStatement, cursor: sqlite3.Cursor, written: WrittenColumns | None = None) -> list[Any] | int:
     """
-    Run one statement. Return its rows, or the number of rows it changed.
+    Run one statement, and note it in *written*. Return its rows, or the number of rows it changed.
     """
     text, values, rows, many, _ = ask
-    if many:
-        return cursor.executemany(text, values).rowcount
-    cursor.execute(text, values)
+    try:
+        if many:
+            return cursor.executemany(text, values).rowcount
+        cursor.execute(text, values)
+    finally:
+        if written is not None:
+            written.run.add(text)
+            if written.compiled:
+                written.keep_compiled(text)
     if rows:
         return cursor.fetchall()
     if cursor.rowcount < 0:  # the driver does not count the changes of WITH statements

@@ -14,11 +14,12 @@ import shutil
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from operator import attrgetter
 from os import PathLike
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeVar
 
 import aiosqlite
 from attrs import field
@@ -55,6 +56,7 @@ REQUIRED_FREE_BYTES: Final = 256 * 1024
 REPLACED_MESSAGE: Final = (
     "SQLite: the database was moved, deleted or replaced since the server opened it; put it back and restart the server"
 )
+DURABLE: Final = attrgetter("durable")
 SELECT_HEAD: Final = "SELECT position FROM heads WHERE organization = ?"
 
 PRAGMAS: Final = (
@@ -91,7 +93,7 @@ class ThreadQueue:
     idle: list[aiosqlite.Connection]
     waking: LogWatches
     failed: type[StoreFailed] = StoreFailed
-    ended: Callable[[], None] = lambda: None
+    ended: Callable[[], None] | None = None
     loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
     waiting: deque[SqliteJob] = field(factory=deque)
     under_way: int = 0
@@ -147,7 +149,8 @@ class ThreadQueue:
     ) -> None:
         self.under_way -= 1
         self.idle.append(connection)
-        self.ended()
+        if self.ended is not None:
+            self.ended()
         if self.called is not None:
             self.called.cancel()
             self.called = None
@@ -188,6 +191,8 @@ class SqliteSession:
     A SQLite database with one connection for writes and several for reads.
     """
 
+    dialect: ClassVar[str] = "sqlite"
+
     writer: aiosqlite.Connection
     readers: list[aiosqlite.Connection]
     synchronous: str
@@ -213,10 +218,6 @@ class SqliteSession:
         self._writes = ThreadQueue(self._write_all, [self.writer], self._watches, ended=self._advance_cache)
         self.cache = ReadCache(self.wal_index.header, lambda: self._writes.under_way > 0)
         self._synchronous_now = self.synchronous
-
-    @property
-    def dialect(self) -> str:
-        return "sqlite"
 
     def connection_pools(self) -> dict[str, ConnectionPoolState]:
         return {}
@@ -261,13 +262,13 @@ class SqliteSession:
             finally:
                 await session.close()
 
-    async def read(self, steps: Callable[[], Steps[R]]) -> R:
-        return await self._reads.submit(steps)
+    def read(self, steps: Callable[[], Steps[R]]) -> Coroutine[Any, Any, R]:
+        return self._reads.submit(steps)
 
-    async def write(
+    def write(
         self, steps: Callable[[], Steps[R]], *, durable: bool = True, wakes: OrganizationId | None = None
-    ) -> R:
-        return await self._writes.submit(steps, durable=durable, wakes=wakes)
+    ) -> Coroutine[Any, Any, R]:
+        return self._writes.submit(steps, durable=durable, wakes=wakes)
 
     async def ready(self) -> None:
         self._watches.require_open()
@@ -332,7 +333,7 @@ class SqliteSession:
         try:
             if connection.in_transaction:  # an earlier rollback failed
                 cursor.execute("ROLLBACK")
-            self._set_synchronous(connection, durable=any(job.durable for job in batch))
+            self._set_synchronous(connection, durable=any(map(DURABLE, batch)))
             cursor.execute("BEGIN IMMEDIATE")
             header = self.wal_index.header()
             for job in batch:
@@ -367,7 +368,7 @@ class SqliteSession:
 
     def _write_one(self, cursor: sqlite3.Cursor, job: SqliteJob) -> None:
         cursor.execute("SAVEPOINT one")
-        job.run(cursor, self.names, self.written.execute)
+        job.run(cursor, self.names, self.written)
         if job.refusal is not None:
             cursor.execute("ROLLBACK TO one")
         cursor.execute("RELEASE one")
@@ -378,10 +379,11 @@ class SqliteSession:
         another process may have committed, too.
         """
         after, known, written = self.wal_index.header(), self._writer_version, self.written.take()
-        self._writer_version = None
-        with suppress(sqlite3.Error):  # the writes are committed in any case
+        try:
             # It changes when this connection sees the commit of another one. So the header is noted before it.
             ((self._writer_version,),) = cursor.execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:  # the writes are committed in any case
+            self._writer_version = None
         alone = known is not None and known == self._writer_version
         return Commit(before, after if alone else None, written)
 
@@ -404,11 +406,14 @@ class SqliteSession:
         Return the last positions of the watched logs that this batch wrote to. They are read after the commit, because
         a reader that starts to watch later reads the position itself.
         """
-        reached = {}
+        reached: dict[OrganizationId, int] = {}
+        watched = self._watches.watched
+        if not watched:
+            return reached
         with suppress(sqlite3.Error):  # the writes are committed in any case, and polling finds them
             for job in batch:
                 log = job.wakes
-                if log is not None and job.refusal is None and log in self._watches.watched and log not in reached:
+                if log is not None and job.refusal is None and log in watched and log not in reached:
                     reached[log] = position_of(cursor.execute(SELECT_HEAD, (log.bytes,)).fetchall())
         return reached
 

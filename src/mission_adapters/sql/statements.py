@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, Self
 
 from attrs import field
@@ -23,7 +24,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean, TypeEngine, UserDefinedType
 
 from mission_adapters.sql.columns import DOUBLE, ID, INTEGER, TEXT
-from mission_adapters.sql.database_session import BoundStatement
+from mission_adapters.sql.database_session import BoundStatement, bound_statement
 from mission_core.lazy_attrs import define
 
 DIALECTS: Final[dict[str, Dialect]] = {
@@ -155,11 +156,16 @@ class CompiledStatement:
     names: Sequence[str]
     literals: dict[str, Any]
     packings: dict[str, Packing]
+    values: Callable[[dict[str, Any]], Sequence[Any]] = field(init=False)
+    """Returns the parameter values in the driver's order."""
 
-    def values(self, given: dict[str, Any]) -> list[Any]:
-        """
-        Return the parameter values in the driver's order.
-        """
+    @values.default
+    def _values(self) -> Callable[[dict[str, Any]], Sequence[Any]]:
+        # An `itemgetter` takes no Python call, but has a tuple only for several names.
+        is_plain = len(self.names) > 1 and not self.literals and not self.packings
+        return itemgetter(*self.names) if is_plain else self._converted_values
+
+    def _converted_values(self, given: dict[str, Any]) -> list[Any]:
         every = {**self.literals, **given} if self.literals else given
         if self.packings:
             every = {name: self.packings[name](each) if name in self.packings else each for name, each in every.items()}
@@ -184,24 +190,27 @@ class Statement:
         """
         Bind the parameters of a statement whose rows are wanted.
         """
-        ready = self._compiled_for(dialect)
-        return BoundStatement(ready.text, ready.values(given))
+        ready = self.prepared.get(dialect) or self.compiled_for(dialect)
+        return bound_statement((ready.text, ready.values(given), True, False, False))
 
     def count(self, dialect: str, /, **given: Any) -> BoundStatement:
         """
         Bind the parameters of a statement whose number of changed rows is wanted.
         """
-        ready = self._compiled_for(dialect)
-        return BoundStatement(ready.text, ready.values(given), returns_rows=False)
+        ready = self.prepared.get(dialect) or self.compiled_for(dialect)
+        return bound_statement((ready.text, ready.values(given), False, False, False))
 
     def many(self, dialect: str, /, rows: Iterable[dict[str, Any]]) -> BoundStatement:
         """
         Bind the parameters of a statement that runs once for each of *rows*, without a result.
         """
-        ready = self._compiled_for(dialect)
+        ready = self.prepared.get(dialect) or self.compiled_for(dialect)
         return BoundStatement(ready.text, [ready.values(row) for row in rows], returns_rows=False, many=True)
 
-    def _compiled_for(self, dialect: str) -> CompiledStatement:
+    def compiled_for(self, dialect: str) -> CompiledStatement:
+        """
+        Compile the statement for a dialect, if this was not done before.
+        """
         ready = self.prepared.get(dialect)
         if ready is None:
             ready = self.prepared[dialect] = _compiled(self.core, dialect)

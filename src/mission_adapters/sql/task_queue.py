@@ -14,13 +14,13 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
 
-from mission_adapters.sql.conversions import ColumnValues, optional_micros
+from mission_adapters.sql.conversions import ColumnValues
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import Statement, parameter
 from mission_adapters.sql.tables import dependencies, queue, tasks
 from mission_adapters.write_buffer import RowWrite
 from mission_core.tasks.model import IDLE_STATUSES, Status, Task
-from mission_core.values import MAX_INTEGER
+from mission_core.values import MAX_INTEGER, micros
 
 DONE_STATUS: Final = Status.DONE.value
 UNASSIGNED: Final = ""
@@ -40,16 +40,16 @@ def queue_row(task: Task | None) -> ColumnValues | None:
     """
     if task is None or task.status not in IDLE_STATUSES:
         return None
-    due = optional_micros(task.due_at)
+    due, not_before = task.due_at, task.not_before
     return {
         "task": task.id.bytes,
         "organization": task.organization.bytes,
         "board": task.board.bytes,
         "assignee_key": task.assignee.key if task.assignee else UNASSIGNED,
         "rank": task.priority_rank,
-        "due": MAX_INTEGER if due is None else due,
+        "due": MAX_INTEGER if due is None else micros(due),
         "number": task.number,
-        "not_before": optional_micros(task.not_before) or 0,
+        "not_before": 0 if not_before is None else micros(not_before),
     }
 
 

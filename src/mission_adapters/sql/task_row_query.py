@@ -5,7 +5,8 @@ The select statement of the read model `TaskRow`, and the queries for the depend
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, case, exists, func, not_, null, select
@@ -98,6 +99,10 @@ NAMED_TAGS: Final = Statement(
 )
 
 
+_make_task_row: Final[Callable[[tuple[Any, ...]], TaskRow]] = partial(tuple.__new__, TaskRow)
+"""Makes a row of all its values, faster than `TaskRow._make`."""
+
+
 def task_rows_of(
     dialect: str, organization: OrganizationId, found: list[Any], shown: Projection = WHOLE_ROWS
 ) -> Steps[list[TaskRow]]:
@@ -108,14 +113,16 @@ def task_rows_of(
     if not found:
         return []
     waiting = [row[ID] for row in found if row[DEPENDS_ON]] if shown.shows("dependencies") else []
-    waits_for = yield from read_dependencies(dialect, waiting)
+    waits_for = (yield from read_dependencies(dialect, waiting)) if waiting else {}
     # The sets of tags are few, because many tasks have the same tags.
     lists_of_tags = {row[TAG_IDS] for row in found if row[TAG_IDS]} if shown.shows("tagged") else set()
-    known = yield from read_tags(dialect, organization, lists_of_tags)
-    tagged = {ids: in_order(ids, known) for ids in lists_of_tags}
+    tagged = {}
+    if lists_of_tags:
+        known = yield from read_tags(dialect, organization, lists_of_tags)
+        tagged = {ids: in_order(ids, known) for ids in lists_of_tags}
     asked = (yield from read_custom_fields(dialect, organization)) if found[0][HAS_FIELDS_COLUMN] else {}
     return [
-        TaskRow._make(
+        _make_task_row(
             (
                 *row[:HAS_FIELDS_COLUMN],
                 in_order(row[DEPENDS_ON], waits_for[row[ID]]) if row[ID] in waits_for else (),
@@ -160,9 +167,8 @@ def read_dependencies(dialect: str, waiting: list[bytes]) -> Steps[dict[bytes, d
     Return the dependencies of each of these tasks, by task id and dependency id.
     """
     waits_for: dict[bytes, dict[bytes, Dependency]] = defaultdict(dict)
-    if waiting:
-        for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
-            waits_for[task][id] = Dependency(id, number, status == Status.DONE.value)
+    for task, id, number, status in (yield DEPENDENCIES(dialect, tasks=waiting)):
+        waits_for[task][id] = Dependency(id, number, status == Status.DONE.value)
     return waits_for
 
 

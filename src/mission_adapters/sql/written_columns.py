@@ -6,16 +6,12 @@ go with a deleted one (`ON DELETE CASCADE`) and with triggers.
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from attrs import field
 
 from mission_adapters.sql.read_cache import EVERYTHING
-from mission_adapters.sql.sqlite_jobs import execute
 from mission_core.lazy_attrs import define
-
-if TYPE_CHECKING:
-    from mission_adapters.sql.database_session import BoundStatement
 
 READING: Final = frozenset(
     {
@@ -37,12 +33,14 @@ class WrittenColumns:
     The columns that the statements of one connection have written since the last `take`: `table.column` for an update,
     `table` for a row that came or went, and `EVERYTHING` for what is not known.
 
-    All its methods are called on the connection's thread, `authorize` by SQLite while it compiles a statement.
+    It is used on the connection's thread only, `authorize` by SQLite while it compiles a statement.
     """
 
     by_text: dict[str, frozenset[str]] = field(factory=dict)
     compiled: set[str] = field(factory=set)
+    """What SQLite has reported of the statement that runs now."""
     run: set[str] = field(factory=set)
+    """The texts of the statements that have run."""
 
     def authorize(
         self, action: int, table: str | None, column: str | None, database: str | None, trigger: str | None
@@ -58,18 +56,12 @@ class WrittenColumns:
             self.compiled.add("" if action in READING else EVERYTHING)
         return sqlite3.SQLITE_OK
 
-    def execute(self, ask: BoundStatement, cursor: sqlite3.Cursor) -> list[Any] | int:
+    def keep_compiled(self, text: str) -> None:
         """
-        Run a statement, and note its text. A statement that SQLite compiled before is not compiled again.
+        Keep what SQLite reported when it compiled this statement. One that it compiled before is not compiled again.
         """
-        text = ask.text
-        self.run.add(text)
-        try:
-            return execute(ask, cursor)
-        finally:
-            if self.compiled:
-                self.by_text[text] = self.by_text.get(text, frozenset()) | self.compiled
-                self.compiled.clear()
+        self.by_text[text] = self.by_text.get(text, frozenset()) | self.compiled
+        self.compiled.clear()
 
     def take(self) -> set[str]:
         """

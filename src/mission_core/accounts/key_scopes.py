@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import evolve
-
 from mission_core.accounts.model import ROLE_LEVELS, AgentPrincipal, Principal, Role, require_role
+from mission_core.entity_changes import evolve
 from mission_core.errors import Denied
 from mission_core.lazy_attrs import define
 

@@ -160,7 +160,7 @@ def readable_boards(principal: Principal) -> frozenset[BoardId] | None:
     """
     if isinstance(principal, MemberPrincipal):
         return principal.reads
-    own = board_of(principal)
+    own = principal.board if isinstance(principal, AgentPrincipal) else None
     return None if own is None else frozenset((own,))
 
 

@@ -92,6 +92,8 @@ class Counters:
         """
         Return what these changes add to the counters, by key.
         """
+        if self.of_entity is not None:
+            return self._sums_of_entities(changes, *self.of_entity)
         sums: defaultdict[CounterKey, int] = defaultdict(int)
         if self.of_event is not None:
             for event in changes.events:
@@ -102,9 +104,7 @@ class Counters:
                 for task, sign in ((before, -1), (after, 1)):
                     for key, amount in self.of_task(task, changes) if task is not None else ():
                         sums[key] += sign * amount
-        if self.of_entity is not None:
-            return self._sums_of_entities(changes, *self.of_entity)
-        return {key: amount for key, amount in sums.items() if amount}
+        return sums if all(sums.values()) else {key: amount for key, amount in sums.items() if amount}
 
     def _sums_of_entities(
         self, changes: CountedChanges, kind: str, amounts_of: Callable[[Any, CountedChanges], Amounts]

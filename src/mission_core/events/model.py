@@ -72,7 +72,8 @@ class Event:
         """
         Return the name of the first field.
         """
-        return _payload_fields_of(cast(Any, cls))[0]
+        kind: Any = cls
+        return _payload_fields_of(kind)[0]
 
     @classmethod
     def of(cls, entity: Any, *, at: datetime, **given: Any) -> Self:
@@ -92,13 +93,20 @@ class Event:
         """
         The id of the entity that the event is about.
         """
-        return cast(UUID, getattr(self, self.subject_field()))
+        kind: Any = type(self)
+        id: UUID = getattr(self, _payload_fields_of(kind)[0])
+        return id
 
     def payload(self) -> JsonText:
         """
         Return the event's own fields in canonical JSON. The time is part of the envelope.
         """
-        return canonical({name: json_value(getattr(self, name)) for name in _payload_fields_of(cast(Any, type(self)))})
+        kind: Any = type(self)
+        told = {}
+        for name in _payload_fields_of(kind):
+            value = getattr(self, name)
+            told[name] = value if value.__class__ in PLAIN_JSON_CLASSES else json_value(value)
+        return canonical(told)
 
 
 @cache
@@ -118,14 +126,14 @@ def json_value(value: object) -> Any:
         return value
     if kind is UUID:
         return str(value)
+    if isinstance(value, Enum):
+        return value._value_  # `value` itself is a property written in Python
     if value is None or isinstance(value, str | int | float | bool):
-        return value.value if isinstance(value, Enum) else value
+        return value
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
         return micros(value)
-    if isinstance(value, Enum):
-        return value.value
     if isinstance(value, dict):
         return {k: json_value(v) for k, v in value.items()}
     if isinstance(value, tuple | list | frozenset):

@@ -74,9 +74,8 @@ def cycle_time_of(task: Task) -> timedelta | None:
     """
     The cycle time of a completed task, from the first start of work; None if the start is unknown.
     """
-    if task.done_at is None or task.begun_at is None or task.done_at < task.begun_at:
-        return None
-    return task.done_at - task.begun_at
+    done_at, begun_at = task.done_at, task.begun_at
+    return None if done_at is None or begun_at is None or done_at < begun_at else done_at - begun_at
 
 
 def _event_counts(event: Event, changes: CountedChanges) -> Amounts:
@@ -87,7 +86,7 @@ def _event_counts(event: Event, changes: CountedChanges) -> Amounts:
 
 def _task_counts(task: Task, changes: CountedChanges) -> Amounts:
     place, since, cycle = task.board.bytes, micros(status_since(task)), cycle_time_of(task)
-    found = _counts(place, task.status.value, since, now=changes.at if task.status is Status.DONE else None)
+    found = _counts(place, str(task.status), since, now=changes.at if task.status is Status.DONE else None)
     if cycle is None:
         return found
     hour = since // HOUR

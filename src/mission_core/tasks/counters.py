@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 def _task_count(task: Task, _: CountedChanges) -> Amounts:
     assigned = int(task.assignee is not None)
-    return (((task.board.bytes, task.status.value, task.priority, assigned), 1),)
+    return (((task.board.bytes, str(task.status), task.priority, assigned), 1),)
 
 
 def _workload(task: Task, _: CountedChanges) -> Amounts:
     if task.assignee is None:
         return ()
-    return (((task.assignee.key, task.board.bytes, task.status.value, task.priority), 1),)
+    return (((task.assignee.key, task.board.bytes, str(task.status), task.priority), 1),)
 
 
 TASK_COUNTS: Final = Counters(

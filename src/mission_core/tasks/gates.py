@@ -155,7 +155,8 @@ def with_authors(was: Task | None, to: Task, *, asker: Principal, workers: Itera
         assignees += [*workers, was.assignee if was else None]
         acting.append(author_of_actor(asker.actor))
     found = (*to.authors, *(author_of_assignee(each) for each in assignees if each is not None), *acting)
-    return evolve(to, authors=tuple(dict.fromkeys(found)))
+    authors = tuple(dict.fromkeys(found))
+    return to if authors == to.authors else evolve(to, authors=authors)
 
 
 async def pass_gates(

@@ -9,11 +9,9 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict
-
 from mission_core.accounts.model import Principal, Role, may_write_board, require_role
 from mission_core.boards.model import Board, BoardDenied, BoardNotFound, BoardStatus, require_grant
-from mission_core.entity_changes import evolve
+from mission_core.entity_changes import evolve, field_values, new_entity
 from mission_core.ids import AgentId, BoardId, BoardNumber, TagId, TaskId, TaskNumber
 from mission_core.lazy_attrs import frozen
 from mission_core.tasks.comment_creation import new_comment, new_mentions
@@ -234,7 +232,8 @@ def _new_task(
     cmd: CreateTask, principal: Principal, names: dict[str, Any], assignee: Assignee | None, *, at: datetime
 ) -> Task:
     status = Status.ASSIGNED if assignee and cmd.status is Status.INBOX else cmd.status
-    return Task(
+    return new_entity(
+        Task,
         organization=principal.organization,
         status=status,
         assignee=assignee,
@@ -371,11 +370,11 @@ async def _with_fields(ports: Ports, unit: UnitOfWork, principal: Principal, bef
 
 
 def _present_fields(cmd: UpdateTask) -> dict[str, Any]:
-    return {name: value for name, value in asdict(cmd, recurse=False).items() if value is not ABSENT}
+    return {name: value for name, value in field_values(cmd) if value is not ABSENT}
 
 
 def _plain_fields(cmd: UpdateTask) -> dict[str, Any]:
-    return {name: value for name, value in _present_fields(cmd).items() if name not in SPECIAL_FIELDS}
+    return {name: value for name, value in field_values(cmd) if value is not ABSENT and name not in SPECIAL_FIELDS}
 
 
 async def _on_board(

@@ -5,7 +5,7 @@ Authentication and authorization of the Fleet API: keys, session cookies, roles 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,7 @@ from mission_http.platform.cross_site_requests import (
     has_session_cookie,
 )
 from mission_http.platform.endpoints import EndpointAccess, RequestHeader
-from mission_http.platform.exchange import endpoint_of, exchange_of
+from mission_http.platform.exchange import SCOPE_KEY, endpoint_of, exchange_of
 from mission_http.platform.implicit_leases import AGENT_INSTANCE, renew_leases_for_request
 from mission_http.platform.proxy_authentication import is_user_named_by_proxy, member_named_by_proxy
 from mission_http.platform.session_cookies import HOST_COOKIE, PLAIN_COOKIE, SessionCookies
@@ -70,6 +70,8 @@ STATUS_VIEWER: Final = EndpointAccess(
 
 PUBLIC_PATHS: Final = frozenset({"/api/setup", "/api/docs", "/api/health"})
 PUBLIC_BELOW: Final = "/api/auth/"
+HEALTH_PATH: Final = "/api/status"
+ROLES: Final = {role.value: role for role in Role}
 
 _generated: Final = re.compile(r"(?i:mca?_[0-9a-f]{48})|[A-Za-z0-9_-]{43}")
 _scheme: Final = re.compile(r"(?:bearer|apikey|token)\s+(\S+)\s*", re.IGNORECASE)
@@ -80,16 +82,17 @@ def credential_precheck(settings: Settings) -> Callable[[Request, Endpoint | Non
     Return the check of every request before routing: it must not come from another site's page, and unless its path is
     public it must carry a credential.
     """
-    known = settings.api_key.encode()
+    known, proxy = settings.api_key.encode(), settings.identity_providers.proxy
 
     def edge(request: Request, endpoint: Endpoint | None) -> None:
-        proxied = is_user_named_by_proxy(request, settings.identity_providers.proxy)
+        proxied = proxy is not None and is_user_named_by_proxy(request, proxy)
         change = request.method in CHANGING_METHODS if endpoint is None else endpoint.is_change
         if change and (proxied or not _authenticated_by_key_only(request, endpoint)):
             origin = foreign_origin(request, settings.network)
             if origin is not None:
                 raise OriginMismatch(origin)
-        if _is_public(request) or is_health_request(request):
+        path = exchange_of(request).path
+        if _is_public(path) or (path == HEALTH_PATH and is_health_request(request)):
             return
         secret = credential_of(request)
         if secret is not None and (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
@@ -114,11 +117,11 @@ def authenticator(
         if access is STATUS_VIEWER and is_health_request(request):
             return None
         try:
-            person = await member_named_by_proxy(request, proxy) or await cookies.member_in(request)
-            principal = person or await _principal_from_key(request, access)
+            person = None if proxy is None else await member_named_by_proxy(request, proxy)
+            principal = person or await cookies.member_in(request) or await _principal_from_key(request, access)
             if principal is None:
                 raise AuthenticationRequired
-            principal = require_role_or_scope(principal, Role(access.name), endpoint_of(request).scope)
+            principal = require_role_or_scope(principal, ROLES[access.name], endpoint_of(request).scope)
         except (AuthenticationRequired, RoleTooLow, ScopeMissing) as refusal:
             raise _refusal_for(access, refusal) from None
         await renew_leases_for_request(request, principal, agent=agent_name_header_of(request))
@@ -150,12 +153,11 @@ def _authenticated_by_key_only(request: Request, endpoint: Endpoint | None) -> b
     """
     Whether the request is authenticated by a key in a header alone, which no browser adds by itself.
     """
-    needed = not _is_public(request) if endpoint is None else not endpoint.who.public
+    needed = not _is_public(exchange_of(request).path) if endpoint is None else not endpoint.who.public
     return needed and credential_of(request) is not None and not has_session_cookie(request)
 
 
-def _is_public(request: Request) -> bool:
-    path = exchange_of(request).path
+def _is_public(path: str) -> bool:
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_BELOW)
 
 
@@ -163,11 +165,11 @@ def credential_of(request: Request) -> str | None:
     """
     Return the key in the request: `x-api-key`, else `Authorization` as Bearer, ApiKey or Token.
     """
-    headers = request.headers
-    key = headers.get("x-api-key", "").strip()
+    headers: Mapping[bytes, bytes] = request.scope[SCOPE_KEY].headers
+    key = headers.get(b"x-api-key", b"").decode("latin-1").strip()
     if key:
         return key
-    found = _scheme.fullmatch(headers.get("authorization", "").strip())
+    found = _scheme.fullmatch(headers.get(b"authorization", b"").decode("latin-1").strip())
     return found[1] if found else None
 
 
@@ -175,18 +177,19 @@ def is_health_request(request: Request) -> bool:
     """
     Whether the request is for `/api/status?action=health`, which is public.
     """
-    return exchange_of(request).path == "/api/status" and request.query_params.get("action") == "health"
+    return exchange_of(request).path == HEALTH_PATH and request.query_params.get("action") == "health"
 
 
 def agent_name_header_of(request: Request) -> str | None:
     """
     Return the agent name in `X-Agent-Name`, if it is set.
     """
-    sent = request.headers.get("x-agent-name", "").strip()
-    if not sent:
+    value: bytes | None = request.scope[SCOPE_KEY].headers.get(b"x-agent-name")
+    if value is None:
         return None
+    sent = value.decode("latin-1").strip()
     try:
-        return sent.encode("latin-1").decode()
+        return sent.encode("latin-1").decode() or None
     except UnicodeDecodeError:
         return sent
 
@@ -199,5 +202,5 @@ def is_restricted_agent(principal: Principal) -> bool:
 
 
 def _name_header_matches(request: Request, principal: Principal) -> bool:
-    label = agent_name_header_of(request)
-    return label is None or not is_restricted_agent(principal) or name_key(label) == name_key(principal.name)
+    label = agent_name_header_of(request) if is_restricted_agent(principal) else None
+    return label is None or name_key(label) == name_key(principal.name)

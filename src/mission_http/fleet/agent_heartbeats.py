@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import HEARTBEAT
-from mission_core.accounts.model import KeyOfAnotherAgent, Principal
+from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal
 from mission_core.agents.model import IDLE, AgentNotFound
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat, repeat_agent_change
 from mission_core.errors import Conflict, Denied, Invalid, KeyReused, NotFound
@@ -25,14 +25,14 @@ from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
 from mission_core.projections import Projection
 from mission_core.values import EMPTY_OBJECT
-from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER
+from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER, agent_name_header_of
 from mission_http.fleet.bodies import AgentHeartbeatBody
 from mission_http.fleet.path_parameters import agent_in, own_agent_only, own_agent_row
 from mission_http.fleet.payloads import AgentHeartbeatPayload, WorkItemPayload, WorkItemsPayload
 from mission_http.fleet.wire import seconds_of
-from mission_http.platform.bodies import parsed_body_of
+from mission_http.platform.bodies import parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.errors import BodyMalformed, BodyMissing, FieldsInvalid
+from mission_http.platform.errors import BodyMalformed, FieldsInvalid
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.implicit_leases import renew_leases_for_request
@@ -63,7 +63,7 @@ async def check_in(request: Request) -> Response:
             name = (await own_agent_row(request)).name
         else:
             name = (await record_agent_heartbeat(ports, principal, _heartbeat_command(request))).name
-            await renew_leases_for_request(request, principal, agent=name)
+            await _renew_leases_of(request, principal, name)
     return json_response(await _work_items_for(ports, principal, name, at=ports.clock.now()))
 
 
@@ -78,9 +78,9 @@ async def report(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     try:
         with own_agent_only(principal):
-            sign = evolve(_heartbeat_command(request), connection=await _connection_in(request))
+            sign = _heartbeat_command(request, await _connection_in(request))
             agent = await perform_once(request, record_agent_heartbeat, sign, repeat_agent_change)
-            await renew_leases_for_request(request, principal, agent=agent.name)
+            await _renew_leases_of(request, principal, agent.name)
     except AgentNotFound as refusal:
         return json_response(AgentHeartbeatPayload(error=str(refusal), token_recorded=False))
     work = await _work_items_for(ports, principal, agent.name, at=ports.clock.now())
@@ -88,11 +88,22 @@ async def report(request: Request) -> Response:
     return json_response(work)
 
 
+async def _renew_leases_of(request: Request, principal: Principal, name: str) -> None:
+    """
+    Renew the implicit leases of the agent, unless the authentication of the request has renewed them.
+    """
+    itself = isinstance(principal, AgentPrincipal) and principal.name == name
+    if not itself or agent_name_header_of(request) is not None:
+        await renew_leases_for_request(request, principal, agent=name)
+
+
 async def _record_usage_in(request: Request, agent: Agent) -> tuple[bool, str | UnsetType]:
     """
     Record the token usage in the body, if there is any, and return whether it was recorded, or why not.
     """
-    with suppress(BodyMissing, BodyMalformed):
+    if not await raw_body_of(request):
+        return False, UNSET
+    with suppress(BodyMalformed):
         body = await parsed_body_of(request)
         usage = body.get("token_usage") if isinstance(body, dict) else None
         if not isinstance(usage, dict) or not {"model", "inputTokens", "outputTokens"} <= usage.keys():
@@ -107,15 +118,19 @@ async def _record_usage_in(request: Request, agent: Agent) -> tuple[bool, str | 
     return False, UNSET
 
 
-def _heartbeat_command(request: Request) -> RecordAgentHeartbeat:
-    return RecordAgentHeartbeat(agent=agent_in(request), status=IDLE, activity=HEARTBEAT_ACTIVITY)
+def _heartbeat_command(request: Request, connection: ConnectionId | None = None) -> RecordAgentHeartbeat:
+    return RecordAgentHeartbeat(
+        agent=agent_in(request), status=IDLE, activity=HEARTBEAT_ACTIVITY, connection=connection
+    )
 
 
 async def _connection_in(request: Request) -> ConnectionId | None:
     """
     Read the connection id from the body; None if the body is missing, malformed or has none.
     """
-    with suppress(BodyMissing, BodyMalformed, FieldsInvalid):
+    if not await raw_body_of(request):
+        return None
+    with suppress(BodyMalformed, FieldsInvalid):
         body = await parsed_body_of(request)
         named = body.get("connection_id") if isinstance(body, dict) else None
         if isinstance(named, str) and UUID_TEXT.fullmatch(named):

@@ -9,10 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from attrs import field, fields
+from attrs import field
 from starlette.requests import Request
 
 from mission_core.boards.model import BoardStatus
+from mission_core.entity_changes import field_values
 from mission_core.errors import InvalidField
 from mission_core.tasks.model import MOST_DEPENDENCIES, MOST_TAGS, Status
 from mission_core.tasks.runs import TaskResult
@@ -236,9 +237,7 @@ class UpdateTaskBody(TaskFields):
         """
         Whether the body changes no field.
         """
-        return all(
-            getattr(self, one.name) is ABSENT for one in fields(type(self)) if one.name != "created_by"
-        )
+        return {name for name, value in field_values(self) if value is not ABSENT} <= {"created_by"}
 
 
 class TaskStatusBody(Body):
@@ -345,7 +344,7 @@ class GatesBody(Body):
         """
         Return the gates that were sent.
         """
-        given = {one.name: getattr(self, one.name) for one in fields(type(self))}
+        given = dict(field_values(self))
         return {name: value for name, value in given.items() if value is not ABSENT}
 
 
@@ -380,7 +379,7 @@ class UpdateProjectBody(Body):
     gates: GatesBody | Absent = ABSENT
 
     def __attrs_post_init__(self) -> None:
-        if all(getattr(self, one.name) is ABSENT for one in fields(type(self))):
+        if all(value is ABSENT for _, value in field_values(self)):
             raise ValueError("At least one field is required")
         if self.ticket_prefix is not ABSENT and self.ticketPrefix is not ABSENT:
             raise ValueError("Use only one ticket prefix field")

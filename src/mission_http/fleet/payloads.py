@@ -4,6 +4,7 @@ Responses about errors, tasks, leases, runs, agents, keys, projects and health.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Raw, UnsetType
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+NUMBER: Final = attrgetter("number")
+
+
 def tags_of(row: TaskRow) -> Any:
     return tag_names_of(row) if row.tagged else Raw(row.tags.encode())
 
@@ -42,11 +46,11 @@ def ticket_reference(row: TaskRow) -> str | UnsetType:
 
 
 def dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
-    return [each.number for each in dependencies]
+    return list(map(NUMBER, dependencies))
 
 
 def open_dependency_numbers(dependencies: tuple[Dependency, ...]) -> list[int]:
-    return [each.number for each in dependencies if not each.done]
+    return [each.number for each in dependencies if not each.done] if dependencies else []
 
 
 NO_DEPENDENCIES: Final = DatabaseValue(Constant([]), while_empty=("depends_on",))

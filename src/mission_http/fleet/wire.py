@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Final, Generic, NewType, TypeVar
 from uuid import UUID
 
 import msgspec
-from attrs import evolve, fields
+from attrs import evolve
 from msgspec import UNSET, UnsetType
 
 from mission_core.agents.queries import AgentRow, ToolConnectionRow, status_of_row
+from mission_core.entity_changes import field_values
 from mission_core.projections import JsonEncoding
 from mission_core.tasks.queries import TaskRow
 from mission_core.values import ABSENT, EPOCH, MAX_INTEGER, JsonText, micros, name_key
@@ -86,12 +87,11 @@ def command_arguments(body: Any, names: Mapping[str, str], moments: frozenset[st
         moments: Fields with Unix seconds, which become datetimes.
     """
     found: dict[str, Any] = {}
-    for one in fields(type(body)):
-        value = getattr(body, one.name)
-        name = names.get(one.name, one.name)
+    for field, value in field_values(body):
+        name = names.get(field, field)
         if value is ABSENT or not name:
             continue
-        if value is not None and one.name in moments:
+        if value is not None and field in moments:
             value = moment_of(value)
         found[name] = tuple(value) if isinstance(value, list) else value
     return found

@@ -5,7 +5,7 @@ Authentication of requests: find the principal of a credential or bearer token.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from mission_core.accounts.identity_claims import SigningKeysUnavailable, TokenRefused, identity_from_claims
 from mission_core.accounts.model import AgentPrincipal, presence_update_due, secret_digest
@@ -34,7 +34,7 @@ async def principal_of_credential(request: Request, secret: str, *, touch: bool 
     now = ports.clock.now()
     principal = await ports.credentials.principal_of(secret_digest(secret), at=now)
     if touch and isinstance(principal, AgentPrincipal) and presence_update_due(principal, at=now):
-        updates = cast(PresenceUpdates, request.scope["app"].presence_updates)
+        updates: PresenceUpdates = request.scope["app"].presence_updates
         await updates.record(ports, principal)
     return principal
 

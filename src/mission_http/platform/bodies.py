@@ -23,7 +23,7 @@ from mission_http.platform.errors import (
     FieldError,
     FieldsInvalid,
 )
-from mission_http.platform.exchange import UNREAD, dialect_of, exchange_of
+from mission_http.platform.exchange import SCOPE_KEY, UNREAD, Exchange, dialect_of
 
 T = TypeVar("T")
 MAX_CONTENT_LENGTH_DIGITS: Final = 18
@@ -53,7 +53,7 @@ async def raw_body_of(request: Request, *, limit: int | None = None, may_be_gzip
         BodyTooLarge: As soon as more bytes were announced or received than the limit.
         EncodingUnsupported: If the body is compressed or encoded in another way.
     """
-    exchange = exchange_of(request)
+    exchange: Exchange = request.scope[SCOPE_KEY]
     if exchange.body is None:
         most = dialect_of(request).http_options.body_limit if limit is None else limit
         exchange.body = await _read(request, most, GZIP_ENCODINGS if may_be_gzip else SUPPORTED_ENCODINGS)
@@ -68,7 +68,7 @@ async def parsed_body_of(request: Request) -> Any:
         BodyMissing: If there is no body.
         BodyMalformed: If it is not JSON.
     """
-    exchange = exchange_of(request)
+    exchange: Exchange = request.scope[SCOPE_KEY]
     if exchange.parsed is UNREAD:
         body = await raw_body_of(request)
         if not body:
@@ -86,7 +86,7 @@ async def body_of(request: Request, shape: type[T]) -> T:
         BodyMissing: If there is no body.
         BodyMalformed: If it is not JSON.
     """
-    exchange = exchange_of(request)
+    exchange: Exchange = request.scope[SCOPE_KEY]
     dialect = dialect_of(request)
     if not await raw_body_of(request) and exchange.endpoint is not None and not exchange.endpoint.body_required:
         value: Any = {}

@@ -47,7 +47,7 @@ def addresses_of(scope: Scope, network: NetworkSettings) -> RequestAddresses:
     """
     peer = peer_address(scope)
     secure = bool(scope.get("scheme") == "https")
-    if not network.trusts(peer):
+    if not (network.trusted_proxies and network.trusts(peer)):
         return RequestAddresses(peer, peer, secure)
     proxies, beyond = _proxy_chain(scope, network, peer)
     told = [beyond] if beyond else header_entries(scope, b"x-real-ip")[-1:]

@@ -38,7 +38,7 @@ def has_session_cookie(request: Request) -> bool:
     """
     Whether the request has a session cookie, which browsers attach by themselves.
     """
-    return any(name in request.cookies for name in SESSION_COOKIES)
+    return not request.cookies.keys().isdisjoint(SESSION_COOKIES)
 
 
 def _is_ours(origin: str, own: set[str | None], network: NetworkSettings) -> bool:

@@ -81,7 +81,7 @@ def dialect_of(request: Request) -> Dialect:
     """
     The HTTP API that answers the request, as its `Dialect`.
     """
-    dialect = exchange_of(request).dialect
+    dialect: Dialect | None = request.scope[SCOPE_KEY].dialect
     if dialect is None:
         raise RuntimeError("the request is not matched to a dialect yet")
     return dialect
@@ -91,7 +91,7 @@ def endpoint_of(request: Request) -> Endpoint:
     """
     The endpoint that the request was matched to.
     """
-    endpoint = exchange_of(request).endpoint
+    endpoint: Endpoint | None = request.scope[SCOPE_KEY].endpoint
     if endpoint is None:
         raise RuntimeError("the request is not matched to an endpoint")
     return endpoint
@@ -109,7 +109,7 @@ def principal_of(request: Request) -> Principal:
     """
     The authenticated principal of the request. Requests to public endpoints have none.
     """
-    principal = exchange_of(request).principal
+    principal: Principal | None = request.scope[SCOPE_KEY].principal
     if principal is None:
         raise RuntimeError("the request has no authenticated principal")
     return principal

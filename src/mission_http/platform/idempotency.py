@@ -19,7 +19,7 @@ from mission_core.ports import IdempotencyKey, Ports, perform
 from mission_http.platform.bodies import raw_body_of
 from mission_http.platform.endpoints import RequestHeader
 from mission_http.platform.errors import FieldError, FieldsInvalid
-from mission_http.platform.exchange import dialect_of, endpoint_of, ports_of, principal_of
+from mission_http.platform.exchange import dialect_of, endpoint_of, exchange_of, ports_of, principal_of
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -73,9 +73,10 @@ async def idempotency_key_of(request: Request) -> IdempotencyKey | None:
     Raises:
         FieldsInvalid: If the key is not 1 to 255 printable ASCII characters.
     """
-    sent = request.headers.get("idempotency-key")
-    if sent is None:
+    value = exchange_of(request).headers.get(b"idempotency-key")
+    if value is None:
         return None
+    sent = value.decode("latin-1")
     key = sent.strip()
     if not _key.fullmatch(key):
         said = "must be 1 to 255 printable ASCII characters"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from attrs import field
 from starlette.requests import Request
@@ -88,7 +88,7 @@ async def renew_leases_for_request(request: Request, principal: Principal, *, ag
     A failed renewal does not fail the request, and neither does an invalid instance, because most operations ignore it.
     A HEAD request renews nothing.
     """
-    if request.method == "HEAD" or (agent is None and not isinstance(principal, AgentPrincipal)):
+    if request.scope["method"] == "HEAD" or (agent is None and not isinstance(principal, AgentPrincipal)):
         return
     try:
         instance = agent_instance_of(request)
@@ -96,7 +96,7 @@ async def renew_leases_for_request(request: Request, principal: Principal, *, ag
         return
     ports = ports_of(request)
     name = agent or principal.display
-    attendance = cast(ImplicitLeaseRenewals, request.scope["app"].implicit_lease_renewals)
+    attendance: ImplicitLeaseRenewals = request.scope["app"].implicit_lease_renewals
     pair = (principal.organization, identity_of(principal), name_key(name), instance)
     if not attendance.due(pair, at=ports.clock.now()):
         return

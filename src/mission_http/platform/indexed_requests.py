@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
 
 from mission_http.platform.exchange import SCOPE_KEY
 
@@ -39,14 +38,15 @@ class IndexedRequest(Request):
     A request whose exchange has its headers.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope, receive, send)
-        self._indexed_headers = IndexedHeaders(scope["headers"], scope[SCOPE_KEY].headers)
+    _indexed_headers: IndexedHeaders | None = None
 
     @property
     def headers(self) -> Headers:
-        return self._indexed_headers
+        headers = self._indexed_headers
+        if headers is None:
+            headers = self._indexed_headers = IndexedHeaders(self.scope["headers"], self.scope[SCOPE_KEY].headers)
+        return headers
 
     @property
     def cookies(self) -> dict[str, str]:
-        return super().cookies if "cookie" in self._indexed_headers else {}
+        return super().cookies if b"cookie" in self.scope[SCOPE_KEY].headers else {}

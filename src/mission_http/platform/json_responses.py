@@ -31,9 +31,8 @@ class JsonResponse(Response):
         self.body = body
         self.raw_headers = [(b"content-length", b"%d" % len(body)), CONTENT_TYPE]
         if headers:
-            self.raw_headers += [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
-            ]
+            for name, value in headers.items():
+                self.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
 
 
 def json_response(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonResponse:

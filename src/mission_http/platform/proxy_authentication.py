@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mission_http")
 
 
-def is_user_named_by_proxy(request: Request, proxy: ProxyAuthSettings | None) -> bool:
+def is_user_named_by_proxy(request: Request, proxy: ProxyAuthSettings) -> bool:
     """
     Whether a trusted proxy names the user of the request. The header is ignored if another peer sends it.
     """
-    return proxy is not None and proxy.header in request.headers and proxy.believes(exchange_of(request).peer)
+    return proxy.header in request.headers and proxy.believes(exchange_of(request).peer)
 
 
-async def member_named_by_proxy(request: Request, proxy: ProxyAuthSettings | None) -> MemberPrincipal | None:
+async def member_named_by_proxy(request: Request, proxy: ProxyAuthSettings) -> MemberPrincipal | None:
     """
     The member that a trusted proxy names, if it names one and they are admitted.
     """
-    if proxy is None or not is_user_named_by_proxy(request, proxy):
+    if not is_user_named_by_proxy(request, proxy):
         return None
     from mission_core.accounts.proxy_authentication import ProxyUser, ProxyUserRefused, authenticate_proxy_user
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 
@@ -137,7 +137,7 @@ async def count_request(request: Request, limit: str) -> None:
     Raises:
         TooManyRequests: If the quota of the class is used up.
     """
-    limits = cast(RateLimits, request.scope["app"].limits)
+    limits: RateLimits = request.scope["app"].limits
     name, _, apart = limit.partition(":")
     quota = limits.quotas.get(name)
     if quota is None or limits.limiter is None:

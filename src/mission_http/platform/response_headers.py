@@ -6,6 +6,7 @@ so that one wrapper around `send` is enough.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mission_http.metrics.request_durations import RequestDurations
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+NAME_OF: Final = itemgetter(0)
 HSTS_HEADER: Final = b"strict-transport-security"
 
 
@@ -96,9 +98,9 @@ class FixedHeaders:
         """
         The headers to add to those of a response.
         """
-        present = {name for name, _ in headers}
-        if self._names.isdisjoint(present):
+        if self._names.isdisjoint(map(NAME_OF, headers)):
             return self.together
+        present = set(map(NAME_OF, headers))
         return self.always + tuple(pair for pair in self.optional if pair[0] not in present)
 
 

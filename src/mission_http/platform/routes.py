@@ -46,12 +46,9 @@ class RouteMatch:
     A known path: its routes by method, and the values of its path parameters.
     """
 
+    dialect: Dialect
     routes: dict[str, Route]
     values: tuple[str, ...]
-
-    @property
-    def dialect(self) -> Dialect:
-        return next(iter(self.routes.values())).dialect
 
     def allow(self, dialect: Dialect) -> tuple[str, ...]:
         """
@@ -138,7 +135,7 @@ class RouteTree:
             node = self._walk(self.root, segments, 1, values)
         if node is None or not node.routes:
             return None
-        place = RouteMatch(node.routes, tuple(values))
+        place = RouteMatch(next(iter(node.routes.values())).dialect, node.routes, tuple(values))
         if not values:
             self.fixed[path] = place
         return place

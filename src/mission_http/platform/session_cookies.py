@@ -74,6 +74,8 @@ class SessionCookies:
         """
         The member of the first valid session in the request, if there is one.
         """
+        if b"cookie" not in exchange_of(request).headers:
+            return None
         return next(iter(await self.members_in(request)), None)
 
     async def members_in(self, request: Request) -> list[MemberPrincipal]:

@@ -82,7 +82,9 @@ def test_an_entry_comes_back_as_it_was(fact, organization, actor: Actor, positio
     """
     entry = Entry.of(fact, organization=organization, actor=actor, position=position, previous=previous)
 
-    assert entry == event_log.entry_of_row(event_log.entry_row(entry))
+    row = zip(event_log.COLUMNS, event_log.entry_row(entry), strict=True)
+
+    assert entry == event_log.entry_of_row(dict(row))
 
 
 @given(some.tasks())

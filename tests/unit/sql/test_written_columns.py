@@ -20,6 +20,7 @@ from mission_adapters.sql.credential_store import (
 from mission_adapters.sql.database_session import BoundStatement
 from mission_adapters.sql.member_reads import select_member, select_member_of_session
 from mission_adapters.sql.read_cache import EVERYTHING
+from mission_adapters.sql.sqlite_jobs import execute
 from mission_adapters.sql.statements import DIALECTS, Statement
 from mission_adapters.sql.tables import metadata
 from mission_adapters.sql.written_columns import WrittenColumns
@@ -49,7 +50,7 @@ def written_by(connection: sqlite3.Connection, *texts: str) -> set[str]:
     written = WrittenColumns()
     connection.set_authorizer(written.authorize)
     for text in texts:
-        written.execute(BoundStatement(text), connection.cursor())
+        execute(BoundStatement(text), connection.cursor(), written)
     return written.take() - {""}
 
 
@@ -77,8 +78,8 @@ def test_a_statement_that_was_compiled_before_counts_again(connection: sqlite3.C
     connection.set_authorizer(written.authorize)
     found = []
     for _ in range(2):
-        written.execute(BoundStatement(text), connection.cursor())
-        written.execute(BoundStatement("SELECT 1"), connection.cursor())
+        execute(BoundStatement(text), connection.cursor(), written)
+        execute(BoundStatement("SELECT 1"), connection.cursor(), written)
         found.append(written.take() - {""})
 
     assert [{"owners.seen"}] * 2 == found
@@ -93,10 +94,10 @@ def test_a_statement_that_failed_counts(connection: sqlite3.Connection) -> None:
     written, ask = WrittenColumns(), BoundStatement("INSERT INTO owners VALUES (?, 'Ada', 0)", (2,))
     connection.set_authorizer(written.authorize)
     with pytest.raises(sqlite3.IntegrityError):
-        written.execute(ask, connection.cursor())
+        execute(ask, connection.cursor(), written)
     written.take()
     with pytest.raises(sqlite3.IntegrityError):
-        written.execute(ask, connection.cursor())
+        execute(ask, connection.cursor(), written)
 
     assert {"owners"} == written.take()
 
@@ -108,7 +109,7 @@ def test_another_schema_is_as_if_everything_was_written(connection: sqlite3.Conn
 
 def test_what_sqlite_compiled_unheard_may_have_written_everything(connection: sqlite3.Connection) -> None:
     written, ask = WrittenColumns(), BoundStatement("UPDATE owners SET seen = 1")
-    written.execute(ask, connection.cursor())
+    execute(ask, connection.cursor(), written)
 
     assert {EVERYTHING} == written.take()
 
@@ -142,7 +143,7 @@ def test_what_cached_values_are_read_from_is_known(
             return sqlite3.SQLITE_OK
 
         connection.set_authorizer(note)
-        text = statement._compiled_for("sqlite").text
+        text = statement.compiled_for("sqlite").text
         connection.execute(f"EXPLAIN {text}", [None] * text.count("?"))
     connection.close()
 

@@ -11,6 +11,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mission_http.logs import request_lines
 from mission_http.logs.log_stream import LogStream
@@ -66,6 +68,15 @@ def test_lines_are_json():
         '"event": "slow_request", "level": "warning", "timestamp": "T1"}',
     ] == told
     assert all(map(json.loads, told))
+
+
+@given(path=st.text(), client=st.text(), duration=st.floats(0, 1e9).map(lambda value: round(value, 1)))
+def test_lines_are_the_json_that_python_writes(path, client, duration):
+    told = RequestLineRenderer("T{:g}".format, SecretRedactor.of([]), as_json=True, worker=2)
+    (text, end) = told([line(path, client=client, duration=duration)]).split("\n")
+
+    assert (json.dumps(json.loads(text)), "") == (text, end)
+    assert {"path": path, "client": client, "worker": 2}.items() <= json.loads(text).items()
 
 
 async def test_lines_of_requests_wait_for_one_wake_up(written, monkeypatch):
