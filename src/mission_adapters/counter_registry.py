@@ -22,9 +22,9 @@ def entity_counters() -> tuple[Counters, ...]:
     """
     Return the counters of entities of kinds. They are imported when they are first used, since few programs do.
     """
-    from mission_core.usage.counters import USAGE_DETAILS, USAGE_TOTALS
+    from mission_core.usage.counters import USAGE_ROLLUPS
 
-    return USAGE_TOTALS, USAGE_DETAILS
+    return USAGE_ROLLUPS
 
 
 @cache

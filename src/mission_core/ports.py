@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskReads
     from mission_core.tasks.snapshots import SnapshotReads
     from mission_core.usage.prices import PriceBook
-    from mission_core.usage.queries import UsageReads
+    from mission_core.usage.queries import UsageReads, UsageRebuild
     from mission_core.usage.reported_run_queries import ReportedRunReads
     from mission_core.use_case import Backoff
 
@@ -399,12 +399,13 @@ class Housekeeping(Protocol):
             Whether the next ones can follow at once.
         """
 
-    async def rebuild_usage(self, organization: OrganizationId) -> int:
+    async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:
         """
-        Compute the sums of the organization's token ledger from its entries, while entries may be added.
+        Correct the sums of the organization's token ledger by its entries, while entries may be added. A rebuild that
+        was interrupted has made no sum wrong, and is run again.
 
-        Returns:
-            The number of entries.
+        Raises:
+            UsageRebuildSuperseded: If another rebuild began meanwhile.
         """
 
 

@@ -296,21 +296,29 @@ def _value_errors_as_settings_errors() -> Iterator[None]:
 @usage.command
 def rebuild(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
-    Compute the sums of the token ledger again from its entries, even while serving.
+    Correct the sums of the token ledger by its entries, even while serving.
     """
     settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
     print("\n".join(asyncio.run(_rebuild(settings))))
 
 
 async def _rebuild(settings: Settings) -> list[str]:
+    from mission_core.usage.model import UsageRebuildSuperseded
     from mission_http.doctor.database import DatabaseState
     from mission_http.wiring import database_location, ports_over_database
 
     if (await DatabaseState.inspect(settings)).is_not_created:
         raise SettingsError(f"nothing to rebuild: {database_location(settings)} was never served")
+    lines = []
     async with ports_over_database(settings) as ports:
-        found = {each: await ports.housekeeping.rebuild_usage(each) for each in await ports.credentials.organizations()}
-    return [f"organization {organization}: sums of {count} entries" for organization, count in found.items()]
+        for organization in await ports.credentials.organizations():
+            try:
+                found = await ports.housekeeping.rebuild_usage(organization)
+            except UsageRebuildSuperseded as e:
+                raise SettingsError(str(e)) from e
+            told = f"{found.corrected} sums of {found.entries} entries were corrected"
+            lines.append(f"organization {organization}: {told}")
+    return lines
 
 
 @audit.command

@@ -346,7 +346,9 @@ VALUES: Mapping[str, Values] = {
         *(UsageFilter(board=place.board.id) for place in many.places),
         *(UsageFilter(task=place.tasks[3].id) for place in many.places),
         *(UsageFilter(agent=place.worker.id) for place in many.places),
+        UsageFilter(tasks=tuple(place.tasks[3].id for place in many.places), sessions=(SEARCHED_WORD, "")),
     ],
+    "usage.most": lambda many: [None, 1000],
     "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
     "wanted: ReportedRunFilter": lambda many: [
         ReportedRunFilter(),

@@ -247,10 +247,12 @@ async def kept_of(many: GrantedBoards, asked: ReadCall, seen: tuple[PopulatedBoa
         page, ahead = asked.given["page"], -1 if asked.given.get("newest", True) else 1
         after = [row for row in rows if page.after is None or (row.number - page.after) * ahead > 0]
         return PageOfRows(after[page.offset : page.offset + page.limit], len(rows))
-    if asked.method in ("entries", "last_used"):
+    if asked.method in ("entries", "last_used", "session_counts"):
         window, wanted = asked.given.get("window", UsageWindow()), asked.given.get("wanted", UsageFilter())
         rows = (await ledger.entries(owner, window, PageRequest(limit=1000), wanted)).rows
         rows = [each for each in rows if each.board in boards]
+        if asked.method == "session_counts":
+            return Counter(name for name, _ in {(each.agent_name, each.session) for each in rows})
         if asked.method == "last_used":
             return {each.agent_name: each.at for each in rows[::-1] if each.agent_name in asked.given["names"]}
         page = asked.given["page"]

@@ -71,14 +71,17 @@ class MemoryCounters:
         for own in [key for key in self.cells if key[0] == organization]:
             self.journal.note(partial(self.cells.__setitem__, own, self.cells.pop(own)))
 
-    def replace(self, organization: OrganizationId, counters: Counters, amounts: Mapping[CounterKey, Any]) -> None:
+    def replace(self, organization: OrganizationId, counters: Counters, amounts: Mapping[CounterKey, Any]) -> int:
         """
-        Replace the counters of an organization.
+        Replace the counters of an organization, and return how many had another amount.
         """
         own = self.cells.setdefault((organization, counters), {})
+        before = {key: amount for key, (_, amount) in own.items()}
         self.journal.note(partial(own.update, dict(own)))
         own.clear()
         self._add(own, counters, amounts)
+        keys = before.keys() | amounts.keys()
+        return sum(before.get(key, counters.zero) != amounts.get(key, counters.zero) for key in keys)
 
     def totals(self, counters: Counters, principal: Principal, *by: str, **having: Container[Any]) -> Any:
         """

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.memory.store import MemoryStore
     from mission_core.ids import OrganizationId
+    from mission_core.usage.queries import UsageRebuild
 
 
 @frozen
@@ -44,16 +45,17 @@ class MemoryHousekeeping:
         """
         return False
 
-    async def rebuild_usage(self, organization: OrganizationId) -> int:
+    async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:
         from mission_adapters.memory.budget_book import rebuild_budgets
         from mission_core.events.counters import CountedChanges
-        from mission_core.usage.counters import USAGE_DETAILS, USAGE_TOTALS
+        from mission_core.usage.counters import USAGE_ROLLUPS
         from mission_core.usage.model import USAGE
+        from mission_core.usage.queries import UsageRebuild
 
         entries = [each for each in self.store.kind_tables[USAGE].rows.values() if each.organization == organization]
         changes = CountedChanges(organization, (), (), {}, 0, {USAGE.name: [(None, each) for each in entries]})
-        for counters in (USAGE_TOTALS, USAGE_DETAILS):
-            self.store.counters.replace(organization, counters, counters.sums(changes))
+        counters = self.store.counters
+        corrected = sum(counters.replace(organization, each, each.sums(changes)) for each in USAGE_ROLLUPS)
         rebuild_budgets(self.store, organization, entries)
         self.store.journal.clear()
-        return len(entries)
+        return UsageRebuild(len(entries), corrected)

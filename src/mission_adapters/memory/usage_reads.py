@@ -4,14 +4,16 @@ The read model of the token ledger in memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mission_adapters.memory.counters import as_columns
 from mission_core.accounts.model import SystemPrincipal, may_read_board
 from mission_core.lazy_attrs import frozen
-from mission_core.usage.counters import NO_ID, USAGE_DETAILS, USAGE_TOTALS
+from mission_core.usage.counters import NO_ID
 from mission_core.usage.model import USAGE, UsageEntry
-from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals
+from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from mission_core.usage.queries import UsageWindow
     from mission_core.values import PageRequest
 
-EVERYTHING = UsageFilter()
-
 
 @frozen
 class MemoryUsageReads:
@@ -44,12 +44,19 @@ class MemoryUsageReads:
     counters: MemoryCounters
 
     async def sums(
-        self, principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter = EVERYTHING
+        self,
+        principal: Principal,
+        window: UsageWindow,
+        by: Sequence[str],
+        wanted: UsageFilter = EVERYTHING,
+        *,
+        most: int | None = None,
     ) -> list[UsageSum]:
         """
         The sums by these values, from the rollups.
         """
-        having: dict[str, Any] = {"hours": {window.hours}, "slot": _Slots(window)}
+        counters, hours = cells_of_sum(principal, window, by, wanted)
+        having: dict[str, Any] = {} if hours is None else {"hours": {hours}, "slot": _Slots(window)}
         for name in ("board", "task", "agent"):
             if (id := getattr(wanted, name)) is not None:
                 having[name] = {id.bytes}
@@ -57,10 +64,21 @@ class MemoryUsageReads:
             return []
         if wanted.model is not None:
             having["model"] = {wanted.model}
-        rollup = USAGE_DETAILS if "task" in having or {"task", "session"} & set(by) else USAGE_TOTALS
-        found = self.counters.totals(rollup, principal, *by, **having)
-        sums = [UsageSum(tuple(map(_shown, key)), UsageTotals(*amounts)) for key, amounts in found.items()]
-        return [each for each in sums if any(each.totals)]
+        if wanted.sessions is not None:
+            having["session"] = set(wanted.sessions)
+        if wanted.tasks is not None:
+            having["task"] = having.get("task", as_columns(wanted.tasks)) & as_columns(wanted.tasks)
+        found = self.counters.totals(counters, principal, *by, **having)
+        kept = [(key, totals) for key, amounts in found.items() if any(totals := UsageTotals(*amounts))]
+        if most is not None:
+            kept = sorted(kept, key=lambda each: (-each[1].tokens, each[0]))[:most]
+        return [UsageSum(tuple(map(_shown, key)), totals) for key, totals in kept]
+
+    async def session_counts(self, principal: Principal, window: UsageWindow) -> dict[str, int]:
+        """
+        The number of sessions with entries in the window under each agent name.
+        """
+        return dict(Counter(each.key[0] for each in await self.sums(principal, window, ("agent_name", "session"))))
 
     async def entries(
         self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = EVERYTHING
@@ -75,6 +93,8 @@ class MemoryUsageReads:
             for each in self.tables[USAGE].matching(principal, equal)
             if (window.begins_at is None or each.at >= window.begins_at)
             and (window.ends_at is None or each.at < window.ends_at)
+            and (wanted.tasks is None or each.task in wanted.tasks)
+            and (wanted.sessions is None or each.session in wanted.sessions)
         ]
         found.sort(key=lambda each: (each.at, each.id), reverse=True)
         return PageOfRows(found[page.offset : page.offset + page.limit], len(found))

@@ -23,6 +23,7 @@ from mission_core.values import micros
 
 if TYPE_CHECKING:
     from mission_core.ids import OrganizationId
+    from mission_core.usage.queries import UsageRebuild
 
 
 
@@ -63,10 +64,10 @@ class SqlHousekeeping:
             return False
         return await self.session.write(lambda: index_tasks(dialect, organization, limit), durable=False)
 
-    async def rebuild_usage(self, organization: OrganizationId) -> int:
-        from mission_adapters.sql.usage_reads import rebuild_usage
+    async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:
+        from mission_adapters.sql.usage_rebuild import rebuild_usage
 
-        return await self.session.write(lambda: rebuild_usage(self.session.dialect, organization))
+        return await rebuild_usage(self.session, organization)
 
     async def _value_of(self, ask: Any) -> Any:
         def steps() -> Steps[Any]:

@@ -112,7 +112,12 @@ FURTHER_INDEXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "ix_reported_runs_evaluation_score": ("organization", "evaluation_score"),  # for the evaluated ones
     },
     "usage_entries": {
-        "ix_usage_entries_at": ("organization", "at", "id"),  # for the list of the token ledger
+        # For the lists of the token ledger: of all, and of one board, task, agent or model.
+        "ix_usage_entries_at": ("organization", "at", "id"),
+        **{
+            f"ix_usage_entries_{name}_at": ("organization", name, "at", "id")
+            for name in ("board", "task", "agent", "model")
+        },
         "ix_usage_entries_agent_name": ("organization", "agent_name", "at"),  # for the latest use of each agent
     },
 }

@@ -26,6 +26,7 @@ from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.mentions import IDENTIFIER_IN_CONFIG
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
+from mission_core.usage.counters import USAGE_DETAILS, USAGE_SESSIONS, USAGE_TASKS
 
 # The conditions of partial indexes. They are literal text, because a planner must see that a query implies them.
 UNBLOCKED: Final = "open_dependencies = 0"
@@ -285,6 +286,15 @@ Index(
     *(workloads.c[name] for name in ("organization", "assignee_key")),
     sqlite_where=text(NOT_ASCII["sqlite"]),
     postgresql_where=text(NOT_ASCII["postgresql"]),
+)
+usage_details, usage_sessions = COUNTER_TABLES[USAGE_DETAILS], COUNTER_TABLES[USAGE_SESSIONS]
+for _table, _column in ((COUNTER_TABLES[USAGE_TASKS], "task"), (usage_details, "task"), (usage_details, "session")):
+    Index(None, *(_table.c[name] for name in ("organization", _column, "hours", "slot")))
+Index(
+    "ix_usage_sessions_tokens",
+    usage_sessions.c.organization,
+    text("(input_tokens + output_tokens) DESC"),
+    usage_sessions.c.session,
 )
 
 runs = table(

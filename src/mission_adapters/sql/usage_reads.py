@@ -1,22 +1,20 @@
 """
-The read model of the token ledger in SQL, and the computation of its rollups from the entries.
+The read model of the token ledger in SQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
-    Select,
     Table,
     and_,
     bindparam,
     cast,
-    delete,
     func,
     literal_column,
     or_,
@@ -26,8 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
-from mission_adapters.sql.counters import COUNTER_TABLES, insert_or_add
-from mission_adapters.sql.event_log import lock_head
+from mission_adapters.sql.counters import COUNTER_TABLES
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import (
     IdArray,
@@ -42,9 +39,9 @@ from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.ids import BoardId, TaskId
 from mission_core.lazy_attrs import frozen
-from mission_core.usage.counters import HOUR_MICROS, HOURS_OF_CELLS, NO_ID, SUMMED, USAGE_DETAILS, USAGE_TOTALS
+from mission_core.usage.counters import NO_ID, SUMMED
 from mission_core.usage.model import USAGE, UsageEntry
-from mission_core.usage.queries import UsageFilter, UsageSum, UsageTask, UsageTotals
+from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
 from mission_core.values import UNSTORABLE, PageOfRows, micros, moment
 
 if TYPE_CHECKING:
@@ -52,17 +49,18 @@ if TYPE_CHECKING:
 
     from mission_adapters.sql.database_session import DatabaseSession, Steps
     from mission_core.accounts.model import Principal
-    from mission_core.events.counters import Counters
-    from mission_core.ids import OrganizationId
     from mission_core.usage.budget_accounts import BudgetAccount
-    from mission_core.usage.queries import UsageWindow
+    from mission_core.usage.queries import RollupCells, UsageWindow
     from mission_core.values import PageRequest
 
-EVERYTHING: Final = UsageFilter()
 entries: Final = MAPPINGS[USAGE].table
 entry_rows: Final = MAPPINGS[USAGE].rows
 _organization: Final = parameter("organization")
 FILTERS: Final = ("board", "task", "agent", "model")
+ARRAY_FILTERS: Final[Mapping[str, tuple[str, IdArray | TextArray]]] = {
+    "tasks": ("task", IdArray()), "sessions": ("session", TextArray()),
+}  # fmt: skip
+"""The column of each filter with several values, and the type of its parameter."""
 
 
 def _conditions(table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]:
@@ -73,6 +71,9 @@ def _conditions(table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]
     for name in names:
         if name in BOARD_FILTERS:
             found.append(BOARD_FILTERS[name](table.c.board))
+        elif name in ARRAY_FILTERS:
+            column, many = ARRAY_FILTERS[name]
+            found.append(in_array(table.c[column], name, many))
         elif name == "since":
             found.append((table.c.at if table is entries else table.c.slot) >= parameter("since", int))
         elif name == "until":
@@ -82,14 +83,37 @@ def _conditions(table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]
     return found
 
 
+def _cells(cells: RollupCells, names: Iterable[str]) -> list[ColumnElement[bool]]:
+    """
+    Return the conditions of the cells of a rollup. The length of their spans is no parameter, for a better plan.
+    """
+    table = COUNTER_TABLES[cells.counters]
+    found = _conditions(table, names)
+    if cells.hours is not None:
+        found.append(table.c.hours == literal_column(str(cells.hours)))
+    return found
+
+
 @cached_statement
-def _select_sums(counters: Counters, by: tuple[str, ...], names: tuple[str, ...]) -> Executable:
-    table = COUNTER_TABLES[counters]
-    columns = [table.c[name] for name in by]
-    amounts = [func.sum(table.c[name]) for name in SUMMED]
-    found = select(*columns, *(cast(func.coalesce(each, 0), INTEGER) for each in amounts))
-    found = found.where(*_conditions(table, names)).group_by(*columns)
-    return found.having(or_(*(each != 0 for each in amounts)))
+def _select_sums(cells: RollupCells, by: tuple[str, ...], names: tuple[str, ...], most: bool) -> Executable:
+    table = COUNTER_TABLES[cells.counters]
+    columns, amounts = [table.c[name] for name in by], [table.c[name] for name in SUMMED]
+    tokens: Any = table.c.input_tokens + table.c.output_tokens
+    if by == tuple(cells.counters.keys):  # each is a sum already, and has an index by its tokens
+        found = select(*columns, *amounts).where(*_cells(cells, names), or_(*(each != 0 for each in amounts)))
+    else:
+        sums = [func.sum(each) for each in amounts]
+        found = select(*columns, *(cast(func.coalesce(each, 0), INTEGER) for each in sums))
+        found = found.where(*_cells(cells, names)).group_by(*columns).having(or_(*(each != 0 for each in sums)))
+        tokens = func.sum(tokens)
+    return found.order_by(tokens.desc(), *columns).limit(parameter("most", int)) if most else found
+
+
+@cached_statement
+def _count_sessions(cells: RollupCells, names: tuple[str, ...]) -> Executable:
+    columns = COUNTER_TABLES[cells.counters].c
+    counted = select(columns.agent_name, func.count(columns.session.distinct()))
+    return counted.where(*_cells(cells, names), columns.requests != 0).group_by(columns.agent_name)
 
 
 @cached_statement
@@ -99,16 +123,16 @@ def _select_entries(names: tuple[str, ...]) -> Executable:
 
 
 @cached_statement
-def _count_entries(counters: Counters, names: tuple[str, ...]) -> Executable:
+def _count_entries(cells: RollupCells, names: tuple[str, ...]) -> Executable:
     """
     Count entries from a rollup, so that not each is read: an entry counts as one request, and one that reverses another
     as minus one.
     """
-    table = COUNTER_TABLES[counters]
+    table = COUNTER_TABLES[cells.counters]
     bounds = {"since": table.c.slot >= parameter("first_slot", int), "until": table.c.slot < parameter("end_slot", int)}
-    cells = _conditions(table, (name for name in names if name not in bounds))
-    cells += [table.c.hours == parameter("hours", int), *(bounds[name] for name in names if name in bounds)]
-    requests = select(func.coalesce(func.sum(table.c.requests), 0)).where(*cells).scalar_subquery()
+    within = _cells(cells, (name for name in names if name not in bounds))
+    within += [bounds[name] for name in names if name in bounds]
+    requests = select(func.coalesce(func.sum(table.c.requests), 0)).where(*within).scalar_subquery()
     reversing = unlikely(entries.c.reverses > parameter("nothing"))
     reversals = select(func.count()).select_from(entries).where(*_conditions(entries, names), reversing)
     return select(cast(requests + 2 * reversals.scalar_subquery(), INTEGER))
@@ -173,7 +197,13 @@ class SqlUsageReads:
     session: DatabaseSession
 
     async def sums(
-        self, principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter = EVERYTHING
+        self,
+        principal: Principal,
+        window: UsageWindow,
+        by: Sequence[str],
+        wanted: UsageFilter = EVERYTHING,
+        *,
+        most: int | None = None,
     ) -> list[UsageSum]:
         """
         Return the sums by these values, from the rollups.
@@ -181,13 +211,20 @@ class SqlUsageReads:
         given = _filters(principal, wanted)
         if given is None:
             return []
-        given |= {"hours": window.hours}
-        given |= {name: at for name, at in (("since", window.since), ("until", window.until)) if at is not None}
-        rollup = USAGE_DETAILS if "task" in given or {"task", "session"} & set(by) else USAGE_TOTALS
-        statement = _select_sums(rollup, tuple(by), tuple(sorted(given)))
-        rows = await self._read(statement, principal, given)
+        given |= _slots_of(window)
+        cells = cells_of_sum(principal, window, by, wanted)
+        statement = _select_sums(cells, tuple(by), tuple(sorted(given)), most is not None)
+        rows = await self._read(statement, principal, given if most is None else given | {"most": most})
         width = len(by)
         return [UsageSum(tuple(map(_shown, row[:width])), UsageTotals(*row[width:])) for row in rows]
+
+    async def session_counts(self, principal: Principal, window: UsageWindow) -> dict[str, int]:
+        """
+        Return the number of sessions with entries in the window under each agent name.
+        """
+        given: dict[str, Any] = board_filter_of(principal) | _slots_of(window)
+        cells = cells_of_sum(principal, window, ("agent_name", "session"), EVERYTHING)
+        return dict(await self._read(_count_sessions(cells, tuple(sorted(given))), principal, given))
 
     async def entries(
         self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = EVERYTHING
@@ -203,10 +240,10 @@ class SqlUsageReads:
         names, dialect = tuple(sorted(given)), self.session.dialect
         given["organization"] = principal.organization.bytes
         found = _select_entries(names)(dialect, **given, limit=page.limit, offset=page.offset)
-        slots = {"hours": window.hours, "nothing": b"", "first_slot": window.since, "end_slot": window.until}
+        slots = {"nothing": b"", "first_slot": window.since, "end_slot": window.until}
         told = {name: value for name, value in slots.items() if value is not None}
-        rollup = USAGE_DETAILS if "task" in given else USAGE_TOTALS
-        counted = _count_entries(rollup, names)(dialect, **given, **told)
+        cells = cells_of_sum(principal, window, (), wanted)
+        counted = _count_entries(cells, names)(dialect, **given, **told)
 
         def steps() -> Steps[PageOfRows]:
             rows = yield found
@@ -287,65 +324,19 @@ def _filters(principal: Principal, wanted: UsageFilter) -> dict[str, Any] | None
         value = getattr(wanted, name)
         if value is not None:
             given[name] = value.bytes if isinstance(value, UUID) else value
+    if wanted.tasks is not None:
+        given["tasks"] = [each.bytes for each in wanted.tasks]
+    if wanted.sessions is not None:
+        given["sessions"] = list(wanted.sessions)
     return given
+
+
+def _slots_of(window: UsageWindow) -> dict[str, int]:
+    bounds = (("since", window.since), ("until", window.until))
+    return {name: slot for name, slot in bounds if slot is not None}
 
 
 def _shown(value: Any) -> Any:
     if not isinstance(value, bytes):
         return value
     return None if value == NO_ID else UUID(bytes=value)
-
-
-_rebuilt: Final = parameter("rebuilt")
-
-
-@cached_statement
-def _delete_rollup(counters: Counters) -> Executable:
-    table = COUNTER_TABLES[counters]
-    return delete(table).where(table.c.organization == _rebuilt)
-
-
-@cached_statement
-def _insert_rollup(dialect: str, counters: Counters, hours: int) -> Executable:
-    """
-    Insert the sums over all entries of an organization into one of the rollups.
-    """
-    keys = [_key_column(name, hours) for name in counters.keys]
-    groups = [each for each, name in zip(keys, counters.keys, strict=True) if name != "hours"]
-    amounts = [cast(func.sum(func.coalesce(entries.c[name], 0)), INTEGER) for name in SUMMED]
-    folded: Select[Any] = select(entries.c.organization, *keys, *amounts).where(entries.c.organization == _rebuilt)
-    statement: Executable = insert_or_add(dialect, counters, folded.group_by(entries.c.organization, *groups))
-    return statement
-
-
-def _key_column(name: str, hours: int) -> ColumnElement[Any]:
-    if name == "hours":
-        return literal_column(str(hours), INTEGER)
-    if name == "slot":
-        return cast(entries.c.at // literal_column(str(HOUR_MICROS * hours), INTEGER), INTEGER)
-    column = entries.c[name]
-    return func.coalesce(column, parameter("no_id")) if column.nullable else column
-
-
-COUNT_LEDGER: Final = Statement(select(func.count()).select_from(entries).where(entries.c.organization == _rebuilt))
-
-
-def rebuild_usage(dialect: str, organization: OrganizationId) -> Steps[int]:
-    """
-    Compute the rollups of an organization, and what is spent of its budgets, from its ledger. Return the number of
-    entries.
-
-    The head row is locked as in each flush, so that no other flush changes the rollups meanwhile. A flush that waits
-    for the lock adds its entries afterwards.
-    """
-    from mission_adapters.sql.budget_book import rebuild_budgets
-
-    yield from lock_head(dialect, organization)
-    own = {"rebuilt": organization.bytes}
-    for counters in (USAGE_TOTALS, USAGE_DETAILS):
-        yield _delete_rollup(counters).count(dialect, **own)
-        for hours in HOURS_OF_CELLS:
-            yield _insert_rollup(dialect, counters, hours).count(dialect, **own, no_id=NO_ID)
-    yield from rebuild_budgets(dialect, organization)
-    ((count,),) = yield COUNT_LEDGER(dialect, **own)
-    return int(count)

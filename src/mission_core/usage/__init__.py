@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         UsageOfAnotherAgent as UsageOfAnotherAgent,
         UsageOfAnotherBoard as UsageOfAnotherBoard,
         UsageOfAnotherTask as UsageOfAnotherTask,
+        UsageRebuildSuperseded as UsageRebuildSuperseded,
         UsageVoided as UsageVoided,
     )
     from mission_core.usage.budget_accounts import BudgetAccount as BudgetAccount
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from mission_core.usage.queries import (
         UsageFilter as UsageFilter,
         UsageReads as UsageReads,
+        UsageRebuild as UsageRebuild,
         UsageSum as UsageSum,
         UsageTotals as UsageTotals,
         UsageWindow as UsageWindow,

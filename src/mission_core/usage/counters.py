@@ -1,5 +1,6 @@
 """
-The rollups of the token ledger: its sums by hour and by day, which each commit updates with the entries it adds.
+The rollups of the token ledger: its sums by hour, by day and over all time, which each commit updates with the entries
+it adds.
 
 They equal the sums over all entries. `mission-control usage rebuild` computes them again.
 """
@@ -26,7 +27,9 @@ COUNTS: Final = (
 """The names of all counts of tokens."""
 
 HOUR_MICROS: Final = 3_600_000_000
-HOURS_OF_CELLS: Final = (1, 24)
+ALL_TIME: Final = 0
+"""Stands for the length of the one span that has everything. Its slot is 0."""
+HOURS_OF_CELLS: Final = (1, 24, ALL_TIME)
 """The lengths of the spans that are summed, in hours."""
 NO_ID: Final = bytes(16)
 """Stands for no board, task or agent."""
@@ -44,15 +47,32 @@ def _amounts(entry: UsageEntry) -> tuple[int, ...]:
 
 
 def _totals(entry: UsageEntry, _: CountedChanges) -> Amounts:
-    amounts, hour = _amounts(entry), micros(entry.at) // HOUR_MICROS
-    of = (_id(entry.board), _id(entry.agent), entry.agent_name, entry.model)
-    return [((hours, hour // hours, *of), amounts) for hours in HOURS_OF_CELLS]
+    amounts, of = _amounts(entry), (_id(entry.board), _id(entry.agent), entry.agent_name, entry.model)
+    return [((*cell, *of), amounts) for cell in _cells(entry)]
+
+
+def _tasks(entry: UsageEntry, _: CountedChanges) -> Amounts:
+    of = (_id(entry.board), _id(entry.task), _id(entry.agent), entry.agent_name, entry.model)
+    amounts = _amounts(entry)
+    return [((*cell, *of), amounts) for cell in _cells(entry)]
 
 
 def _details(entry: UsageEntry, _: CountedChanges) -> Amounts:
-    amounts, hour = _amounts(entry), micros(entry.at) // HOUR_MICROS
     of = (_id(entry.board), _id(entry.task), entry.session, _id(entry.agent), entry.agent_name, entry.model)
-    return [((hours, hour // hours, *of), amounts) for hours in HOURS_OF_CELLS]
+    amounts = _amounts(entry)
+    return [((*cell, *of), amounts) for cell in _cells(entry)]
+
+
+def _sessions(entry: UsageEntry, _: CountedChanges) -> Amounts:
+    return [((entry.session,), _amounts(entry))]
+
+
+def _cells(entry: UsageEntry) -> list[tuple[int, int]]:
+    """
+    The spans that contain the time of use: the length and number of each.
+    """
+    hour = micros(entry.at) // HOUR_MICROS
+    return [(hours, hour // hours if hours else 0) for hours in HOURS_OF_CELLS]
 
 
 USAGE_TOTALS: Final = Counters(
@@ -62,7 +82,16 @@ USAGE_TOTALS: Final = Counters(
     board=None,
     summed=SUMMED,
 )
-"""The sums by board, agent and model. *slot* is the number of the hour (*hours* is 1) or day (24) since 1970."""
+"""The sums by board, agent and model. *slot* is the number of the hour (*hours* is 1) or day (24) since 1970, and 0 for
+all time."""
+USAGE_TASKS: Final = Counters(
+    "usage_tasks",
+    {"hours": int, "slot": int, "board": bytes, "task": bytes, "agent": bytes, "agent_name": str, "model": str},
+    of_entity=(USAGE_ENTRIES, _tasks),
+    board=None,
+    summed=SUMMED,
+)
+"""The same sums, also by task."""
 USAGE_DETAILS: Final = Counters(
     "usage_details",
     {
@@ -74,6 +103,11 @@ USAGE_DETAILS: Final = Counters(
     summed=SUMMED,
 )  # fmt: skip
 """The same sums, also by task and session."""
+USAGE_SESSIONS: Final = Counters(
+    "usage_sessions", {"session": str}, of_entity=(USAGE_ENTRIES, _sessions), board=None, summed=SUMMED
+)
+"""The sums of each session over all time, from which the largest sessions are found."""
+USAGE_ROLLUPS: Final = (USAGE_TOTALS, USAGE_TASKS, USAGE_DETAILS, USAGE_SESSIONS)
 
 BUDGET_AMOUNTS: Final = Counters(
     "budget_amounts",

@@ -100,6 +100,14 @@ class UsageIsReversal(Conflict):
     says = "this entry reverses another one; correct the entry that replaced it"
 
 
+class UsageRebuildSuperseded(Conflict):
+    """
+    Another rebuild of the sums of this token ledger began, so this one stopped.
+    """
+
+    says = "another rebuild of the sums of this token ledger began and goes on; this one has stopped"
+
+
 @define
 class ReportRaced(StaleWrite):
     """

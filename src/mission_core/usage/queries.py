@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
+from mission_core.accounts.model import Principal, readable_boards
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.lazy_attrs import frozen
-from mission_core.usage.counters import HOUR_MICROS
+from mission_core.usage.counters import ALL_TIME, HOUR_MICROS, USAGE_DETAILS, USAGE_SESSIONS, USAGE_TASKS, USAGE_TOTALS
 from mission_core.values import micros, moment
 
 if TYPE_CHECKING:
-    from mission_core.accounts.model import Principal
+    from mission_core.events.counters import Counters
     from mission_core.usage.budget_accounts import BudgetAccount
     from mission_core.usage.model import UsageEntry
     from mission_core.values import PageOfRows, PageRequest
@@ -34,7 +35,8 @@ class UsageWindow:
     A span of time that begins and ends at a whole hour or a whole day in UTC. None means no limit.
 
     Args:
-        hours: The length of the cells that are summed: 1 or 24 hours.
+        hours: The length of the cells that are summed: 1 or 24 hours. Without a limit all time is one cell, unless the
+            sums are by cell.
         since: The number of the first cell since 1970.
         until: The number of the cell after the last one.
     """
@@ -73,12 +75,46 @@ def window_of_last(span: timedelta | None, *, now: datetime) -> UsageWindow:
 class UsageFilter:
     """
     The filter of a list or sum. An entry must match every value that is set.
+
+    Args:
+        tasks: The entry must be for one of these.
+        sessions: The entry must be of one of these.
     """
 
     board: BoardId | None = None
     task: TaskId | None = None
     agent: AgentId | None = None
     model: str | None = None
+    tasks: tuple[TaskId, ...] | None = None
+    sessions: tuple[str, ...] | None = None
+
+
+EVERYTHING: Final = UsageFilter()
+
+
+class RollupCells(NamedTuple):
+    """
+    The counters that a sum is read from, and the length of their spans in hours; None if they have no spans.
+    """
+
+    counters: Counters
+    hours: int | None
+
+
+def cells_of_sum(principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter) -> RollupCells:
+    """
+    Return the coarsest rollup that has the sums of a window by these values.
+    """
+    is_all_time = window.since is None and window.until is None and "slot" not in by
+    if is_all_time and tuple(by) == ("session",) and wanted == EVERYTHING and readable_boards(principal) is None:
+        return RollupCells(USAGE_SESSIONS, None)
+    if "session" in by or wanted.sessions is not None:
+        counters = USAGE_DETAILS
+    elif "task" in by or wanted.task is not None or wanted.tasks is not None:
+        counters = USAGE_TASKS
+    else:
+        counters = USAGE_TOTALS
+    return RollupCells(counters, ALL_TIME if is_all_time else window.hours)
 
 
 class UsageTotals(NamedTuple):
@@ -165,6 +201,15 @@ def sums_by(sums: Sequence[UsageSum], *places: int) -> dict[Any, UsageTotals]:
     return found
 
 
+class UsageRebuild(NamedTuple):
+    """
+    The result of a rebuild: the number of entries that were summed, and of the sums that were wrong.
+    """
+
+    entries: int
+    corrected: int
+
+
 class UsageTask(NamedTuple):
     """
     A task that tokens were used for.
@@ -191,15 +236,27 @@ class UsageReads(Protocol):
     """
 
     async def sums(
-        self, principal: Principal, window: UsageWindow, by: Sequence[str], wanted: UsageFilter = UsageFilter()
+        self,
+        principal: Principal,
+        window: UsageWindow,
+        by: Sequence[str],
+        wanted: UsageFilter = EVERYTHING,
+        *,
+        most: int | None = None,
     ) -> list[UsageSum]:
         """
         The sums by these values: `slot` (the number of the cell), `board`, `agent`, `agent_name`, `model`, `task` and
-        `session`. They are read from the rollups. Sums without any request or token are left out.
+        `session`. They are read from the rollups. Sums without any request or token are left out. With *most*, only
+        the sums with the most tokens are returned, most tokens first, then by key.
+        """
+
+    async def session_counts(self, principal: Principal, window: UsageWindow) -> dict[str, int]:
+        """
+        The number of sessions with entries in the window under each agent name.
         """
 
     async def entries(
-        self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = UsageFilter()
+        self, principal: Principal, window: UsageWindow, page: PageRequest, wanted: UsageFilter = EVERYTHING
     ) -> PageOfRows:
         """
         A page of the entries, newest use first, and their total count.

@@ -73,6 +73,8 @@ MaybeDollars = Annotated[float, NumberRange(0, MAX_DOLLARS)] | None
 GroupKey = Literal["model", "agent", "board", "task", "session", "hour", "day"]
 COLUMNS: Final = {"agent": ("agent", "agent_name"), "hour": ("slot",), "day": ("slot",)}
 """The values that each key of groups needs, if they are not of the same name."""
+MANY: Final = frozenset({"task", "session"})
+"""The keys with many groups. Those that are not listed are not read."""
 
 
 def dollars(nanos: int | None) -> float | None:
@@ -321,10 +323,16 @@ async def read_usage_summary(request: Request) -> Response:
     bounded = query.since is not None or query.until is not None
     hours = 24 if query.group_by == "day" else 1 if query.group_by == "hour" or bounded else 24
     window, by = _window(query, hours), COLUMNS.get(query.group_by, (query.group_by,))
-    sums = await ports_of(request).reads.usage.sums(principal_of(request), window, by, _filter(query))
+    principal, reads, wanted = principal_of(request), ports_of(request).reads.usage, _filter(query)
+    if query.group_by in MANY:
+        sums = await reads.sums(principal, window, by, wanted, most=MAX_GROUPS)
+        total = sum_of(await reads.sums(principal, window, (), wanted))
+    else:
+        sums = await reads.sums(principal, window, by, wanted)
+        total = sum_of(sums)
     return json_response(
         UsageSummaryRead(
-            total=UsageTotalsRead.of(sum_of(sums)), group_by=query.group_by,
+            total=UsageTotalsRead.of(total), group_by=query.group_by,
             groups=_groups(sums, query.group_by, hours)[:MAX_GROUPS], since=naive(window.begins_at),
             until=naive(window.ends_at),
         )

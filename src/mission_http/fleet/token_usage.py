@@ -5,6 +5,7 @@ Operations on the token ledger: reports of used tokens, and their sums by model,
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from io import StringIO
@@ -36,6 +37,7 @@ from mission_core.usage.model import (
 from mission_core.usage.queries import (
     MOST_SESSIONS,
     MOST_TASKS,
+    UsageFilter,
     UsageSum,
     UsageTask,
     UsageTotals,
@@ -248,15 +250,17 @@ async def _stats(ports: Ports, principal: Principal, window: UsageWindow, query:
 
 
 async def _sessions(ports: Ports, principal: Principal, window: UsageWindow) -> Sums:
-    sums = await ports.reads.usage.sums(principal, window, ("session",))
-    most = sorted(sums, key=lambda each: (-each.totals.tokens, each.key))[:MOST_SESSIONS]
-    return _payloads({each.key[0]: each.totals for each in most})
+    sums = await ports.reads.usage.sums(principal, window, ("session",), most=MOST_SESSIONS)
+    return _payloads({each.key[0]: each.totals for each in sums})
 
 
 async def _agent_costs(ports: Ports, principal: Principal, window: UsageWindow, query: TokensQuery) -> Response:
-    sums = await ports.reads.usage.sums(principal, window, ("agent_name", "model", "slot"))
+    reads = ports.reads.usage
+    sums = await reads.sums(principal, window, ("agent_name", "model", "slot"))
+    largest = await reads.sums(principal, window, ("session",), most=MOST_SESSIONS)
+    shown = UsageFilter(sessions=tuple(each.key[0] for each in largest))
     sessions: dict[str, set[str]] = {}
-    for each in await ports.reads.usage.sums(principal, window, ("agent_name", "session")):
+    for each in await reads.sums(principal, window, ("agent_name", "session"), shown):
         sessions.setdefault(each.key[0] or NOBODY, set()).add(each.key[1])
     agents = {
         name: AgentTokensPayload(
@@ -270,19 +274,25 @@ async def _agent_costs(ports: Ports, principal: Principal, window: UsageWindow, 
 
 
 async def _task_costs(ports: Ports, principal: Principal, window: UsageWindow, query: TokensQuery) -> Response:
-    sums = await ports.reads.usage.sums(principal, window, ("task", "agent_name", "model", "slot"))
+    reads = ports.reads.usage
+    sums = await reads.sums(principal, window, ("task", "agent_name", "model"))
     loose, of_tasks = [each for each in sums if each.key[0] is None], _by_task(sums)
-    known = {each.id: each for each in await ports.reads.usage.tasks(principal, list(of_tasks))}
+    known = {each.id: each for each in await reads.tasks(principal, list(of_tasks))}
     attributed = [each for each in sums if each.key[0] in known]
-    tasks = [_task_payload(known[id], of_tasks[id], window) for id in of_tasks if id in known]
-    tasks.sort(key=lambda each: (-(each.stats.totalCostNano or 0), -each.stats.totalTokens, each.taskId))
+    totals = {id: sum_of(of_tasks[id]) for id in known}
+    dearest = sorted(
+        known.values(), key=lambda each: (-(totals[each.id].known_cost or 0), -totals[each.id].tokens, each.number)
+    )[:MOST_TASKS]  # fmt: skip
+    shown = UsageFilter(tasks=tuple(each.id for each in dearest))
+    by_slot = _by_task(await reads.sums(principal, window, ("task", "slot"), shown)) if dearest else {}
+    tasks = [_task_payload(each, of_tasks[each.id], by_slot.get(each.id, ()), window) for each in dearest]
     numbers = {id: task.number for id, task in known.items()}
     projects: dict[str, list[UsageSum]] = {}
     for each in attributed:
         projects.setdefault(str(known[each.key[0]].board_number), []).append(each)
     return json_response(
         TokenTaskCostsPayload(
-            summary=sums_payload(sum_of(attributed)), tasks=tasks[:MOST_TASKS],
+            summary=sums_payload(sum_of(attributed)), tasks=tasks,
             agents={name: _group_payload(own, numbers) for name, own in _grouped(attributed, 1).items()},
             projects={number: _group_payload(own, numbers) for number, own in projects.items()},
             unattributed=sums_payload(sum_of(loose)), timeframe=query.timeframe, recordCount=sum_of(sums).requests,
@@ -299,14 +309,16 @@ def _by_task(sums: Iterable[UsageSum]) -> dict[Any, list[UsageSum]]:
     return found
 
 
-def _task_payload(task: UsageTask, sums: list[UsageSum], window: UsageWindow) -> TaskTokensPayload:
+def _task_payload(
+    task: UsageTask, sums: list[UsageSum], by_slot: Sequence[UsageSum], window: UsageWindow
+) -> TaskTokensPayload:
     ticket = None if task.ticket is None else f"{task.ticket_prefix}-{task.ticket:03}"
     return TaskTokensPayload(
         taskId=task.number, title=task.title, status=task.status, priority=task.priority, assignedTo=task.assignee,
         project=TokenProjectPayload(
             id=task.board_number, name=task.board_name, slug=task.board_handle, ticketRef=ticket
         ),
-        stats=sums_payload(sum_of(sums)), models=_payloads(sums_by(sums, 2)), timeline=_timeline(sums, 3, window),
+        stats=sums_payload(sum_of(sums)), models=_payloads(sums_by(sums, 2)), timeline=_timeline(by_slot, 1, window),
     )  # fmt: skip
 
 
@@ -382,9 +394,9 @@ async def read_tokens_by_agent(request: Request) -> Response:
     days = min(max(query.days, 1), 365)
     window, reads = window_of_last(timedelta(days=days), now=ports.clock.now()), ports.reads.usage
     sums = await reads.sums(principal, window, ("agent_name", "model"))
-    sessions: dict[str, set[str]] = {}
-    for each in await reads.sums(principal, window, ("agent_name", "session")):
-        sessions.setdefault(each.key[0] or NOBODY, set()).add(each.key[1])
+    sessions: Counter[str] = Counter()
+    for name, count in (await reads.session_counts(principal, window)).items():
+        sessions[name or NOBODY] += count
     names = list(dict.fromkeys(each.key[0] for each in sums))
     last: dict[str, datetime] = {}
     for name, at in (await reads.last_used(principal, names) if names else {}).items():
@@ -397,7 +409,7 @@ async def read_tokens_by_agent(request: Request) -> Response:
             AgentTotalsPayload(
                 agent=name, total_input_tokens=total.input_tokens, total_output_tokens=total.output_tokens,
                 total_tokens=total.tokens, total_cost=dollars(total.known_cost), unpriced_tokens=total.unpriced_tokens,
-                session_count=len(sessions.get(name, ())), request_count=total.requests,
+                session_count=sessions[name], request_count=total.requests,
                 last_active=iso_of(last.get(name, ports.clock.now())),
                 models=[_model_payload(model, totals) for model, totals in models],
             )

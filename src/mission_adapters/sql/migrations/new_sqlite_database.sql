@@ -1,4 +1,4 @@
--- 0017
+-- 0018
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1119,4 +1119,60 @@ CREATE INDEX ix_reported_runs_evaluation_score ON reported_runs (organization, e
 CREATE INDEX ix_reported_runs_organization_agent_label_number ON reported_runs (organization, agent_label, number);
 CREATE INDEX ix_reported_runs_organization_status_number ON reported_runs (organization, status, number);
 CREATE INDEX ix_reported_runs_organization_task_label_number ON reported_runs (organization, task_label, number);
-INSERT INTO alembic_version VALUES ('0017');
+CREATE TABLE usage_sessions (
+	organization BLOB NOT NULL, 
+	session TEXT NOT NULL, 
+	requests INTEGER NOT NULL, 
+	input_tokens INTEGER NOT NULL, 
+	output_tokens INTEGER NOT NULL, 
+	cache_read_tokens INTEGER NOT NULL, 
+	cache_write_tokens INTEGER NOT NULL, 
+	reasoning_tokens INTEGER NOT NULL, 
+	input_audio_tokens INTEGER NOT NULL, 
+	output_audio_tokens INTEGER NOT NULL, 
+	unpriced_tokens INTEGER NOT NULL, 
+	unpriced_requests INTEGER NOT NULL, 
+	list_cost INTEGER NOT NULL, 
+	cost INTEGER NOT NULL, 
+	CONSTRAINT pk_usage_sessions PRIMARY KEY (organization, session)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE TABLE usage_tasks (
+	organization BLOB NOT NULL, 
+	hours INTEGER NOT NULL, 
+	slot INTEGER NOT NULL, 
+	board BLOB NOT NULL, 
+	task BLOB NOT NULL, 
+	agent BLOB NOT NULL, 
+	agent_name TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	requests INTEGER NOT NULL, 
+	input_tokens INTEGER NOT NULL, 
+	output_tokens INTEGER NOT NULL, 
+	cache_read_tokens INTEGER NOT NULL, 
+	cache_write_tokens INTEGER NOT NULL, 
+	reasoning_tokens INTEGER NOT NULL, 
+	input_audio_tokens INTEGER NOT NULL, 
+	output_audio_tokens INTEGER NOT NULL, 
+	unpriced_tokens INTEGER NOT NULL, 
+	unpriced_requests INTEGER NOT NULL, 
+	list_cost INTEGER NOT NULL, 
+	cost INTEGER NOT NULL, 
+	CONSTRAINT pk_usage_tasks PRIMARY KEY (organization, hours, slot, board, task, agent, agent_name, model)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+CREATE INDEX ix_usage_sessions_tokens ON usage_sessions (organization, (input_tokens + output_tokens) DESC, session);
+CREATE INDEX ix_usage_tasks_organization_task_hours_slot ON usage_tasks (organization, task, hours, slot);
+CREATE INDEX ix_usage_details_organization_task_hours_slot ON usage_details (organization, task, hours, slot);
+CREATE INDEX ix_usage_details_organization_session_hours_slot ON usage_details (organization, session, hours, slot);
+CREATE INDEX ix_usage_entries_board_at ON usage_entries (organization, board, at, id);
+CREATE INDEX ix_usage_entries_task_at ON usage_entries (organization, task, at, id);
+CREATE INDEX ix_usage_entries_agent_at ON usage_entries (organization, agent, at, id);
+CREATE INDEX ix_usage_entries_model_at ON usage_entries (organization, model, at, id);
+INSERT INTO alembic_version VALUES ('0018');

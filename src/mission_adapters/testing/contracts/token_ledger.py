@@ -5,6 +5,7 @@ The contract of the token ledger: what a store keeps of the reports, and how its
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ from mission_core.usage.model import (
     UsageOfAnotherAgent,
     UsageOfAnotherBoard,
     UsageOfAnotherTask,
+    UsageRebuildSuperseded,
     UsageVoided,
 )
 from mission_core.usage.prices import ModelPrice, PriceList
@@ -203,11 +205,12 @@ class TokenLedgerContract(StoreContract):
 
         assert before < {each.id for each in entries}
         for _ in range(2):
-            for hours in (1, 24):
+            for hours, since in ((1, None), (1, 0), (24, None), (24, 0)):
                 for by in (KEYS, (), *((each,) for each in PLACES)):
-                    found = await world.ports.reads.usage.sums(world.me, UsageWindow(hours=hours), by)
+                    window = UsageWindow(hours=hours, since=since)
+                    found = await world.ports.reads.usage.sums(world.me, window, by)
                     assert fold(entries, hours, by) == {each.key: each.totals for each in found}
-            assert len(entries) == await world.ports.housekeeping.rebuild_usage(world.me.organization)
+            assert (len(entries), 0) == await world.ports.housekeeping.rebuild_usage(world.me.organization)
 
     async def test_a_cost_is_computed_once_and_stays(self, world: World) -> None:
         """
@@ -317,7 +320,6 @@ class TokenLedgerContract(StoreContract):
         Several requests record the same report, and correct the same entry, at the same time. The sums are right,
         though a rebuild goes on meanwhile.
         """
-        rebuilt: list[int] = []
 
         async def report_it() -> None:
             reported.append(await recorded(world, report_id="r1"))
@@ -330,7 +332,8 @@ class TokenLedgerContract(StoreContract):
             await recorded(world, model="small")
 
         async def rebuild() -> None:
-            rebuilt.append(await world.ports.housekeeping.rebuild_usage(world.me.organization))
+            with suppress(UsageRebuildSuperseded):
+                assert 0 == (await world.ports.housekeeping.rebuild_usage(world.me.organization)).corrected
 
         reported: list[UsageEntry] = []
         corrected: list[UsageEntry] = []
@@ -500,6 +503,28 @@ class TokenLedgerContract(StoreContract):
         assert wrong in await ledger(world)
         assert UsageTotals() == await total(world)
         assert 3 == (await world.event_kinds()).count("usage.corrected")
+
+    async def test_the_largest_sums_come_first(self, world: World) -> None:
+        """
+        By their tokens and then by their keys: of all sessions, of those of some tasks or sessions, and of those that a
+        member with grants may see.
+        """
+        near, far = await world.task(), await world.task(board=(await world.another_board()).id)
+        for session, task, tokens in (("b", near, 5), ("a", near, 5), ("c", far, 9), ("c", near, 1), ("d", far, 2)):
+            await recorded(world, session=session, task=task.id, input=tokens, output=0)
+        eve, reads = member_of(world, Role.VIEWER, world.board.id), world.ports.reads.usage
+
+        async def largest(by: Any, most: int, **wanted: Any) -> list[tuple[str, int]]:
+            found = await reads.sums(by, ALL, ("session",), UsageFilter(**wanted), most=most)
+            return [(each.key[0], each.totals.tokens) for each in found]
+
+        assert [("c", 10), ("a", 5), ("b", 5)] == await largest(world.me, 3)
+        assert [("a", 5), ("b", 5)] == await largest(eve, 2)
+        assert [("a", 5), ("b", 5), ("c", 1)] == await largest(world.me, 9, tasks=(near.id,))
+        assert [("c", 9)] == await largest(world.me, 9, tasks=(near.id, far.id), task=far.id, sessions=("a", "c"))
+        assert [] == await largest(world.me, 9, tasks=())
+        assert 3 == (await reads.entries(world.me, ALL, PageRequest(), UsageFilter(sessions=("a", "c")))).total
+        assert 2 == (await reads.entries(world.me, ALL, PageRequest(), UsageFilter(tasks=(far.id,)))).total
 
     async def test_pages_are_newest_use_first_and_within_the_window(self, world: World) -> None:
         """
