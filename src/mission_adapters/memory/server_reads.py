@@ -15,7 +15,7 @@ from mission_core.reports.hourly_counters import HOURLY_COUNTS, RING_MINUTES, mi
 from mission_core.reports.server_figures import LOST_LEASES_SPAN, ConnectionPoolState, ServerFigures
 from mission_core.tasks.events import RunExpired
 from mission_core.tasks.model import IDLE_STATUSES
-from mission_core.usage.counters import HOURS_OF_CELLS, USAGE_TOTALS
+from mission_core.usage.counters import ALL_TIME, USAGE_TOTALS
 from mission_core.usage.queries import UsageSum, UsageTotals
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class MemoryServerReads:
 
     def _usage(self, everybody: SystemPrincipal, slug: str) -> list[UsageSum]:
         found = self.store.counters.totals(
-            USAGE_TOTALS, everybody, "agent_name", "model", hours={max(HOURS_OF_CELLS)}
+            USAGE_TOTALS, everybody, "agent_name", "model", hours={ALL_TIME}
         )
         return [UsageSum((slug, *key), UsageTotals(*amounts)) for key, amounts in found.items()]
 

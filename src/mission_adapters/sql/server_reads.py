@@ -21,7 +21,7 @@ from mission_core.reports.hourly_counters import RING_MINUTES, minute_of
 from mission_core.reports.server_figures import LOST_LEASES_SPAN, ConnectionPoolState, ServerFigures
 from mission_core.tasks.events import RunExpired
 from mission_core.tasks.model import Status
-from mission_core.usage.counters import HOURS_OF_CELLS, SUMMED, USAGE_TOTALS
+from mission_core.usage.counters import ALL_TIME, SUMMED, USAGE_TOTALS
 from mission_core.usage.queries import UsageSum, UsageTotals
 from mission_core.values import micros, moment
 
@@ -61,7 +61,7 @@ SELECT_USAGE: Final = Statement(
     select(*USAGE_KEYS, *(cast(func.sum(totals.c[name]), INTEGER) for name in SUMMED))
     .select_from(organizations)
     .join(totals, totals.c.organization == _each(organizations.c.id))
-    .where(totals.c.hours == literal_column(str(max(HOURS_OF_CELLS))))
+    .where(totals.c.hours == literal_column(str(ALL_TIME)))
     .group_by(*USAGE_KEYS)
 )
 SELECT_OLDEST_READY: Final = Statement(
