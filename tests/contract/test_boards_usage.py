@@ -11,6 +11,7 @@ from attrs import evolve
 
 from mission_adapters.testing.contracts.token_ledger import PRICES
 from mission_core.agents.use_cases import CreateAgent, create_agent
+from mission_core.boards.groups import CreateGroup, create_group
 from tests.contract.boards_driver import BoardsDriver
 from tests.contract.conftest import World
 
@@ -194,3 +195,30 @@ async def test_an_agent_reports_for_itself_and_a_report_of_a_lost_lease_is_late(
     assert in_time["run_id"] == late["run_id"]
     assert [403, 403] == [each.status for each in refused]
     assert 401 == (await boards.call("GET", f"{PATH}/summary", agent=token)).status
+
+
+async def test_the_dashboard_and_the_snapshot_have_the_cost(boards: BoardsDriver, world: World) -> None:
+    """
+    Of the range and of today, of the boards that are asked for, with what has no price beside it.
+    """
+    group = (await create_group(world.ports, world.me, CreateGroup(name="G"))).id
+    grouped = await world.another_board(group=group)
+    await recorded(boards, board_id=str(boards.board))
+    world.clock.advance(hours=25)
+    for more in ({"board_id": str(boards.board), "model": "unheard-of"}, {"board_id": str(grouped.id)}, {}):
+        await recorded(boards, **more)
+
+    async def dashboard(query: str) -> tuple[Any, ...]:
+        return shown((await boards.got("GET", f"/api/v1/metrics/dashboard?{query}"))["usage"])
+
+    def shown(usage: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(usage[name] for name in ("requests", "cost_usd", "unpriced_tokens"))
+
+    cost = 0.0045
+    snapshot = await boards.got("GET", f"/api/v1/boards/{boards.board}/snapshot")
+    assert (3, 0.009, 1100) == await dashboard("range_key=24h")
+    assert (4, 0.0135, 1100) == await dashboard("range_key=7d")
+    assert (2, cost, 1100) == await dashboard(f"range_key=7d&board_id={boards.board}")
+    assert (1, cost, 0) == await dashboard(f"range_key=7d&group_id={group}")
+    assert (0, 0, 0) == await dashboard(f"range_key=7d&group_id={group}&board_id={boards.board}")
+    assert (1, None, 1100) == shown(snapshot["usage_today"])

@@ -19,7 +19,7 @@ NOT_YOURS = {
     "diagnostics": (403, "Diagnostics are self-scoped. Use privileged=1 with admin role for cross-agent access."),
 }
 BOTH = pytest.mark.parametrize("what", ["attribution", "diagnostics"])
-NO_TOKENS = {"input_tokens": 0, "output_tokens": 0, "requests": 0}
+NO_TOKENS = {"input_tokens": 0, "output_tokens": 0, "requests": 0, "total_cost": 0, "unpriced_tokens": 0}
 
 
 async def seen(fleet: FleetDriver, what: str, query: str = "", name: str = "ada") -> Any:

@@ -224,7 +224,22 @@ async def test_a_list_and_an_export_have_the_records(fleet: FleetDriver) -> None
 async def test_an_unknown_action_is_refused(fleet: FleetDriver) -> None:
     answer = await fleet.call("GET", "/tokens?action=guess")
 
-    assert (400, "Invalid action") == (answer.status, answer.json["error"])
+    assert (400, "Invalid action", "guess") == (answer.status, answer.json["error"], answer.json["action"])
+
+
+async def test_the_dashboard_has_the_tokens_of_today_and_of_the_week(fleet: FleetDriver, world: World) -> None:
+    """
+    Beside the counts of the records.
+    """
+    await recorded(fleet)
+    world.clock.advance(hours=24)
+    await recorded(fleet, model="unheard-of")
+    tokens = (await fleet.got("GET", "/status?action=dashboard"))["db"]["tokens"]
+
+    assert [(1, None, 1100), (2, DOLLARS, 1100)] == [
+        tuple(tokens[span][name] for name in ("requestCount", "totalCost", "unpricedTokens"))
+        for span in ("today", "week")
+    ]
 
 
 async def test_an_operator_reports_under_a_label_and_for_no_agent(fleet: FleetDriver) -> None:
@@ -244,13 +259,15 @@ async def test_the_reports_of_an_agent_tell_its_tokens(fleet: FleetDriver) -> No
     """
     await fleet.agent("ada")
     await recorded(fleet)
-    await recorded(fleet, model="small")
+    await recorded(fleet, model="unheard-of")
     await recorded(fleet, "bob:main")
     cost = (await fleet.got("GET", "/agents/ada/attribution?privileged=1&section=cost"))["cost"]
     tokens = (await fleet.got("GET", "/agents/ada/diagnostics?privileged=1&section=tokens"))["tokens"]
-    total = {"input_tokens": 2000, "output_tokens": 200, "requests": 2}
+    total = {"input_tokens": 2000, "output_tokens": 200, "requests": 2, "total_cost": DOLLARS, "unpriced_tokens": 1100}
+    counts = {"input_tokens": 1000, "output_tokens": 100, "request_count": 1}
     by_model = [
-        {"model": name, "input_tokens": 1000, "output_tokens": 100, "request_count": 1} for name in ("large", "small")
+        {"model": "large", "total_cost": DOLLARS, "unpriced_tokens": 0, **counts},
+        {"model": "unheard-of", "total_cost": None, "unpriced_tokens": 1100, **counts},
     ]
 
     assert {"by_model": by_model, "total": total} == tokens == without(cost, "daily_trend")

@@ -20,6 +20,8 @@ BUDGET_TARGETS: Final = {
 }
 FIELDS: Final[Mapping[str, str]] = {
     **SHARED,
+    "DashboardMetrics.usage": "The tokens that were used in the range, with their cost.",
+    "usage_today": "The tokens that were used for the board today, in UTC, with their cost.",
     **budget_fields(("BudgetCreate", "BudgetRead"), "BudgetUpdate", BUDGET_TARGETS),
     "budgets/budget_id": "The id of the budget.",
     "agents/agent_id": "The id of the agent.",

@@ -17,7 +17,10 @@ from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import BoardId
 from mission_core.reports.board_metrics import METRICS_RANGES, BoardMetrics, MetricsPoint, MetricsSeries, board_metrics
 from mission_core.reports.queries import PendingApproval, PendingApprovals, ReportScope
+from mission_core.reports.usage import usage_of_scope
+from mission_core.usage.queries import window_of_last
 from mission_http.boards.access import USER
+from mission_http.boards.usage_payloads import UsageTotalsRead
 from mission_http.boards.wire import BoardsPayload
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -118,6 +121,7 @@ class DashboardMetrics(BoardsPayload[BoardMetrics]):
     error_rate: Annotated[DashboardSeriesSet, series_with(attrgetter("error_rate"))]
     wip: Annotated[DashboardWipSeriesSet, Of()]
     pending_approvals: Annotated[DashboardPendingApprovals, Of("pending")]
+    usage: Annotated[UsageTotalsRead, Given()]
 
 
 async def dashboard_metrics(request: Request) -> Response:
@@ -126,14 +130,17 @@ async def dashboard_metrics(request: Request) -> Response:
 
     Throughput counts tasks by the time they were done. Cycle time is the number of hours from the first start of work
     on a task until it was done. Work in progress counts tasks by their present status and the time they entered it. An
-    unknown group has no boards. A board outside the given group is not counted.
+    unknown group has no boards. A board outside the given group is not counted. `usage` has the tokens and their cost
+    in the range, which begins at a whole hour, or for more than two days at a whole day.
     """
     query = query_of(request, DashboardQuery)
     ports, principal = ports_of(request), principal_of(request)
     board = None if query.board_id is None else await ports.reads.boards.check(principal, BoardId(query.board_id))
     scope = ReportScope(board=board, group=query.group_id)
-    found = await board_metrics(ports, principal, scope, METRICS_RANGES[query.range_key])
-    return json_response(DashboardMetrics.of(found, range=query.range_key))
+    length = METRICS_RANGES[query.range_key]
+    found = await board_metrics(ports, principal, scope, length)
+    usage = await usage_of_scope(ports, principal, scope, window_of_last(length.length, now=found.at))
+    return json_response(DashboardMetrics.of(found, range=query.range_key, usage=UsageTotalsRead.of(usage)))
 
 
 ENDPOINTS = [

@@ -27,7 +27,9 @@ from mission_core.tasks.snapshots import (
     group_view,
     sibling_boards_view,
 )
-from mission_core.values import PageRequest
+from mission_core.usage.counters import HOUR_MICROS
+from mission_core.usage.queries import UsageFilter, UsageWindow, sum_of
+from mission_core.values import PageRequest, micros
 from mission_http.boards.access import MIXED, USER, path_id
 from mission_http.boards.agent_hints import agent_hints
 from mission_http.boards.agent_payloads import AgentRead
@@ -38,6 +40,7 @@ from mission_http.boards.card_cache import CardCache
 from mission_http.boards.groups import GROUP_PATH, BoardGroupRead
 from mission_http.boards.payloads import BoardRead, TagRef
 from mission_http.boards.task_cards import CardLookup, TaskCardRead
+from mission_http.boards.usage_payloads import UsageTotalsRead
 from mission_http.boards.wire import CORE_STATUSES, SHOWN_STATUSES, BoardsPayload
 from mission_http.platform.endpoints import Endpoint, Handler
 from mission_http.platform.exchange import ports_of, principal_of
@@ -59,6 +62,7 @@ class BoardSnapshot(BoardsPayload[BoardView]):
     approvals: Annotated[list[ApprovalRead], Given()]
     chat_messages: Annotated[list[BoardMemoryRead], Given()]
     pending_approvals_count: Annotated[int, Given()] = 0
+    usage_today: Annotated[UsageTotalsRead, Given()]
 
 
 class BoardGroupTaskSummary(BoardsPayload[TaskRow]):
@@ -115,17 +119,21 @@ def board_snapshot_handler(task_cards: CardCache, approval_cards: CardCache) -> 
         """
         Read a board with its tasks, agents, newest approvals and latest chat messages.
 
-        The chat messages come oldest first.
+        The chat messages come oldest first. `usage_today` has the tokens of the day in UTC, with their cost.
         """
         board, principal, ports = BoardId(path_id(request, "board_id")), principal_of(request), ports_of(request)
         look = CardLookup(task_cards)
         view = await ports.reads.snapshots.board(principal, board, look.known)
         approvals, pending = await latest_approvals(ports, principal, board, approval_cards)
         chat = await ports.reads.entities.page(principal, BOARD_MEMORY, CHAT_PAGE, newest=True, board=board, chat=True)
+        now = ports.clock.now()
+        today = UsageWindow(since=micros(now) // HOUR_MICROS // 24)
+        usage = sum_of(await ports.reads.usage.sums(principal, today, (), UsageFilter(board=board)))
         shown = BoardSnapshot.of(
             view, tasks=look.cards_of(view), approvals=approvals, pending_approvals_count=pending,
             chat_messages=[BoardMemoryRead.of(entry) for entry in reversed(chat.rows)],
-            gateway_id=built_in_gateway(principal.organization), at=ports.clock.now(),
+            gateway_id=built_in_gateway(principal.organization), at=now,
+            usage_today=UsageTotalsRead.of(usage),
         )  # fmt: skip
         return json_response(shown)
 

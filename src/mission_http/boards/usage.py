@@ -54,6 +54,7 @@ from mission_core.values import ABSENT, EPOCH, Absent, micros
 from mission_http.boards.access import MIXED, USER, path_id, require_admin, row_not_found_first
 from mission_http.boards.payloads import LimitOffsetPage, PageQuery
 from mission_http.boards.responses import listed_response, wanted_page
+from mission_http.boards.usage_payloads import UsageTotalsRead, dollars
 from mission_http.boards.wire import BoardsPayload, naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
@@ -75,13 +76,6 @@ COLUMNS: Final = {"agent": ("agent", "agent_name"), "hour": ("slot",), "day": ("
 """The values that each key of groups needs, if they are not of the same name."""
 MANY: Final = frozenset({"task", "session"})
 """The keys with many groups. Those that are not listed are not read."""
-
-
-def dollars(nanos: int | None) -> float | None:
-    """
-    Nano-dollars as dollars.
-    """
-    return None if nanos is None else nanos / NANOS_PER_DOLLAR
 
 
 def nano_dollars(told: float | None) -> int | None:
@@ -202,22 +196,6 @@ class UsageBatchRead(Payload):
     recorded: int
     repeated: int
     refused: int
-
-
-class UsageTotalsRead(BoardsPayload[UsageTotals]):
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-    input_audio_tokens: int
-    output_audio_tokens: int
-    unpriced_tokens: int
-    unpriced_requests: int
-    cost_usd: Annotated[float | None, Of("known_cost", dollars)]
-    cost_nano: Annotated[int | None, Of("known_cost")]
-    list_cost_usd: Annotated[float | None, Of("known_list_cost", dollars)]
 
 
 class UsageGroupRead(Payload):

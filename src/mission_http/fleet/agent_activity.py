@@ -26,6 +26,7 @@ from mission_http.fleet.access import agent_name_header_of
 from mission_http.fleet.activities import description_of, wording_of
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.path_parameters import strict_agent_in
+from mission_http.fleet.token_payloads import dollars
 from mission_http.fleet.wire import FleetPayload, UnixSeconds
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Query
@@ -225,6 +226,8 @@ class TokenTotalPayload(Payload):
     input_tokens: int
     output_tokens: int
     requests: int
+    total_cost: float | None
+    unpriced_tokens: int
 
 
 class ModelTokensPayload(Payload):
@@ -232,6 +235,8 @@ class ModelTokensPayload(Payload):
     input_tokens: int
     output_tokens: int
     request_count: int
+    total_cost: float | None
+    unpriced_tokens: int
 
 
 async def token_sums(ports: Ports, principal: Principal, look: AgentTimeframe) -> list[UsageSum]:
@@ -247,8 +252,9 @@ def token_total(totals: UsageTotals) -> TokenTotalPayload:
     Show sums of tokens.
     """
     return TokenTotalPayload(
-        input_tokens=totals.input_tokens, output_tokens=totals.output_tokens, requests=totals.requests
-    )
+        input_tokens=totals.input_tokens, output_tokens=totals.output_tokens, requests=totals.requests,
+        total_cost=dollars(totals.known_cost), unpriced_tokens=totals.unpriced_tokens,
+    )  # fmt: skip
 
 
 def tokens_by_model(sums: Sequence[UsageSum]) -> list[ModelTokensPayload]:
@@ -259,7 +265,8 @@ def tokens_by_model(sums: Sequence[UsageSum]) -> list[ModelTokensPayload]:
     return [
         ModelTokensPayload(
             model=model, input_tokens=totals.input_tokens, output_tokens=totals.output_tokens,
-            request_count=totals.requests,
+            request_count=totals.requests, total_cost=dollars(totals.known_cost),
+            unpriced_tokens=totals.unpriced_tokens,
         )
         for model, totals in found
     ]  # fmt: skip

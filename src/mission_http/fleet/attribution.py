@@ -40,6 +40,7 @@ from mission_http.fleet.agent_activity import (
     token_total,
     tokens_by_model,
 )
+from mission_http.fleet.token_payloads import dollars
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -188,6 +189,7 @@ def _cost(sums: Sequence[UsageSum]) -> CostPayload:
         DayTokensPayload(
             date=f"{EPOCH + day * DAY:%Y-%m-%d}", day_bucket=day * 86_400, input_tokens=totals.input_tokens,
             output_tokens=totals.output_tokens, requests=totals.requests,
+            total_cost=dollars(totals.known_cost), unpriced_tokens=totals.unpriced_tokens,
         )
         for day, totals in sorted(days.items())
     ]  # fmt: skip

@@ -22,3 +22,4 @@ class ErrorPayload(Payload):
     missing_mentions: list[str] | UnsetType = UNSET
     code: ErrorCode | UnsetType = UNSET
     hint: str | UnsetType = UNSET
+    action: str | UnsetType = UNSET

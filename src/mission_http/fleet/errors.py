@@ -149,6 +149,20 @@ class InvalidRequest(Invalid):
 
 
 @define(repr=False)
+class InvalidAction(Invalid):
+    """
+    There is no such action.
+    """
+
+    code = InvalidRequest.code
+
+    action: str
+    known: tuple[str, ...]
+
+    says = "Invalid action"
+
+
+@define(repr=False)
 class InvalidRequestWithHint(Invalid):
     """
     The request is invalid, or this server is not configured for it. The `hint` says what to do.
@@ -345,6 +359,9 @@ def _payload(error: Exception) -> dict[str, Any]:
         return {"error": str(error), "missing_mentions": error.missing}
     if isinstance(error, InvalidRequest) and error.details:
         return {"error": error.text, "details": error.details}
+    if isinstance(error, InvalidAction):
+        details = [f"action: must be one of {', '.join(error.known)}"]
+        return {"error": str(error), "action": error.action, "details": details}
     if isinstance(error, BodyMalformed | BodyMissing):
         return {"error": ERROR_TEXTS[type(error)], "details": [str(error)]}
     if isinstance(error, TooManyRequests):

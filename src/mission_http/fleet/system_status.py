@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -52,6 +53,8 @@ NO_GATEWAY: Final = {
     "connections": 0,
     "port_listening": False,
 }
+
+MICROS_OF_A_DAY: Final = 24 * 3600 * 1_000_000
 
 
 class StatusQuery(Query):
@@ -165,7 +168,8 @@ class StatusHandlers:
         from mission_core.reports.overview import organization_overview  # health checks do without it
 
         found = await organization_overview(ports_of(request), principal_of(request))
-        return await self._overview(request) | {"db": _record_counts(found)}
+        tokens = await _tokens_of_spans(request)
+        return await self._overview(request) | {"db": _record_counts(found) | {"tokens": tokens}}
 
     async def _gateway(self, request: Request) -> dict[str, Any]:
         return NO_GATEWAY
@@ -208,6 +212,23 @@ def _record_counts(found: OrganizationOverview) -> dict[str, Any]:
         "backup": None,
         "dbSizeBytes": found.size,
         "webhookCount": 0,
+    }
+
+
+async def _tokens_of_spans(request: Request) -> dict[str, Any]:
+    """
+    Read the sums over the token ledger of today and of the last seven days, in UTC, that the caller may see.
+    """
+    from mission_core.usage.queries import sum_of, window_of_last  # health checks do without it
+    from mission_http.fleet.token_payloads import sums_payload
+
+    ports = ports_of(request)
+    now = ports.clock.now()
+    week, today = window_of_last(timedelta(days=7), now=now), micros(now) // MICROS_OF_A_DAY
+    sums = await ports.reads.usage.sums(principal_of(request), week, ("slot",))
+    return {
+        "today": sums_payload(sum_of([each for each in sums if each.key[0] == today])),
+        "week": sums_payload(sum_of(sums)),
     }
 
 

@@ -49,7 +49,7 @@ from mission_core.usage.queries import (
 from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage, repeat_usage
 from mission_core.values import PageRequest
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.errors import InvalidRequest
+from mission_http.fleet.errors import InvalidAction, InvalidRequest
 from mission_http.fleet.token_payloads import (
     NOBODY,
     AgentModelTokensPayload,
@@ -226,7 +226,7 @@ async def read_tokens(request: Request) -> Response:
     query, ports, principal = query_of(request, TokensQuery), ports_of(request), principal_of(request)
     action = query.action.lower()
     if action not in ACTIONS:
-        raise InvalidRequest("Invalid action", (f"action: must be one of {', '.join(ACTIONS)}",))
+        raise InvalidAction(query.action, tuple(ACTIONS))
     window = window_of_last(SPANS.get(query.timeframe), now=ports.clock.now())
     return await ACTIONS[action](ports, principal, window, query)
 
@@ -473,7 +473,7 @@ TokensPayload = (
 ENDPOINTS = [
     Endpoint(
         "GET", "/tokens", read_tokens, query=TokensQuery, gives=TokensPayload, media_types=("text/csv",), who=VIEWER,
-        refuses=(InvalidRequest,), operation_id="fleet_getTokenUsage",
+        refuses=(InvalidAction,), operation_id="fleet_getTokenUsage",
     ),
     Endpoint(
         "POST", "/tokens", record_tokens, takes=TokenRecordBody, gives=TokenRecordedPayload, who=OPERATOR, scope=SELF,
