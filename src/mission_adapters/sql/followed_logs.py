@@ -80,7 +80,7 @@ class FollowedLogs:
         Note the *subjects* of the last entries of a log, the newest one first, which is at this *position*.
         """
         log = self.logs.get(organization)
-        if log is None or position <= log.known:
+        if log is None or position <= log.known or not subjects:  # none were read if the log was not followed yet
             return
         entries = zip(range(position, log.known, -1), subjects, strict=False)  # `known` may have grown since the query
         found = {UUID(bytes=subject) for at, subject in entries if at not in log.own}

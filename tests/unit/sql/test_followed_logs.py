@@ -77,6 +77,13 @@ def test_what_it_appended_while_it_read_is_its_own(process: Follower) -> None:
     assert [{12}] == process.told
 
 
+def test_a_query_from_before_the_log_was_followed_skips_nothing(process: Follower) -> None:
+    process.logs.read(OWNER, 12, [])
+    process.reads(12, after=10)
+
+    assert [{11, 12}] == process.told
+
+
 def test_entries_read_before_their_commit_was_answered_do_not_stay(process: Follower) -> None:
     process.reads(12, after=10)
     process.appends(12, 12)
