@@ -25,6 +25,8 @@ from mission_core.boards.custom_field_use_cases import CreateField, create_field
 from mission_core.boards.groups import BoardGroup, CreateGroup, create_group
 from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.tasks.model import Status
+from mission_core.usage.budget_use_cases import CreateBudget, create_budget
+from mission_core.usage.budgets import BudgetMeasure, BudgetPeriod
 from mission_core.values import JsonText
 from tests.contract.conftest import World
 
@@ -103,6 +105,11 @@ class Things:
             case "UpdateTag":
                 tag = await create_tag(ports, me, CreateTag(name="Old"))
                 return {"tag": tag.id, "name": " New ", "slug": None, "color": "#FF0000", "description": "d"}
+            case "UpdateBudget":
+                tokens, once = BudgetMeasure.TOKENS, BudgetPeriod.ONCE
+                old = CreateBudget(name="Old", measure=tokens, limit=9, per_run=1, period=once)
+                budget = await create_budget(ports, me, old)
+                return {"budget": budget.id, "name": "New", "limit": 10, "per_run": 2, "hard": False}
             case "UpdateField":
                 made = await create_field(ports, me, CreateField(field_key="size", boards=(board.id,)))
                 return {"field": made.id, "label": " Size ", "description": "d", "boards": (board.id,)}
