@@ -399,6 +399,17 @@ class Housekeeping(Protocol):
             Whether the next ones can follow at once.
         """
 
+    async def fold_usage(
+        self, organization: OrganizationId, *, since: datetime | None, before: datetime, at: datetime
+    ) -> datetime | None:
+        """
+        Replace entries of the token ledger by carry-overs, in one transaction at the time *at*: the oldest ones that
+        were used from *since* on, in a quarter of an hour that ends by *before*. No sum changes.
+
+        Returns:
+            The time from which the next ones follow; None if there are none.
+        """
+
     async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:
         """
         Correct the sums of the organization's token ledger by its entries, while entries may be added. A rebuild that

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -61,6 +62,9 @@ LARGEST_WEBHOOK_LIMIT: Final = 100 * MEGABYTE
 PRICES_FILE_VARIABLE: Final = "MC_PRICES_FILE"
 METRICS_TOKEN_VARIABLE: Final = "MC_METRICS_TOKEN"
 MIN_METRICS_TOKEN_LENGTH: Final = 32
+RETENTION_VARIABLE: Final = "MC_RETAIN_TOKEN_USAGE_DAYS"
+LEAST_RETENTION_DAYS, LONGEST_RETENTION_DAYS = 32, 3650
+"""The days for which entries of the token ledger are kept: at least those of a month, which a budget may count."""
 SUBSCRIBED_PROVIDERS_VARIABLE: Final = "MC_SUBSCRIBED_PROVIDERS"
 SUBSCRIPTION_VARIABLE: Final = re.compile(r"MC_(\w+)_SUBSCRIPTION(?:_TYPE)?|(?!MC_)(\w+)_SUBSCRIPTION_TYPE")
 NO_SUBSCRIPTION_VALUES: Final = frozenset({"none", "no", "false", "free", "unknown", "api_key", "apikey"})
@@ -107,6 +111,8 @@ class Settings:
     """The file of the operator's own prices of models."""
     metrics_token: str | None = field(default=None, repr=False)
     """The token of `GET /metrics`, which is served only with one."""
+    usage_retention: timedelta | None = None
+    """The time after which entries of the token ledger are folded into carry-overs; None for never."""
     webhook_max_payload_bytes: int = MEGABYTE
     """The largest payload that a webhook accepts."""
     given: frozenset[str] = frozenset()
@@ -205,6 +211,7 @@ def settings_from(
         subscriptions=_subscriptions(env),
         prices_file=_file(env, PRICES_FILE_VARIABLE),
         metrics_token=_metrics_token(env),
+        usage_retention=_usage_retention(env),
         webhook_max_payload_bytes=_webhook_limit(env),
         fresh=frozenset(fresh),
         given=frozenset(name for name in SECRET_NAMES if env.get(name, "").strip() not in PLACEHOLDERS),
@@ -307,6 +314,14 @@ def _metrics_token(env: Mapping[str, str]) -> str | None:
             "; openssl rand -hex 32 makes one"
         )
     return token or None
+
+
+def _usage_retention(env: Mapping[str, str]) -> timedelta | None:
+    text, least, most = env.get(RETENTION_VARIABLE, "").strip() or "0", LEAST_RETENTION_DAYS, LONGEST_RETENTION_DAYS
+    days = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else -1
+    if days != 0 and not least <= days <= most:
+        raise SettingsError(f"{RETENTION_VARIABLE}: expected days from {least} to {most}, or 0 for ever, got {text!r}")
+    return timedelta(days=days) if days else None
 
 
 def _checked_url(url: str) -> str:

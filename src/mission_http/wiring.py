@@ -154,7 +154,8 @@ async def ports_from_settings(settings: Settings, *, sweeps: bool = True) -> Asy
     Open the ports over the configured database: migrated, and with the default organization.
 
     Args:
-        sweeps: Whether to run the lease sweeper. One process of several that share a port is enough.
+        sweeps: Whether to run the lease sweeper and the retention of the token ledger. One process of several that
+            share a port is enough.
     """
 
     async def founded(stack: AsyncExitStack) -> Ports:
@@ -176,8 +177,17 @@ async def ports_from_settings(settings: Settings, *, sweeps: bool = True) -> Asy
         _open_with_retries(settings, founded) as ports,
         with_identity_providers(settings.identity_providers, ports) as ports,
         lease_sweeper(ports) if sweeps else nullcontext(),
+        _usage_retention(settings, ports) if sweeps else nullcontext(),
     ):
         yield ports
+
+
+def _usage_retention(settings: Settings, ports: Ports) -> AbstractAsyncContextManager[None]:
+    if settings.usage_retention is None:
+        return nullcontext()
+    from mission_adapters.usage_retention import usage_retention
+
+    return usage_retention(ports, settings.usage_retention)
 
 
 async def _ensure_active_organization(ports: Ports, user: UserId) -> MemberPrincipal | None:

@@ -28,11 +28,11 @@ from mission_adapters.data_import.fleet_file import (
 )
 from mission_adapters.data_import.import_report import ImportReport
 from mission_adapters.data_import.row_repairs import MAX_SECONDS, InvalidRow, utc_datetime_from
-from mission_core.accounts.model import identity_of
 from mission_core.entity_changes import evolve
 from mission_core.ids import AgentId, BoardId, TaskId, TaskNumber, UsageId
 from mission_core.lazy_attrs import define
-from mission_core.usage.amounts import NANOS_PER_DOLLAR, PriceBasis, provider_in
+from mission_core.usage.amounts import MAX_COST, NANOS_PER_DOLLAR, PriceBasis, provider_in
+from mission_core.usage.carry_overs import IMPORTER
 from mission_core.usage.model import LONGEST_NAME, LONGEST_OPERATION, MAX_CLOCK_SKEW, UsageEntry
 from mission_core.usage.prices import TokenCounts
 
@@ -212,7 +212,7 @@ class UsageEntryFactory:
         task = optional_integer_of(row, "task_id")
         return UsageEntry(
             id=UsageId(self.factory.id(table, key)), organization=importer.organization,
-            reporter=identity_of(importer.principal), report_id=f"{SOURCE}:{table}:{key}", at=at, recorded_at=now,
+            reporter=IMPORTER, report_id=f"{SOURCE}:{table}:{key}", at=at, recorded_at=now,
             task=None if task is None else TaskId(self.factory.id("tasks", task)), session=session,
             agent_name="" if name == UNKNOWN_AGENT else name,
             operation=text_of(row, "operation", LONGEST_OPERATION) or OPERATIONS[table],
@@ -266,6 +266,6 @@ def _nano_dollars(row: Row) -> int | None:
         cost = int(amount.to_integral_value(ROUND_HALF_UP))
     except (InvalidOperation, OverflowError, ValueError):
         raise InvalidRow("cost_usd is not an amount of money") from None
-    if cost < 0:
-        raise InvalidRow("cost_usd is negative")
+    if not 0 <= cost <= MAX_COST:
+        raise InvalidRow(f"cost_usd is not from 0 to {MAX_COST // NANOS_PER_DOLLAR}")
     return cost

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @frozen
 class MemoryHousekeeping:
     """
-    Deletes expired sessions and idempotency keys, and rebuilds the rollups of the token ledger.
+    Deletes expired sessions and idempotency keys, and folds entries and rebuilds rollups of the token ledger.
     """
 
     store: MemoryStore
@@ -44,6 +44,30 @@ class MemoryHousekeeping:
         Return that nothing is left to do: memory has no search index.
         """
         return False
+
+    async def fold_usage(
+        self, organization: OrganizationId, *, since: datetime | None, before: datetime, at: datetime
+    ) -> datetime | None:
+        from mission_adapters.ids import TimeOrderedIds
+        from mission_core.usage.carry_overs import CARRIER, carry_overs, is_foldable, span_of
+        from mission_core.usage.model import USAGE
+        from mission_core.values import micros, moment
+
+        table, (end, _) = self.store.kind_tables[USAGE], span_of(before)
+        least = None if since is None else micros(since)
+        own = [each for each in table.rows.values() if each.organization == organization and is_foldable(each)]
+        own = [each for each in own if micros(each.at) < end and (least is None or micros(each.at) >= least)]
+        first = min((each.at for each in own if each.reporter != CARRIER), default=None)
+        if first is None:
+            return None
+        span = span_of(first)
+        folded = [each for each in own if span_of(each.at) == span]
+        for each in folded:
+            table.drop(each.id)
+        for each in carry_overs(folded, TimeOrderedIds().new, recorded_at=at):
+            table.add(each)
+        self.store.journal.clear()
+        return moment(span[1])
 
     async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:
         from mission_adapters.memory.budget_book import rebuild_budgets

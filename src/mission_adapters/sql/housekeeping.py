@@ -64,6 +64,20 @@ class SqlHousekeeping:
             return False
         return await self.session.write(lambda: index_tasks(dialect, organization, limit), durable=False)
 
+    async def fold_usage(
+        self, organization: OrganizationId, *, since: datetime | None, before: datetime, at: datetime
+    ) -> datetime | None:
+        from mission_adapters.sql.usage_retention import first_foldable, fold_span
+        from mission_core.usage.carry_overs import span_of
+        from mission_core.values import moment
+
+        dialect = self.session.dialect
+        first = await self.session.read(lambda: first_foldable(dialect, organization, since=since, before=before))
+        if first is None:
+            return None
+        await self.session.write(lambda: fold_span(dialect, organization, first, recorded_at=at))
+        return moment(span_of(first)[1])
+
     async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:
         from mission_adapters.sql.usage_rebuild import rebuild_usage
 

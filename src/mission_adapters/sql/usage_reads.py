@@ -39,6 +39,7 @@ from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.ids import BoardId, TaskId
 from mission_core.lazy_attrs import frozen
+from mission_core.usage.carry_overs import CARRIER
 from mission_core.usage.counters import NO_ID, SUMMED
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
@@ -125,8 +126,8 @@ def _select_entries(names: tuple[str, ...]) -> Executable:
 @cached_statement
 def _count_entries(cells: RollupCells, names: tuple[str, ...]) -> Executable:
     """
-    Count entries from a rollup, so that not each is read: an entry counts as one request, and one that reverses another
-    as minus one.
+    Count entries from a rollup, so that not each is read: an entry counts as one request, one that reverses another as
+    minus one, and a carry-over as all that it stands for.
     """
     table = COUNTER_TABLES[cells.counters]
     bounds = {"since": table.c.slot >= parameter("first_slot", int), "until": table.c.slot < parameter("end_slot", int)}
@@ -135,7 +136,9 @@ def _count_entries(cells: RollupCells, names: tuple[str, ...]) -> Executable:
     requests = select(func.coalesce(func.sum(table.c.requests), 0)).where(*within).scalar_subquery()
     reversing = unlikely(entries.c.reverses > parameter("nothing"))
     reversals = select(func.count()).select_from(entries).where(*_conditions(entries, names), reversing)
-    return select(cast(requests + 2 * reversals.scalar_subquery(), INTEGER))
+    carried = select(func.coalesce(func.sum(1 - entries.c.requests), 0))
+    carried = carried.where(*_conditions(entries, names), entries.c.reporter == literal_column(f"'{CARRIER}'"))
+    return select(cast(requests + 2 * reversals.scalar_subquery() + carried.scalar_subquery(), INTEGER))
 
 
 @cached_statement

@@ -22,9 +22,9 @@ from mission_core.field_types import with_type_validators
 from mission_core.ids import AgentId, BoardId, OrganizationId, RunId, TaskId, UsageId
 from mission_core.kinds import Kind
 from mission_core.lazy_attrs import define, frozen
-from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_COST, MAX_TOKENS, PriceBasis
+from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, PriceBasis
 from mission_core.usage.counters import COUNTS, USAGE_ENTRIES
-from mission_core.values import text, utc_moment, whole_number
+from mission_core.values import MAX_INTEGER, text, utc_moment, whole_number
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -125,8 +125,8 @@ def _session(instance: object, attribute: Attribute[Any], value: str) -> None:
         raise InvalidField(attribute.name, f"must have at most {LONGEST_SESSION} bytes in UTF-8", value)
 
 
-_signed: Final = whole_number(-MAX_TOKENS * 2, MAX_TOKENS * 2)
-_money: Final = optional(whole_number(-MAX_COST, MAX_COST))
+_sum: Final = whole_number(-MAX_INTEGER)
+_money: Final = optional(_sum)
 
 
 @frozen(kw_only=True, field_transformer=with_type_validators)
@@ -145,7 +145,8 @@ class UsageEntry:
         late: Whether the lease of that run was lost when the report came.
         agent_name: The name of the agent when it reported, or a name that is no agent's; empty if nobody was named.
         session: The reporter's name of the conversation.
-        requests: 1, and -1 for an entry that reverses another one.
+        requests: 1, and -1 for an entry that reverses another one. A carry-over (`carry_overs.py`) has the sums of the
+            old entries that it stands for, this one and all others.
         list_cost: The list price; None if it is unknown.
         cost: The billed cost: the list price, or nothing if a subscription covers it; None if the list price is
             unknown.
@@ -176,16 +177,16 @@ class UsageEntry:
     duration_ms: int | None = field(default=None, validator=optional(whole_number(0, LONGEST_DURATION)))
     provider: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_PROVIDER)))
     model: str = field(validator=text(least=1, most=LONGEST_MODEL))
-    requests: int = field(default=1, validator=whole_number(-1, 1))
-    input_tokens: int = field(validator=_signed)
-    output_tokens: int = field(validator=_signed)
-    cache_read_tokens: int = field(default=0, validator=_signed)
-    cache_write_tokens: int = field(default=0, validator=_signed)
-    reasoning_tokens: int = field(default=0, validator=_signed)
-    input_audio_tokens: int = field(default=0, validator=_signed)
-    output_audio_tokens: int = field(default=0, validator=_signed)
-    unpriced_tokens: int = field(default=0, validator=_signed)
-    unpriced_requests: int = field(default=0, validator=whole_number(-1, 1))
+    requests: int = field(default=1, validator=_sum)
+    input_tokens: int = field(validator=_sum)
+    output_tokens: int = field(validator=_sum)
+    cache_read_tokens: int = field(default=0, validator=_sum)
+    cache_write_tokens: int = field(default=0, validator=_sum)
+    reasoning_tokens: int = field(default=0, validator=_sum)
+    input_audio_tokens: int = field(default=0, validator=_sum)
+    output_audio_tokens: int = field(default=0, validator=_sum)
+    unpriced_tokens: int = field(default=0, validator=_sum)
+    unpriced_requests: int = field(default=0, validator=_sum)
     list_cost: int | None = field(default=None, validator=_money)
     cost: int | None = field(default=None, validator=_money)
     reported_cost: int | None = field(default=None, validator=_money)

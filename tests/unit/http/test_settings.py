@@ -2,6 +2,7 @@
 The environment, read once.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,9 @@ def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
         ("DATABASE_URL", "nonsense"),
         ("LOCAL_AUTH_TOKEN", "short"),
         ("MC_METRICS_TOKEN", "a-token-of-too-few-characters"),
+        ("MC_RETAIN_TOKEN_USAGE_DAYS", "31"),
+        ("MC_RETAIN_TOKEN_USAGE_DAYS", "a month"),
+        ("MC_RETAIN_TOKEN_USAGE_DAYS", "9999999999"),
         ("MC_METRICS_TOKEN", "a token that has spaces in its middle"),
         ("MC_ENABLE_HSTS", "perhaps"),
         ("MC_DISABLE_HSTS", "perhaps"),
@@ -243,3 +247,12 @@ def test_what_nobody_may_read_in_the_log(tmp_path: Path) -> None:
         "open sesame", "abra%2Fcadabra", "abra/cadabra", scraper,
     } == set(settings.redacted_values)  # fmt: skip
     assert settings_from({}, data_dir=tmp_path, database_url="postgresql://[::/db").redacted_values
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("", None), ("0", None), ("32", timedelta(days=32)), ("3650", timedelta(days=3650))]
+)
+def test_usage_is_kept_for_ever_unless_set(value: str, kept: timedelta | None, tmp_path: Path) -> None:
+    settings = settings_from({"MC_RETAIN_TOKEN_USAGE_DAYS": value}, data_dir=tmp_path, in_use=False)
+
+    assert kept == settings.usage_retention

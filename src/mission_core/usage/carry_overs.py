@@ -1,0 +1,85 @@
+"""
+Carry-overs of the token ledger: entries that stand for many old ones, with their sums.
+
+A carry-over has the sums of the entries of a quarter of an hour that share all of `SHARED`. So all sums by hour and by
+day stay as they are, and those of budgets in every time zone, and all of them can still be computed from the entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mission_core.entity_changes import evolve
+from mission_core.ids import UsageId
+from mission_core.usage.counters import SUMMED
+from mission_core.usage.model import UsageEntry
+from mission_core.values import micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from mission_core.ids import OrganizationId
+
+CARRIER: Final = "system:retention"
+"""The reporter of a carry-over."""
+IMPORTER: Final = "system:import"
+"""The reporter of imported entries."""
+CARRY_OVER: Final = "carry_over"
+"""The operation of a carry-over."""
+SPAN_MICROS: Final = 900_000_000
+"""A quarter of an hour in microseconds. The offsets of all time zones are multiples of it."""
+SHARED: Final = (
+    "board", "task", "task_number", "run", "late", "agent", "agent_name", "session", "provider", "model",
+    "subscription", "unconfirmed_subscription", "batch", "price_source", "price_version", "basis",
+)  # fmt: skip
+"""The fields that all entries of a carry-over share."""
+ADDED: Final = (*SUMMED, "reported_cost")
+"""The fields that are added up. A cost stays None if it is None in all entries."""
+
+
+def span_of(at: datetime) -> tuple[int, int]:
+    """
+    The quarter of an hour that contains a time: its begin and end in microseconds since 1970.
+    """
+    begin = micros(at) // SPAN_MICROS * SPAN_MICROS
+    return begin, begin + SPAN_MICROS
+
+
+def is_foldable(entry: UsageEntry) -> bool:
+    """
+    Whether an old entry is folded. One that was imported stays, so that another import finds it.
+    """
+    return entry.reporter != IMPORTER
+
+
+def new_carry_over(id: UUID, organization: OrganizationId, *, at: datetime, recorded_at: datetime) -> UsageEntry:
+    """
+    A carry-over without sums, which takes the values of `SHARED` and `ADDED` from the entries that it stands for.
+    """
+    return UsageEntry(
+        id=UsageId(id), organization=organization, reporter=CARRIER, at=at, recorded_at=recorded_at,
+        operation=CARRY_OVER, model="unknown", requests=0, input_tokens=0, output_tokens=0,
+    )  # fmt: skip
+
+
+def carry_overs(
+    entries: Iterable[UsageEntry], new_id: Callable[[], UUID], *, recorded_at: datetime
+) -> list[UsageEntry]:
+    """
+    The carry-overs that stand for these entries of one quarter of an hour. Entries that add up to nothing leave none.
+    """
+    cells: dict[tuple[Any, ...], list[UsageEntry]] = {}
+    for each in entries:
+        cells.setdefault(tuple(getattr(each, name) for name in SHARED), []).append(each)
+    found = []
+    for key, some in cells.items():
+        told = {name: [value for each in some if (value := getattr(each, name)) is not None] for name in ADDED}
+        sums = {name: sum(values) if values else None for name, values in told.items()}
+        if any(sums.values()):
+            latest = max(each.at for each in some)
+            made = new_carry_over(new_id(), some[0].organization, at=latest, recorded_at=recorded_at)
+            found.append(evolve(made, **dict(zip(SHARED, key, strict=True)), **sums))
+    return found
