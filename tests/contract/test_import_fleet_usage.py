@@ -215,6 +215,8 @@ async def test_a_row_that_is_nonsense_is_told(
         (17, "not a JSON object"), (record(id="x", inputTokens=-5), "input_tokens"),
         (record(id="x", timestamp="soon"), "time"), (record(id="x", workspaceId=99), "workspace"),
         (record(id="x", model="m" * 300), "model"), (record(id="x", timestamp=float("nan")), "time"),
+        (record(id="x", timestamp=10**400), "time"), (record(id="x", timestamp=None), "time"),
+        (record(id={"a": 1}, sessionId=[1], model="\ud800"), "model"),
     ],
 )  # fmt: skip
 async def test_a_record_that_is_nonsense_is_told(ports: Ports, source: FleetFiles, wrong: Any, why: str) -> None:

@@ -27,7 +27,7 @@ from mission_adapters.data_import.fleet_file import (
     text_of,
 )
 from mission_adapters.data_import.import_report import ImportReport
-from mission_adapters.data_import.row_repairs import MAX_SECONDS, InvalidRow, utc_datetime_from
+from mission_adapters.data_import.row_repairs import MAX_MILLISECONDS, MAX_SECONDS, InvalidRow, utc_datetime_from
 from mission_core.entity_changes import evolve
 from mission_core.ids import AgentId, BoardId, TaskId, TaskNumber, UsageId
 from mission_core.lazy_attrs import define
@@ -73,7 +73,7 @@ def read_token_records(path: Path, report: ImportReport) -> Iterator[Row]:
         ValueError: If the file is no JSON list.
     """
     try:
-        records = json.loads(path.read_text(errors="replace"))
+        records = json.loads(path.read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError, RecursionError) as e:
         raise ValueError(f"{path} cannot be read as a JSON file of token records") from e
     if not isinstance(records, list):
@@ -91,7 +91,7 @@ def read_token_records(path: Path, report: ImportReport) -> Iterator[Row]:
         row = {column: record.get(name) for column, name in COLUMNS_OF_RECORD.items()}
         at = row["used_at"]
         if isinstance(at, int | float):
-            row["used_at"] = at / 1000
+            row["used_at"] = float(at) / 1000 if abs(at) < MAX_MILLISECONDS else MAX_MILLISECONDS
         yield {"id": key, "told_id": told_id, **row}
 
 
