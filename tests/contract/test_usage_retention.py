@@ -92,8 +92,9 @@ async def test_no_sum_changes_and_a_rebuild_finds_the_same(world: World) -> None
     await fold(world)
     after = await entries_of(world)
     folded = await sums_of(world), await spent(world)
-    await world.ports.housekeeping.rebuild_usage(world.me.organization)
+    rebuilt = await world.ports.housekeeping.rebuild_usage(world.me.organization)
 
+    assert (len(after), 0) == rebuilt
     assert len(after) < len(before)
     assert {"carry_over"} == {each.operation for each in after}
     assert sum(each.requests for each in before) == sum(each.requests for each in after)
