@@ -180,9 +180,9 @@ async def test_a_task_of_a_board_that_reserves_moves_before_a_workers_claim_is_n
     assert 1 == claims.attempts
 
 
-@pytest.mark.parametrize(("seed", "gates"), [(10, {}), (11, HOLDING)])
+@pytest.mark.parametrize(("seed", "gates", "depends"), [(10, {}, False), (11, HOLDING, False), (12, {}, True)])
 async def test_a_board_that_reserves_moves_while_a_locked_claim_is_decided_refuses_it(
-    processes: Any, store_url: str, seed: int, gates: Any
+    processes: Any, store_url: str, seed: int, gates: Any, depends: bool
 ) -> None:
     """
     Another process reserves the moves on a board for its lead while a worker's claim has its task locked. Either that
@@ -190,7 +190,10 @@ async def test_a_board_that_reserves_moves_while_a_locked_claim_is_decided_refus
     """
     here, _, claims = processes
     here = evolve(here, ports=evolve(here.ports, secrets=seeded_secrets(seed)))
-    worker, _ = await here.principal("ada", board=here.board.id), await here.task()
+    worker = await here.principal("ada", board=here.board.id)
+    upon = await here.task("upon")
+    await finish_it(here, upon)
+    await here.task(depends_on=(upon.id,) if depends else ())
     await update_board(here.ports, here.me, UpdateBoard(board=here.board.id, gates=gates))
     claims.locks = True
     now = here.ports.clock.now()
