@@ -2,13 +2,14 @@
 A long mixed load in both dialects, with restarts and kills of the server and failures of its database: no work is lost
 or done twice, and memory stays flat.
 
-    python -m tests.soak [--minutes 20] [--sqlite]
+    python -m tests.soak [--minutes 20] [--sqlite | --workers 2]
 
 Creators, workers, editors and readers run for the given minutes against a served process; on PostgreSQL through a relay
-that is cut for some seconds. Each minute is told: requests, failed ones (which are repeated), the median and the 99th
-percentile of answers in milliseconds, and the server's memory. In the second half nothing is restarted, and memory must
-stay flat after a warm-up. At the end all created tasks are finished, each is there once, every run that a worker was
-told is completed is the only completed one of its task, and the log's chain is sound.
+that is cut for some seconds. Of several workers one is killed alone, too, and all are replaced by SIGHUP. Each minute
+is told: requests, failed ones (which are repeated), the median and the 99th percentile of answers in milliseconds, and
+the server's memory. In the second half nothing is restarted, and memory must stay flat after a warm-up. At the end all
+created tasks are finished, each is there once, every run that a worker was told is completed is the only completed one
+of its task, and the log's chain is sound.
 """
 
 import argparse
@@ -41,6 +42,8 @@ ABANDONED: Final = 0.03
 CUT_SECONDS: Final = 4.0
 DISTURBANCES: Final = ("restart", "cut", "kill", "cut", "restart", "kill")
 """What happens in the first half, at equal distances. SQLite has no connection to cut."""
+OF_WORKERS: Final = ("kill a worker", "replace the workers")
+"""What else happens to several workers."""
 WARM_UP: Final = 0.7
 """The share of the time after which memory must be flat."""
 GROWTH: Final = 1.15
@@ -105,14 +108,35 @@ class Soak:
         return answer
 
     @property
-    def memory(self) -> float:
+    def pid(self) -> int:
         """
-        The resident memory of the server in megabytes.
+        The server's process, which is the supervisor of several workers.
         """
         assert self.server.process is not None
-        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
-        (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(kilobytes) / 1024
+        return self.server.process.pid
+
+    @property
+    def workers(self) -> list[int]:
+        """
+        The worker processes, if there are several.
+        """
+        return [int(each) for each in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    @property
+    def memory(self) -> float:
+        """
+        The resident memory of the server's processes in megabytes; 0 if one is ending.
+        """
+        try:
+            return sum(map(_resident, (self.pid, *self.workers)))
+        except (OSError, ValueError):
+            return 0.0
+
+
+def _resident(process: int) -> float:
+    status = Path(f"/proc/{process}/status").read_text()
+    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(kilobytes) / 1024
 
 
 async def create(soak: Soak, name: str, dice: random.Random) -> None:
@@ -207,14 +231,19 @@ async def read(soak: Soak, name: str, dice: random.Random) -> None:
 
 async def disturb(soak: Soak, relay: Relay | None, seconds: float) -> None:
     """
-    Restart and kill the server, and cut its database, in the first half of the time.
+    Restart and kill the server or its workers, and cut its database, in the first half of the time.
     """
-    for what in DISTURBANCES:
-        await asyncio.sleep(seconds / 2 / (len(DISTURBANCES) + 1))
+    planned = (*OF_WORKERS, *DISTURBANCES) if soak.workers else DISTURBANCES
+    for what in planned:
+        await asyncio.sleep(seconds / 2 / (len(planned) + 1))
         if what == "cut" and relay is not None:
             relay.cut()
             await asyncio.sleep(CUT_SECONDS)
             relay.mend()
+        elif what == "kill a worker":
+            os.kill(soak.workers[0], signal.SIGKILL)
+        elif what == "replace the workers":
+            os.kill(soak.pid, signal.SIGHUP)
         elif what != "cut":
             how = signal.SIGKILL if what == "kill" else signal.SIGTERM
             await asyncio.to_thread(soak.server.stop, how)
@@ -337,8 +366,11 @@ def _database(*, sqlite: bool, folder: Path) -> Iterator[tuple[str, Relay | None
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--sqlite", action="store_true")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--sqlite", action="store_true")
+    one.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
+    os.environ["MC_WORKERS"] = str(given.workers)
     os.environ["LOG_LEVEL"] = "CRITICAL"  # a cut database is an error for each request
     with (
         tempfile.TemporaryDirectory() as name,
