@@ -306,3 +306,49 @@ async def test_no_text_of_an_export_is_a_formula(fleet: FleetDriver, sign: str) 
     rows = list(csv.DictReader(answer.body.decode().splitlines()))
 
     assert [f"'{sign}1+1 =2 =3".replace("\r", " ").replace("\n", " ")] == [row["operation"] for row in rows]
+
+
+async def test_a_batch_says_for_each_report_what_became_of_it(fleet: FleetDriver) -> None:
+    """
+    A refused one is left out. A malformed one refuses the whole call.
+    """
+    _, token = await fleet.agent("ada")
+    foreign = await fleet.task()
+    report = {**USAGE, "sessionId": "s"}
+    records = [report | {"reportId": "a"}, report | {"reportId": "a"}, report | {"taskId": foreign["id"]}, report]
+    told = await fleet.got("POST", "/tokens/batch", {"records": records}, key=token)
+    answers = [
+        await fleet.call("POST", "/tokens/batch", {"records": each}, key=token)
+        for each in ([report, report | {"inputTokens": -1}], [], [report] * 1001)
+    ]
+
+    assert ["recorded", "repeated", "refused", "recorded"] == [each["status"] for each in told["results"]]
+    assert (2, 1, 1) == tuple(told[name] for name in ("recorded", "repeated", "refused"))
+    assert told["results"][0]["record"] == told["results"][1]["record"]
+    assert (None, "usage_of_another_task") == tuple(told["results"][2][name] for name in ("record", "code"))
+    assert [400] * 3 == [each.status for each in answers]
+    assert answers[0].json["details"][0].startswith("records.1.inputTokens")
+    assert 2 == (await fleet.got("GET", "/tokens"))["total"]
+
+
+async def test_an_admin_corrects_a_record(fleet: FleetDriver) -> None:
+    """
+    The wrong one is reversed and replaced, or only reversed. Nobody else may.
+    """
+    _, token = await fleet.agent("ada")
+    wrong = await recorded(fleet)
+    path = f"/tokens/{wrong['id']}/corrections"
+    right = (await fleet.got("POST", path, {"reason": "typo", "inputTokens": 10, "cacheReadTokens": 4}))["record"]
+    summary = (await fleet.got("GET", "/tokens?action=stats"))["summary"]
+    void = (await fleet.got("POST", path, {"reason": "never was", "void": True}))["record"]
+    answers = [
+        await fleet.call("POST", path, {"reason": "late"}), await fleet.call("POST", path, {"reason": "x"}, key=token),
+        await fleet.call("POST", "/tokens/none/corrections", {"reason": "x"}), await fleet.call("POST", path, {}),
+        await fleet.call("POST", f"/tokens/{right['id']}/corrections", {"reason": "x", "inputTokens": -1}),
+    ]  # fmt: skip
+
+    assert (wrong["id"], 10, 4) == tuple(right[name] for name in ("corrects", "inputTokens", "cacheReadTokens"))
+    assert (10, 1, right["cost"]) == tuple(summary[name] for name in ("inputTokens", "requestCount", "totalCost"))
+    assert (right["id"], -10) == (void["reverses"], void["inputTokens"])
+    assert [409, 403, 404, 400, 400] == [each.status for each in answers]
+    assert 0 == (await fleet.got("GET", "/tokens?action=stats"))["summary"]["totalTokens"]

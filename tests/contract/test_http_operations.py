@@ -15,6 +15,7 @@ UNREPEATABLE = {
     "POST /api/auth/google": "each time is another session",
     "POST /api/auth/google/disconnect": "who is disconnected is told so",
     "POST /api/auth/access-requests": "the last decision counts, once or again",
+    "POST /api/tokens/batch": "each report has an id of its own",
     "POST /api/v1/usage/batch": "each report has an id of its own",
     **dict.fromkeys(
         ("POST /v1/traces", "POST /v1/metrics", "POST /v1/logs"), "each span, event and data point has an identity"

@@ -215,6 +215,20 @@ class TokenRecordedPayload(Payload):
     record: TokenRecordPayload
 
 
+class TokenResultPayload(Payload):
+    status: Literal["recorded", "repeated", "refused"]
+    record: TokenRecordPayload | None
+    code: str | None = None
+    error: str | None = None
+
+
+class TokenBatchPayload(Payload):
+    results: list[TokenResultPayload]
+    recorded: int
+    repeated: int
+    refused: int
+
+
 class AgentModelTokensPayload(Payload):
     model: str
     input_tokens: int

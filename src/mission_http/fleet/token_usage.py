@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from uuid import UUID
 
 from attrs import evolve
 from starlette.requests import Request
@@ -19,8 +20,8 @@ from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import Principal
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.errors import InvalidField, KeyReused
-from mission_core.ids import BoardNumber, TaskNumber
+from mission_core.errors import InvalidField, KeyReused, Refusal
+from mission_core.ids import BoardNumber, TaskNumber, UsageId
 from mission_core.ports import Ports
 from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_DOLLARS, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.model import (
@@ -30,9 +31,12 @@ from mission_core.usage.model import (
     LONGEST_SESSION,
     ReportIdReused,
     UsageEntry,
+    UsageIsReversal,
+    UsageNotFound,
     UsageOfAnotherAgent,
     UsageOfAnotherBoard,
     UsageOfAnotherTask,
+    UsageVoided,
 )
 from mission_core.usage.queries import (
     MOST_SESSIONS,
@@ -46,9 +50,21 @@ from mission_core.usage.queries import (
     sums_by,
     window_of_last,
 )
-from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage, repeat_usage
-from mission_core.values import PageRequest
-from mission_http.fleet.access import OPERATOR, VIEWER
+from mission_core.usage.use_cases import (
+    LONGEST_REASON,
+    MOST_REPORTS,
+    CorrectUsage,
+    RecordUsage,
+    RecordUsageBatch,
+    UsageOutcome,
+    UsageReport,
+    correct_usage,
+    record_usage,
+    record_usage_batch,
+    repeat_usage,
+)
+from mission_core.values import ABSENT, Absent, PageRequest
+from mission_http.fleet.access import ADMIN, OPERATOR, VIEWER
 from mission_http.fleet.errors import InvalidAction, InvalidRequest
 from mission_http.fleet.token_payloads import (
     NOBODY,
@@ -59,6 +75,7 @@ from mission_http.fleet.token_payloads import (
     TaskGroupTokensPayload,
     TaskTokensPayload,
     TokenAgentCostsPayload,
+    TokenBatchPayload,
     TokenDayPayload,
     TokenExportPayload,
     TokenHourPayload,
@@ -66,6 +83,7 @@ from mission_http.fleet.token_payloads import (
     TokenProjectPayload,
     TokenRecordedPayload,
     TokenRecordPayload,
+    TokenResultPayload,
     TokensByAgentPayload,
     TokenStatsPayload,
     TokenSumsPayload,
@@ -77,15 +95,17 @@ from mission_http.fleet.token_payloads import (
     record_payload,
     sums_payload,
 )
-from mission_http.fleet.wire import iso_of
+from mission_http.fleet.wire import command_arguments, iso_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.error_codes import code_of
 from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import dialect_of, ports_of, principal_of
 from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange, Query
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.value_parsers import UUID_TEXT
 
 if TYPE_CHECKING:
     from mission_core.agents.model import Agent
@@ -166,6 +186,34 @@ def task_number_of(told: Any) -> TaskNumber | None:
     return TaskNumber(number) if is_number and number <= LARGEST_NUMBER else None
 
 
+class TokenBatchBody(Body):
+    records: Annotated[list[TokenRecordBody], Length(1, MOST_REPORTS)]
+
+
+class CorrectTokensBody(Body):
+    reason: Annotated[str, Length(1, LONGEST_REASON)]
+    void: bool = False
+    model: Annotated[str, Stripped, Length(1, LONGEST_MODEL)] | Absent = ABSENT
+    provider: Annotated[str, Length(1, LONGEST_PROVIDER)] | Absent | None = ABSENT
+    inputTokens: Count | Absent = ABSENT
+    outputTokens: Count | Absent = ABSENT
+    cacheReadTokens: Count | Absent = ABSENT
+    cacheWriteTokens: Count | Absent = ABSENT
+    reasoningTokens: Count | Absent = ABSENT
+    inputAudioTokens: Count | Absent = ABSENT
+    outputAudioTokens: Count | Absent = ABSENT
+    subscription: bool | Absent = ABSENT
+    batch: bool | Absent = ABSENT
+
+
+CORE_NAMES: Final = {
+    "inputTokens": "input_tokens", "outputTokens": "output_tokens", "cacheReadTokens": "cache_read_tokens",
+    "cacheWriteTokens": "cache_write_tokens", "reasoningTokens": "reasoning_tokens",
+    "inputAudioTokens": "input_audio_tokens", "outputAudioTokens": "output_audio_tokens",
+}  # fmt: skip
+"""The core's names of the counts."""
+
+
 class TokensQuery(Query):
     action: str = "list"
     timeframe: str = "all"
@@ -196,6 +244,45 @@ async def record_tokens(request: Request) -> Response:
         raise InvalidRequest(INVALID_RECORD, tuple(f"{e.dotted}: {e.message}" for e in refusal.errors)) from None
     except InvalidField as refusal:
         raise InvalidRequest(INVALID_RECORD, (str(refusal),)) from None
+    return json_response(TokenRecordedPayload(success=True, record=record_payload(entry)))
+
+
+async def record_token_batch(request: Request) -> Response:
+    """
+    Record several reports of tokens in one transaction.
+
+    A report that is refused, such as one for another agent's task, is left out, and its result says why; all others are
+    recorded. A report with a value of the wrong type or range refuses the whole call, and nothing is recorded.
+    """
+    body = await body_of(request, TokenBatchBody)
+    command = RecordUsageBatch(reports=tuple(each.report() for each in body.records))
+    outcomes = await record_usage_batch(ports_of(request), principal_of(request), command)
+    results = [_result_payload(request, each) for each in outcomes]
+    counts = {name: sum(each.status == name for each in results) for name in ("recorded", "repeated", "refused")}
+    return json_response(TokenBatchPayload(results=results, **counts))
+
+
+def _result_payload(request: Request, outcome: UsageOutcome) -> TokenResultPayload:
+    record = None if outcome.entry is None else record_payload(outcome.entry)
+    if outcome.refusal is None:
+        return TokenResultPayload(status="repeated" if outcome.repeated else "recorded", record=record)
+    kind: type[Refusal] = type(outcome.refusal)
+    code = code_of(kind, dialect_of(request).status_of(kind)) or kind.code
+    return TokenResultPayload(status="refused", record=None, code=code, error=str(outcome.refusal) or code)
+
+
+async def correct_tokens(request: Request) -> Response:
+    """
+    Correct a record of tokens, or void it.
+
+    Two records are added: one that reverses the wrong one, and one with the named values that replaces it, which is
+    returned. With `void` only the first is added. The cost is computed again, as of the time of use.
+    """
+    body, id = await body_of(request, CorrectTokensBody), request.path_params["id"]
+    if not UUID_TEXT.fullmatch(id):
+        raise UsageNotFound
+    command = CorrectUsage(usage=UsageId(UUID(id)), **command_arguments(body, CORE_NAMES, frozenset()))
+    entry = await perform_once(request, correct_usage, command, repeat_usage)
     return json_response(TokenRecordedPayload(success=True, record=record_payload(entry)))
 
 
@@ -483,6 +570,16 @@ ENDPOINTS = [
             UsageOfAnotherBoard, UsageOfAnotherTask,
         ),
         operation_id="fleet_recordTokenUsage",
+    ),
+    Endpoint(
+        "POST", "/tokens/batch", record_token_batch, takes=TokenBatchBody, gives=TokenBatchPayload, who=OPERATOR,
+        scope=SELF, operation_id="fleet_recordTokenUsageBatch",
+    ),
+    Endpoint(
+        "POST", "/tokens/{id}/corrections", correct_tokens, takes=CorrectTokensBody, gives=TokenRecordedPayload,
+        who=ADMIN, headers=(IDEMPOTENCY_KEY,),
+        refuses=(BoardDenied, KeyReused, UsageIsReversal, UsageNotFound, UsageVoided),
+        operation_id="fleet_correctTokenUsage",
     ),
     Endpoint(
         "GET", "/tokens/by-agent", read_tokens_by_agent, query=TokensByAgentQuery, gives=TokensByAgentPayload,
