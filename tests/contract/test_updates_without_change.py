@@ -15,6 +15,7 @@ import pytest
 from attrs import frozen
 
 import mission_core
+from mission_adapters.testing.contracts.reported_runs import reported
 from mission_core.accounts.members import BoardPermission
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.accounts.user_admin import CreateUser, create_user
@@ -110,6 +111,9 @@ class Things:
                 old = CreateBudget(name="Old", measure=tokens, limit=9, per_run=1, period=once)
                 budget = await create_budget(ports, me, old)
                 return {"budget": budget.id, "name": "New", "limit": 10, "per_run": 2, "hard": False}
+            case "UpdateReportedRun":
+                run = await reported(self.world)
+                return {"run": run.id, "status": "completed", "model": "small", "input_tokens": 5, "tags": ("new",)}
             case "UpdateField":
                 made = await create_field(ports, me, CreateField(field_key="size", boards=(board.id,)))
                 return {"field": made.id, "label": " Size ", "description": "d", "boards": (board.id,)}
