@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -216,7 +217,47 @@ async def _one_round(counted: CountedApp, n: int) -> dict[str, list[str]]:
     await count("boards snapshot", "GET", f"{board}/snapshot")
     await count("boards approvals", "GET", f"{board}/approvals")
     await count("boards dashboard", "GET", "/api/v1/metrics/dashboard?range_key=7d")
+    for operation, (path, body) in usage_reports(n).items():
+        await count(operation, "POST", path, body, agent=True)
     return found
+
+
+def usage_reports(n: int, *, batch: int = 100, spans: int = 100) -> dict[str, tuple[str, Any]]:
+    """
+    The path and body of the n-th reports of tokens: of one, of a batch, and in spans of OpenTelemetry.
+    """
+    counts = {"input_tokens": 900, "output_tokens": 90}
+    fleet = {"model": "gpt-5", "sessionId": "counted", "inputTokens": 900, "outputTokens": 90}
+    entries = [{"model": "gpt-5", "session": f"session-{each % 10}", **counts} for each in range(batch)]
+    told = attributes(
+        {"gen_ai.request.model": "gpt-5", "session.id": f"session-{n}"}
+        | {f"gen_ai.usage.{name}": count for name, count in counts.items()}
+    )
+    ended = time.time_ns()
+    exported = [
+        {
+            "traceId": f"{ended:032x}",
+            "spanId": f"{each + 1:016x}",
+            "name": "chat",
+            "startTimeUnixNano": str(ended - 10**9),
+            "endTimeUnixNano": str(ended),
+            "attributes": told,
+        }
+        for each in range(spans)
+    ]
+    return {
+        "fleet report of tokens": ("/api/tokens", fleet),
+        f"boards batch of {batch} reports": ("/api/v1/usage/batch", {"entries": entries}),
+        f"otlp {spans} spans": ("/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": exported}]}]}),
+    }
+
+
+def attributes(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    Attributes of a span as the protocol tells them.
+    """
+    kinds = {int: "intValue", str: "stringValue"}
+    return [{"key": name, "value": {kinds[type(each)]: each}} for name, each in told.items()]
 
 
 def kept_counts(database_url: str) -> dict[str, int]:

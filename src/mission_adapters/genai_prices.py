@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field
 
 from mission_core.extras import missing_extra_named
-from mission_core.lazy_attrs import define
+from mission_core.lazy_attrs import define, frozen
 from mission_core.usage.amounts import NANOS_PER_DOLLAR, PriceBasis
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "genai-prices"
 BATCH: Final = {"processing": "batch"}
+READ_OR_WRITE: Final = ("read", "write")
 PROVIDER_NAMES: Final = {
     "claude": "anthropic", "gpt": "openai", "gemini": "google", "vertex_ai": "google", "vertex": "google",
     "google-vertex": "google", "google_genai": "google", "bedrock": "aws", "amazon-bedrock": "aws",
@@ -44,6 +45,28 @@ RELEASE: Final = re.compile(r"^(?:[-@:](?:latest|preview|exp|v\d+(?::\d+)?|\d{2,
 """What may follow the name of a model in the price table, so that the price is still that of the very model."""
 
 
+@frozen
+class TokenRates:
+    """
+    What a request costs in dollars, and what each token of input and output costs. Tokens that are read from the cache,
+    written to it, or of reasoning cost these rates more than others, or less.
+    """
+
+    request: Decimal
+    tokens: tuple[Decimal, ...]
+
+    def cost_of(self, counts: TokenCounts) -> int:
+        """
+        Return the cost in nano-dollars.
+        """
+        told = (
+            counts.input_tokens, counts.output_tokens, counts.cache_read_tokens, counts.cache_write_tokens,
+            counts.reasoning_tokens,
+        )  # fmt: skip
+        dollars = self.request + sum(count * rate for count, rate in zip(told, self.tokens, strict=True))
+        return int((dollars * NANOS_PER_DOLLAR).to_integral_value(ROUND_HALF_UP))
+
+
 @define
 class GenaiPrices:
     """
@@ -51,9 +74,11 @@ class GenaiPrices:
 
     Args:
         known: The provider and model in the data for each provider and name that was asked for; None if unknown.
+        rates: The rates of prices of the package, by their identity; None if more tokens have another price.
     """
 
     known: dict[tuple[str | None, str], Any] = field(factory=dict)
+    rates: dict[int, TokenRates | None] = field(factory=dict)
     _package: Any = None
     _snapshot: Any = None
     _version: str = ""
@@ -92,7 +117,10 @@ class GenaiPrices:
         exact = exact and _has_own_prices(prices, query.counts)
         if query.batch:
             exact = exact and prices != model.get_prices(query.at, None)  # a discount may be known since a later day
-        cost, whole = self._cost(prices, query.counts)
+        heard = query.counts.input_audio_tokens or query.counts.output_audio_tokens
+        # The prices of a batch are made anew for each query, and how much of the audio was cached is not told.
+        rates = None if heard or query.batch else self._rates_of(prices)
+        cost, whole = self._cost(prices, query.counts) if rates is None else (rates.cost_of(query.counts), True)
         if cost is None:
             return None
         exact = exact and whole
@@ -125,6 +153,33 @@ class GenaiPrices:
             cost = int((dollars * NANOS_PER_DOLLAR).to_integral_value(ROUND_HALF_UP))
             return cost, given == usual | audio
         return None, False
+
+    def _rates_of(self, prices: Any) -> TokenRates | None:
+        if id(prices) not in self.rates:  # the package keeps them as long as it is loaded
+            self.rates[id(prices)] = self._measure_rates(prices)
+        return self.rates[id(prices)]
+
+    def _measure_rates(self, prices: Any) -> TokenRates | None:
+        """
+        Find the rates by asking the package, whose own computation takes longer than all else that a report costs.
+        """
+        if any(isinstance(each, self._package.types.TieredPrices) for each in vars(prices).values()):
+            return None
+
+        def dollars(**told: int) -> Decimal:
+            usage = self._package.Usage(**({"input_tokens": 0, "output_tokens": 0} | told))
+            found: Decimal = prices.calc_price(usage)["total_price"]
+            return found
+
+        try:
+            request, million = dollars(), 1_000_000
+            input, output = dollars(input_tokens=million), dollars(output_tokens=million)
+            read, write = (dollars(input_tokens=million, **{f"cache_{name}_tokens": million}) for name in READ_OR_WRITE)
+            reasoning = dollars(output_tokens=million, output_reasoning_tokens=million)
+        except ValueError:
+            return None
+        every = (input - request, output - request, read - input, write - input, reasoning - output)
+        return TokenRates(request, tuple(each / million for each in every))
 
     def _find(self, provider: str | None, name: str) -> Any:
         key = (provider, name)

@@ -37,7 +37,7 @@ from mission_core.tasks.use_cases import CreateTask, create_task
 from mission_http.settings import Settings, settings_from
 from mission_http.wiring import ports_over_database
 from tests import postgres_server, statement_counts
-from tests.bench import authentication, baseline, baselines, job_queues, rate_limits
+from tests.bench import authentication, baseline, baselines, job_queues, ledger_writes, rate_limits
 from tests.bench.load import LoadResult, Step, measure, request_bytes, wait_for
 
 AGENTS = 2000
@@ -405,6 +405,10 @@ def main() -> None:
         _tell("SQLite", authentication.costs(f"sqlite:///{folder / 'bench.db'}", folder))
         with postgres_server.empty_database(server) as url:
             _tell("PostgreSQL", authentication.costs(url, folder))
+        print("\nCPU of recording usage of tokens, by that of a bare insert")
+        asyncio.run(ledger_writes.main(None))
+        with postgres_server.empty_database(server) as url:
+            asyncio.run(ledger_writes.main(url))
         job_queues.compare(server)
     if len(every) > 1:
         _compare(every[0], every[-1], sizes)

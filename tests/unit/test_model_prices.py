@@ -7,6 +7,7 @@ input and output. Each of these names is checked against a second, independent t
 
 import asyncio
 from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP
 from fractions import Fraction
 
 import pytest
@@ -227,6 +228,26 @@ def figures_of(name: str, at: datetime) -> tuple[float, ...]:
         quote(name, at=at, input_tokens=1000, **{part: 1000}) for part in ("cache_read_tokens", "cache_write_tokens")
     ]
     return (*rates(name, at=at), *(each.cost / MILLION for each in cached))
+
+
+def test_the_cost_is_that_of_the_package() -> None:
+    """
+    For each of its models, to the nano-dollar: costs are computed from rates, which the package is asked for once.
+    """
+    BOOK.load()
+    counts = {"input_tokens": 123_457, "output_tokens": 9_973, "cache_read_tokens": 100_003, "cache_write_tokens": 7}
+    told, wrong = counts | {"output_reasoning_tokens": 4_001}, []
+    for provider in BOOK._snapshot.providers:
+        for model in provider.models:
+            found = quote(model.id, provider=provider.id, reasoning_tokens=4_001, **counts)
+            if found is None or BOOK._find(provider.id, model.id)[:2] != (provider, model):
+                continue
+            dollars = model.get_prices(AT).calc_price(BOOK._package.Usage(**told))["total_price"]
+            if found.cost != int((dollars * 10**9).to_integral_value(ROUND_HALF_UP)):
+                wrong.append(model.id)
+
+    assert [] == wrong
+    assert 500 < sum(each is not None for each in BOOK.rates.values())
 
 
 @pytest.mark.parametrize("version", TABLE_DATES)
