@@ -68,9 +68,8 @@ def _post(dialect: str, buffer: WriteBuffer, results: FlushResults, rows: Budget
     owner = buffer.principal.organization
     if results.head is None and dialect == "postgresql":
         results.head = yield from lock_head(dialect, owner)
-    if results.book is None:
-        results.book = yield from read_book(dialect, owner, at=results.at, own=rows.runs)
-    book = results.book
+    results.has_budgets = True
+    book = results.book or (yield from read_book(dialect, owner, at=results.at, own=rows.runs))
     created = {}
     for budget in rows.created:
         created[budget.id] = yield from sum_ledger(dialect, budget, budget.period_at(results.at))

@@ -303,6 +303,7 @@ def _heartbeat(
         from mission_adapters.sql.budget_book import read_book  # few organizations have budgets
 
         book = yield from read_book(dialect, principal.organization, at=results.at, own=(run.id,))
+        results.has_budgets = True
     change = yield from apply_decision(dialect, task, run, operation.decide, results, budgets=book)
     return change
 

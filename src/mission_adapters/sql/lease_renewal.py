@@ -19,7 +19,7 @@ from mission_adapters.sql.statements import Statement, cached_statement
 from mission_adapters.write_buffer import ReadDependency, WriteBuffer
 from mission_core.accounts.model import may_write_board
 from mission_core.tasks.model import Task
-from mission_core.tasks.ports import Candidate, TaskChange
+from mission_core.tasks.ports import Budgets, Candidate, Decide, TaskChange
 from mission_core.tasks.runs import Run
 
 
@@ -33,12 +33,42 @@ class LeaseRenewal(NamedTuple):
     run: Run
     renewed: Run
     change: TaskChange
+    has_budgets: bool
 
 
-def lease_renewal_of(buffer: WriteBuffer) -> LeaseRenewal | None:
+class RememberedHeartbeat(NamedTuple):
     """
-    Return the renewal, if the unit does nothing else and the store remembers the rows. None means that the heartbeat
-    must be decided on locked rows.
+    A heartbeat that can be decided on remembered rows.
+    """
+
+    memory: RowMemory
+    task: Task
+    run: Run
+    decide: Decide
+
+    def renewal(self, budgets: Budgets | None = None) -> LeaseRenewal | None:
+        """
+        Return the renewal, if nothing but the lease changes. None means that it must be decided on locked rows.
+
+        Args:
+            budgets: The budgets of the organization, if they were read. Otherwise it must have none.
+        """
+        memory, task, run, decide = self
+        try:
+            change = decide(Candidate(task=task, run=run, budgets=budgets))
+        except Exception:  # an outdated row may be the reason: it is decided again on locked rows
+            return None
+        if change is None or change.heartbeat is None or change.task or change.run or change.new_run:
+            return None
+        if change.late_result or change.events:
+            return None
+        return LeaseRenewal(memory, task, run, change.heartbeat, change, budgets is not None)
+
+
+def remembered_heartbeat_of(buffer: WriteBuffer) -> RememberedHeartbeat | None:
+    """
+    Return the heartbeat, if the unit does nothing else and the store remembers the rows. None means that it must be
+    decided on locked rows.
     """
     memory, principal = buffer.memory, buffer.principal
     if memory is None or len(buffer.operations) != 1 or not isinstance(buffer.operations[0], LeaseHeartbeatOperation):
@@ -53,26 +83,22 @@ def lease_renewal_of(buffer: WriteBuffer) -> LeaseRenewal | None:
     # The number of open dependencies is not remembered.
     if task.depends_on or not may_write_board(principal, task.board):
         return None
-    try:
-        change = operation.decide(Candidate(task=task, run=run))
-    except Exception:  # an outdated row may be the reason: it is decided again on locked rows
-        return None
-    if change is None or change.heartbeat is None or change.task or change.run or change.new_run or change.late_result:
-        return None
-    return None if change.events else LeaseRenewal(memory, task, run, change.heartbeat, change)
+    return RememberedHeartbeat(memory, task, run, operation.decide)
 
 
 def renew_lease(dialect: str, renewal: LeaseRenewal) -> Steps[bool]:
     """
-    Renew the lease, if neither the run nor its task has changed, and the organization has no budgets. Return whether it
-    was renewed.
+    Renew the lease, if neither the run nor its task has changed, and the organization has no budgets but those that
+    the heartbeat was decided with. Return whether it was renewed.
     """
     task, run, renewed = renewal.task, renewal.run, renewal.renewed
     whole = WholeTask.of(task)
     relied = [ReadDependency(WholeTask, whole.id, whole.version, bump=False)]
     statement, given = update_of(run, renewed, relied, remembered=True)
-    given["organization"] = run.organization.bytes
-    return bool((yield _without_budgets(statement).count(dialect, **given)._replace(single=True)))
+    if not renewal.has_budgets:
+        statement = _without_budgets(statement)
+        given["organization"] = run.organization.bytes
+    return bool((yield statement.count(dialect, **given)._replace(single=True)))
 
 
 @cached_statement

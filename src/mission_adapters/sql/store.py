@@ -26,7 +26,7 @@ from mission_adapters.sql.entity_reads import SqlEntityReads
 from mission_adapters.sql.event_log import KnownHeads, SqlEventLog
 from mission_adapters.sql.flush import flush
 from mission_adapters.sql.housekeeping import SqlHousekeeping
-from mission_adapters.sql.lease_renewal import lease_renewal_of, renew_lease
+from mission_adapters.sql.lease_renewal import LeaseRenewal, remembered_heartbeat_of, renew_lease
 from mission_adapters.sql.migrations import migrate, path_in
 from mission_adapters.sql.number_sequences import SqlNumberSequences
 from mission_adapters.sql.optimistic_claims import NotOptimistic, OptimisticClaims
@@ -147,7 +147,7 @@ class SqlStore:
 
     async def _flush(self, buffer: WriteBuffer) -> Any:
         has_budgets = buffer.principal.organization in self._budgeted
-        renewal = None if has_budgets else lease_renewal_of(buffer)
+        renewal = await self._renewal_of(buffer, has_budgets=has_budgets)
         if renewal is not None:
             if await self.session.write(lambda: renew_lease(self.session.dialect, renewal)):
                 return renewal.change
@@ -169,6 +169,20 @@ class SqlStore:
                         raise StaleWrite(type(row).__name__.lower(), row.id) from None
         return await self.flush_in_transaction(buffer)
 
+    async def _renewal_of(self, buffer: WriteBuffer, *, has_budgets: bool) -> LeaseRenewal | None:
+        """
+        Return the renewal of a lease that the unit is, if it is one and the store remembers its rows.
+        """
+        beat = remembered_heartbeat_of(buffer)
+        if beat is None or not has_budgets:
+            return None if beat is None else beat.renewal()
+        from mission_adapters.sql.budget_book import read_book  # few organizations have budgets
+
+        dialect, run, at = self.session.dialect, beat.run, self.clock.now()
+        return beat.renewal(
+            await self.session.read(lambda: read_book(dialect, run.organization, at=at, own=(run.id,)))
+        )
+
     async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:
         """
         Write the buffered changes of a unit with a statement for each.
@@ -183,7 +197,7 @@ class SqlStore:
         """
         Note whether the organization has budgets, if the flush has read it.
         """
-        if results.book is not None:
+        if results.has_budgets:
             self._budgeted.add(organization)
         elif results.head is not None and not results.head.has_budgets:
             self._budgeted.discard(organization)

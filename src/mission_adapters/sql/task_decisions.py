@@ -57,7 +57,8 @@ class FlushResults:
         relied: The checks of rows that the update of the next task shall make.
         at: The time of the flush.
         head: The locked head row, if it was locked before the rows were written.
-        book: The accounts of the organization's budgets, if they were read.
+        book: The accounts of the organization's budgets, if they were read while they cannot change.
+        has_budgets: Whether the flush has found that the organization has budgets.
         answer: The value that `commit` returns.
     """
 
@@ -74,6 +75,7 @@ class FlushResults:
     relied: Sequence[ReadDependency] = ()
     head: LockedHead | None = None
     book: BudgetBook | None = None
+    has_budgets: bool = False
     result: Any = None
     answer: Any = None
 
@@ -132,6 +134,7 @@ def read_book_for_claim(
             results.head = yield from lock_head(dialect, organization)
         own = () if ended is None else (ended.id,)
         results.book = yield from read_book(dialect, organization, at=results.at, own=own)
+        results.has_budgets = True
     return results.book
 
 
