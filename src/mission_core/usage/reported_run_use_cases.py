@@ -242,10 +242,8 @@ async def _counted(
     entry = await unit.repository(USAGE).get(after.usage)
     new = {name: getattr(after.tokens, name) for name in CORRECTED_TOKENS}
     new |= {name: new[name] or 0 for name in ("cache_read_tokens", "cache_write_tokens")}
-    if after.model_used != before.model_used:
-        new["model"] = after.model_used
-    if after.provider != before.provider:
-        new["provider"] = after.provider
+    if (after.model_used, after.provider) != (before.model_used, before.provider):
+        new |= {"model": after.model_used, "provider": after.provider}
     correction = CorrectUsage(usage=entry.id, reason=f"run {after.key} was changed", **new)
     return await add_correction(ports, unit, principal, entry, correction)
 

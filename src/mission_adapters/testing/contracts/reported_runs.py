@@ -156,7 +156,7 @@ class ReportedRunContract(StoreContract):
         """
         An unknown one has no cost, and its tokens stand beside the sum.
         """
-        run = await reported(world)
+        run = await reported(world, provider="acme")
         unknown = await changed(world, run, model="unheard-of")
         sums = await total(world)
         known = await changed(world, run, tokens_model="large")
@@ -164,6 +164,7 @@ class ReportedRunContract(StoreContract):
         assert (None, 1100) == (unknown.cost, unknown.unpriced_tokens) == (sums.known_cost, sums.unpriced_tokens)
         assert (COST, 0, "unheard-of") == (known.cost, known.unpriced_tokens, known.model)
         assert (COST, 0) == ((await total(world)).cost, (await total(world)).unpriced_tokens)
+        assert {"acme"} == {each.provider for each in await ledger(world)}
 
     async def test_a_run_without_a_model_is_unpriced(self, world: World) -> None:
         """
