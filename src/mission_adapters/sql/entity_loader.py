@@ -4,7 +4,7 @@ The entity loader of a unit of work in SQL: it loads committed entities that a p
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
@@ -142,7 +142,12 @@ def _select_first_active(*board_filters: str) -> Executable:
     return found.order_by(case((boards.c.handle == GENERAL_HANDLE, 0), else_=1), boards.c.number).limit(1)
 
 
-BOARD_COLUMNS: Final = columns_read([_select_first_active()])
+@cache
+def board_columns() -> frozenset[str]:
+    """
+    Return the columns from which the first active board is read.
+    """
+    return columns_read([_select_first_active()])
 
 
 def _upstream_statement() -> Statement:
@@ -167,7 +172,7 @@ class SqlEntityLoader:
 
     session: DatabaseSession
     entity_reads: SqlEntityReads
-    _first_active: CachedReads[Board] = field(init=False, default=cached_reads(BOARD_COLUMNS))
+    _first_active: CachedReads[Board] = field(init=False, default=cached_reads(board_columns))
 
     async def board(self, principal: Principal, board: BoardId | BoardNumber) -> Board:
         found = await self._first(self._one(Board, principal, board), BOARD_ROWS.entity_from)
