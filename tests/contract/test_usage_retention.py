@@ -3,9 +3,11 @@ Retention of the token ledger: old entries become carry-overs, and no sum change
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import fail_after
 from attrs import evolve
 
 from mission_adapters.testing import World, make_world
@@ -19,6 +21,8 @@ from mission_core.usage.prices import ModelPrice, PriceList
 from mission_core.usage.queries import UsageFilter, UsageWindow
 from mission_core.usage.use_cases import CorrectUsage, RecordUsage, UsageReport, correct_usage, record_usage
 from mission_core.values import PageRequest
+from mission_http.settings import settings_from
+from mission_http.wiring import ports_from_settings
 
 KEPT = timedelta(days=60)
 OLD = timedelta(days=70)
@@ -174,3 +178,18 @@ async def test_lists_count_carry_overs_as_one(world: World) -> None:
     assert 2 == len(await entries_of(world, model="large"))
     day = (world.clock.now() - OLD).date().toordinal() - 719_163
     assert 1 == len(await entries_of(world, UsageWindow(since=day, until=day + 1)))
+
+
+@pytest.mark.one_store
+async def test_a_server_with_a_retention_folds_at_its_start(tmp_path: Path) -> None:
+    async with ports_from_settings(settings_from({}, data_dir=tmp_path)) as ports:
+        [organization] = await ports.credentials.organizations()
+        me = SystemPrincipal(organization=organization)
+        used_at = ports.clock.now() - timedelta(days=34)
+        told = UsageReport(model="large", input_tokens=1, output_tokens=1, used_at=used_at)
+        await record_usage(ports, me, RecordUsage(report=told))
+    settings = settings_from({"MC_RETAIN_TOKEN_USAGE_DAYS": "33"}, data_dir=tmp_path)
+    with fail_after(60):
+        async with ports_from_settings(settings) as ports:
+            while (await ports.reads.usage.entries(me, ALL, EVERY)).rows[0].operation != "carry_over":
+                pass  # each read lets the fold go on

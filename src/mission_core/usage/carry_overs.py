@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_core.entity_changes import evolve
 from mission_core.ids import UsageId
 from mission_core.usage.counters import SUMMED
 from mission_core.usage.model import UsageEntry
@@ -20,8 +19,6 @@ from mission_core.values import micros
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
-
-    from mission_core.ids import OrganizationId
 
 CARRIER: Final = "system:retention"
 """The reporter of a carry-over."""
@@ -55,16 +52,6 @@ def is_foldable(entry: UsageEntry) -> bool:
     return entry.reporter != IMPORTER
 
 
-def new_carry_over(id: UUID, organization: OrganizationId, *, at: datetime, recorded_at: datetime) -> UsageEntry:
-    """
-    A carry-over without sums, which takes the values of `SHARED` and `ADDED` from the entries that it stands for.
-    """
-    return UsageEntry(
-        id=UsageId(id), organization=organization, reporter=CARRIER, at=at, recorded_at=recorded_at,
-        operation=CARRY_OVER, model="unknown", requests=0, input_tokens=0, output_tokens=0,
-    )  # fmt: skip
-
-
 def carry_overs(
     entries: Iterable[UsageEntry], new_id: Callable[[], UUID], *, recorded_at: datetime
 ) -> list[UsageEntry]:
@@ -76,10 +63,14 @@ def carry_overs(
         cells.setdefault(tuple(getattr(each, name) for name in SHARED), []).append(each)
     found = []
     for key, some in cells.items():
-        told = {name: [value for each in some if (value := getattr(each, name)) is not None] for name in ADDED}
-        sums = {name: sum(values) if values else None for name, values in told.items()}
+        told = {name: [amount for each in some if (amount := getattr(each, name)) is not None] for name in ADDED}
+        sums = {name: sum(amounts) if amounts else None for name, amounts in told.items()}
+        values: dict[str, Any] = {**dict(zip(SHARED, key, strict=True)), **sums}
         if any(sums.values()):
-            latest = max(each.at for each in some)
-            made = new_carry_over(new_id(), some[0].organization, at=latest, recorded_at=recorded_at)
-            found.append(evolve(made, **dict(zip(SHARED, key, strict=True)), **sums))
+            found.append(
+                UsageEntry(
+                    id=UsageId(new_id()), organization=some[0].organization, reporter=CARRIER, operation=CARRY_OVER,
+                    at=max(each.at for each in some), recorded_at=recorded_at, **values,
+                )
+            )  # fmt: skip
     return found
