@@ -4,7 +4,7 @@ What a flush posts to the accounts of budgets, while the head row of the organiz
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.counter_registry import budget_amounts
@@ -14,11 +14,15 @@ from mission_adapters.sql.statement_batch import BatchedStatement
 from mission_core.errors import StaleWrite
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mission_adapters.budgeted_rows import BudgetedRows
     from mission_adapters.sql.database_session import Steps
     from mission_adapters.sql.task_decisions import FlushResults
     from mission_adapters.write_buffer import WriteBuffer
     from mission_core.events.model import Event
+    from mission_core.tasks.runs import Run
+    from mission_core.usage.budget_accounts import BudgetBook
 
 
 class FlushPostings(NamedTuple):
@@ -59,6 +63,17 @@ def budget_postings(
         if results.claimed:
             raise StaleWrite("task", results.claimed[0].id)
     return (yield from _post(dialect, buffer, results, rows))
+
+
+def postings_of_claim(book: BudgetBook, run: Run, *, at: datetime) -> tuple[tuple[Event, ...], list[tuple[Any, ...]]]:
+    """
+    Return the events of a claim, and the rows that it adds to the amounts of budgets: their values after the
+    organization.
+    """
+    from mission_core.usage.budget_accounts import BudgetedChanges, post  # few organizations have budgets
+
+    postings = post(book, BudgetedChanges(started=(run,)), at=at)
+    return postings.events, sorted((*key, *each) for key, each in postings.amounts.items())
 
 
 def _post(dialect: str, buffer: WriteBuffer, results: FlushResults, rows: BudgetedRows) -> Steps[FlushPostings]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from attrs import evolve
 from sqlalchemy import Executable, literal_column, select
@@ -41,10 +42,10 @@ def next_claim_of(buffer: WriteBuffer) -> ClaimNextOperation | None:
 
 def needs_candidate_only(candidate: QueueCandidate, boards: frozenset[BoardId] | None) -> bool:
     """
-    Whether the claim of a candidate on these boards can be decided without reading anything else.
+    Whether the claim of a candidate on these boards can be decided without reading anything else but the budgets.
     """
     task = candidate.task
-    if task is None or candidate.has_rules or candidate.has_budgets or task.depends_on or task.run is not None:
+    if task is None or candidate.has_rules or task.depends_on or task.run is not None:
         return False
     # The locked task may have moved to another board since the queue was read.
     return boards is None or task.board in boards
@@ -72,6 +73,7 @@ def combined_claim(
     at: datetime,
     relied: Iterable[Versioned | RowPart] = (),
     guards: Sequence[Term] = (),
+    postings: Sequence[tuple[Any, ...]] | None = None,
 ) -> Callable[[], Steps[FlushResults]] | None:
     """
     Return the steps that claim a candidate in one statement (`combined_flush`), or None if the change is another one.
@@ -79,6 +81,7 @@ def combined_claim(
     Args:
         relied: The rows that must be unchanged.
         guards: More terms of the statement.
+        postings: The rows that the claim adds to the amounts of budgets, if they were read under the locked head row.
     """
     before, run = candidate.task, change.new_run
     if before is None or change.task is None or run is None or change.run or change.heartbeat or change.late_result:
@@ -88,7 +91,7 @@ def combined_claim(
     claim.writes = {before.id: RowWrite(before=before, after=after), run.id: RowWrite(before=None, after=run)}
     for each in relied:
         claim.add_read_dependency(type(each), each, bump=False)
-    flush = combined_flush(claim, at=at, guards=guards)
+    flush = combined_flush(claim, at=at, guards=guards, postings=postings)
     if flush is None:
         return None
 

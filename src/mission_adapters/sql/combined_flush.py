@@ -46,12 +46,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from mission_adapters.budgeted_rows import budgeted_rows
-from mission_adapters.counter_registry import counted_entities
+from mission_adapters.counter_registry import budget_amounts, counted_entities
 from mission_adapters.row_parts import whole_row
 from mission_adapters.sql.columns import INTEGER, TYPES
 from mission_adapters.sql.constraint_refusals import refusal_of_constraint
 from mission_adapters.sql.counters import counter_rows, insert_or_add
 from mission_adapters.sql.database_session import BoundStatement, ConstraintViolated, Steps
+from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.lock_positions import MARKS, existing_rows, link_changes, writes_in_lock_order
 from mission_adapters.sql.row_writes import (
     ENTITY_MAPPINGS,
@@ -120,7 +121,12 @@ class Term(NamedTuple):
 
 
 def combined_flush(
-    buffer: WriteBuffer, *, at: datetime, guards: Sequence[Term] = ()
+    buffer: WriteBuffer,
+    *,
+    at: datetime,
+    guards: Sequence[Term] = (),
+    has_budgets: bool = False,
+    postings: Sequence[tuple[Any, ...]] | None = None,
 ) -> Callable[[], Steps[FlushResults]] | None:
     """
     Return the steps of a unit's flush in one statement, or None if the unit needs a transaction. They raise
@@ -128,6 +134,9 @@ def combined_flush(
 
     Args:
         guards: Terms that come before those of entities. Like them, each must find or write one row.
+        has_budgets: Whether the organization is known to have budgets.
+        postings: The rows that the unit adds to the amounts of budgets, if the head row is locked and the budgets were
+            read. Without them the statement is right only if the organization has no budgets.
     """
     if buffer.operations or buffer.idempotency_key or buffer.presence or buffer.used_keys or not buffer.events:
         return None
@@ -136,17 +145,24 @@ def combined_flush(
     if len(tasks) > 1 or any(map(_needs_transaction, writes)) or buffer.remembered_unchecked():
         return None
     rows = budgeted_rows(writes)
-    if rows.budgets:
+    # The end of a run matters to budgets of time alone.
+    only_ends = has_budgets and not (rows.started or rows.entries)
+    if rows.budgets or (has_budgets and rows and not only_ends):
         return None
+    if only_ends and rows:
+        guards = [*guards, Term(_no_time_budgets, (), {"budgets_of": buffer.principal.organization.bytes})]
     entities = [*guards, *_entity_terms(buffer, writes)]
     rest = _terms_under_head(buffer, tasks, at)
+    if rest is not None and postings:
+        rest.append(_amounts_term(budget_amounts(), postings))
     if rest is None or len(entities) > LARGEST_ENTITIES:
         return None
     given = _entry_parameters(buffer)
     for term in (*entities, *rest):
         given |= term.parameters
     shape = (tuple([each[:2] for each in some]) for some in (entities, rest))
-    statement = _combined_statement(*shape, bool(rows))("postgresql", **given)._replace(single=True)
+    without_budgets = bool(rows) and postings is None and not only_ends
+    statement = _combined_statement(*shape, without_budgets)("postgresql", **given)._replace(single=True)
     return partial(_steps, statement, buffer, [each.after for each in tasks], at)
 
 
@@ -252,8 +268,12 @@ def _terms_under_head(buffer: WriteBuffer, tasks: list[RowWrite], at: datetime) 
     entities = counted_entities(buffer.writes.values())
     changes = CountedChanges(buffer.principal.organization, buffer.events, states, places, micros(at), entities)
     for counters, rows in counter_rows(changes):
-        terms.append(Term(_add_amounts, (counters,), _arrays(counters.name, _own_columns(counters), rows)))
+        terms.append(_amounts_term(counters, rows))
     return terms
+
+
+def _amounts_term(counters: Counters, rows: Iterable[tuple[Any, ...]]) -> Term:
+    return Term(_add_amounts, (counters,), _arrays(counters.name, _own_columns(counters), rows))
 
 
 def _entry_parameters(buffer: WriteBuffer) -> dict[str, Any]:
@@ -304,6 +324,14 @@ def _lock_shared(kind: type, place: int) -> Executable:
 def _no_dependents(place: int) -> Executable:
     dependents = exists().where(dependencies.c.depends_on == parameter(f"depended_on_{place}"))
     return select(ONE).where(~dependents)
+
+
+def _no_time_budgets() -> Executable:
+    from mission_core.usage.budgets import BUDGETS, BudgetMeasure  # few organizations have budgets
+
+    budgets = MAPPINGS[BUDGETS].table
+    of_time = budgets.c.organization == parameter("budgets_of"), budgets.c.measure == BudgetMeasure.TIME.value
+    return select(ONE).where(~exists().where(*of_time))
 
 
 def _update_row(

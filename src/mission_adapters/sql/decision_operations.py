@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from attrs import evolve
 from sqlalchemy import and_, select
 
 from mission_adapters.decision_operations import (
@@ -24,6 +25,7 @@ from mission_adapters.decision_operations import (
     LeaseHeartbeatOperation,
     Operation,
 )
+from mission_adapters.sql.budget_postings import postings_of_claim
 from mission_adapters.sql.combined_claims import combined_claim, gates_unchanged, needs_candidate_only
 from mission_adapters.sql.combined_flush import NotCombined
 from mission_adapters.sql.database_session import Steps
@@ -203,10 +205,14 @@ def _claim_combined(
     """
     task = candidate.task
     assert task is not None
-    change = decide(Candidate(task=task, run=None))
+    change = decide(Candidate(task=task, run=None, budgets=results.book))
     if change is None:
         return None
-    claim = combined_claim(principal, candidate, change, at=at, guards=[gates_unchanged(candidate)])
+    guards, postings, decided = [gates_unchanged(candidate)], None, change
+    if results.book is not None and change.new_run is not None:
+        events, postings = postings_of_claim(results.book, change.new_run, at=results.at)
+        decided = evolve(change, events=(*change.events, *events))
+    claim = combined_claim(principal, candidate, decided, at=at, guards=guards, postings=postings)
     if claim is None:
         return (yield from decide_task("postgresql", task, decide, results, ruled=True))
     try:

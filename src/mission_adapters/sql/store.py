@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
-from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.clocks import CorrectedClock, SystemClock
 from mission_adapters.row_memory import RowMemory
 from mission_adapters.sql.combined_claims import next_claim_of
@@ -157,9 +156,7 @@ class SqlStore:
             if claim is not None and buffer.idempotency_key is None:
                 with suppress(NotOptimistic):
                     return self._answer(buffer, await self.claims.claim(buffer, claim, at=self.clock.now()))
-            combined = None
-            if not (has_budgets and budgeted_rows(buffer.writes.values())):
-                combined = combined_flush(buffer, at=self.clock.now())
+            combined = combined_flush(buffer, at=self.clock.now(), has_budgets=has_budgets)
             if combined is not None:
                 try:
                     return self._answer(buffer, await self.session.write(combined, wakes=buffer.principal.organization))
