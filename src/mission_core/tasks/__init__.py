@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     )
     from mission_core.tasks.operator_orders import GiveOrder as GiveOrder, give_order as give_order
     from mission_core.tasks.ports import (
+        BudgetReached as BudgetReached,
         Candidate as Candidate,
         ClaimFilter as ClaimFilter,
         DeletionCascade as DeletionCascade,
