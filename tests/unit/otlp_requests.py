@@ -118,7 +118,7 @@ def _with_base64(told: Any) -> Any:
         return [_with_base64(each) for each in told]
     if not isinstance(told, dict):
         return told
-    ids = {"traceId", "spanId"}
+    ids = {"traceId", "spanId", "parentSpanId"}
     return {
         name: b64encode(bytes.fromhex(each)).decode() if name in ids else _with_base64(each)
         for name, each in told.items()

@@ -103,6 +103,27 @@ def test_spans_without_tokens_of_their_own_are_left_out(told: dict[str, Any]) ->
     assert TelemetryBatch() == in_json(TelemetrySignal.TRACES, told)
 
 
+def test_of_nested_spans_with_the_same_tokens_the_innermost_counts() -> None:
+    """
+    One that sums up several is left out, too. A child with other tokens is a request of its own, as is a span with the
+    same tokens that is no child.
+    """
+
+    def within(parent: int, id: int, input: int) -> dict[str, Any]:
+        told = {"gen_ai.request.model": "gpt-5", "gen_ai.usage.input_tokens": input, "gen_ai.usage.output_tokens": 1}
+        return span(told, id=id) | {"parentSpanId": f"{parent:016x}" if parent else ""}
+
+    chain = [within(0, 1, 5), within(1, 2, 5), within(2, 3, 5), within(0, 4, 5)]
+    parts = [within(0, 5, 30), within(5, 6, 10), within(5, 7, 20)]
+    parts[0]["attributes"][-1]["value"]["intValue"] = 2  # its parts have one token of output each
+    others = [within(0, 8, 9), within(8, 9, 7)]
+    for told in (traces(*chain, *parts, *others), traces(*chain[::-1], *parts, *others)):
+        signal = TelemetrySignal.TRACES
+        in_protobuf = decode_telemetry(signal, protobuf(signal, told), is_json=False)
+        for decoded in (in_json(signal, told), in_protobuf):
+            assert [5, 5, 7, 9, 10, 20] == sorted(each.report.input_tokens for each in decoded.records)
+
+
 def test_other_events_and_counters_are_left_out() -> None:
     events = logs(
         event("claude_code.tool_result", {"input_tokens": 5}),

@@ -15,7 +15,7 @@ Attributes = Mapping[str, Scalar]
 
 class SpanItem(NamedTuple):
     """
-    A span.
+    A span. *parent* is the id of the span around it, or empty.
     """
 
     resource: Attributes
@@ -23,6 +23,7 @@ class SpanItem(NamedTuple):
     name: str
     trace: str
     span: str
+    parent: str
     began_at: int
     ended_at: int
 

@@ -37,7 +37,8 @@ def _spans(told: dict[str, Any]) -> Iterator[Item]:
     for resource, span in _items(told, "resourceSpans", "scopeSpans", "spans"):
         yield SpanItem(
             resource, _attributes(span), _text(span, "name"), _text(span, "traceId").lower(),
-            _text(span, "spanId").lower(), _number(span, "startTimeUnixNano"), _number(span, "endTimeUnixNano"),
+            _text(span, "spanId").lower(), _text(span, "parentSpanId").lower(), _number(span, "startTimeUnixNano"),
+            _number(span, "endTimeUnixNano"),
         )  # fmt: skip
 
 

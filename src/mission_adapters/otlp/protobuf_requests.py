@@ -52,7 +52,7 @@ def _spans(told: Any) -> Iterator[Item]:
             for span in scope.spans:
                 yield SpanItem(
                     resource, _attributes(span.attributes), span.name, span.trace_id.hex(), span.span_id.hex(),
-                    span.start_time_unix_nano, span.end_time_unix_nano,
+                    span.parent_span_id.hex(), span.start_time_unix_nano, span.end_time_unix_nano,
                 )  # fmt: skip
 
 

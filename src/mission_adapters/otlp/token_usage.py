@@ -5,7 +5,7 @@ and in the spellings of coding agents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
@@ -201,7 +201,7 @@ def usage_in(signal: TelemetrySignal, items: Iterable[Item]) -> TelemetryBatch:
     """
     Return the usage that the spans, events or data points of a request tell.
     """
-    records: list[TelemetryRecord] = []
+    found: list[tuple[Item, TelemetryRecord]] = []
     rejected: list[RejectedTelemetry] = []
     for group in _groups(items) if signal is TelemetrySignal.METRICS else ((item,) for item in items):
         try:
@@ -210,8 +210,24 @@ def usage_in(signal: TelemetrySignal, items: Iterable[Item]) -> TelemetryBatch:
             rejected.append(RejectedTelemetry(len(group), str(refusal)))
             continue
         if record is not None:
-            records.append(record)
-    return TelemetryBatch(tuple(records), tuple(rejected))
+            found.append((group[0], record))
+    return TelemetryBatch(tuple(_without_outer_spans(found)), tuple(rejected))
+
+
+def _without_outer_spans(found: Sequence[tuple[Item, TelemetryRecord]]) -> Iterator[TelemetryRecord]:
+    """
+    Leave out each span whose children tell the same tokens: a framework and the client that it calls may have a span
+    each for one request.
+    """
+    inner: dict[tuple[str, str], tuple[int, int]] = {}
+    for item, record in found:
+        if isinstance(item, SpanItem) and item.parent:
+            input, output = inner.get((item.trace, item.parent), (0, 0))
+            inner[item.trace, item.parent] = input + record.report.input_tokens, output + record.report.output_tokens
+    for item, record in found:
+        tokens = record.report.input_tokens, record.report.output_tokens
+        if not isinstance(item, SpanItem) or inner.get((item.trace, item.span)) != tokens:
+            yield record
 
 
 def _groups(items: Iterable[Item]) -> list[tuple[Item, ...]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Executable,
     Table,
@@ -40,7 +41,7 @@ from mission_core.accounts.model import may_read_board
 from mission_core.ids import BoardId, TaskId
 from mission_core.lazy_attrs import frozen
 from mission_core.usage.carry_overs import CARRIER
-from mission_core.usage.counters import NO_ID, SUMMED
+from mission_core.usage.counters import ALL_TIME, NO_ID, SUMMED
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
 from mission_core.values import UNSTORABLE, PageOfRows, micros, moment
@@ -92,18 +93,28 @@ def _cells(cells: RollupCells, names: Iterable[str]) -> list[ColumnElement[bool]
     found = _conditions(table, names)
     if cells.hours is not None:
         found.append(table.c.hours == literal_column(str(cells.hours)))
+    if cells.hours == ALL_TIME:
+        found.append(table.c.slot == literal_column("0"))
     return found
+
+
+def _grouped_by(column: Column[Any]) -> ColumnElement[Any]:
+    """
+    Return a column to group by. SQLite, which has no statistics, would read all sums of all times in the order of an
+    index of the plain column.
+    """
+    return func.coalesce(column, column) if column.name in ("task", "session") else column
 
 
 @cached_statement
 def _select_sums(cells: RollupCells, by: tuple[str, ...], names: tuple[str, ...], most: bool) -> Executable:
     table = COUNTER_TABLES[cells.counters]
-    columns, amounts = [table.c[name] for name in by], [table.c[name] for name in SUMMED]
-    tokens: Any = table.c.input_tokens + table.c.output_tokens
+    columns: list[Any] = [table.c[name] for name in by]
+    amounts, tokens = [table.c[name] for name in SUMMED], table.c.input_tokens + table.c.output_tokens
     if by == tuple(cells.counters.keys):  # each is a sum already, and has an index by its tokens
         found = select(*columns, *amounts).where(*_cells(cells, names), or_(*(each != 0 for each in amounts)))
     else:
-        sums = [func.sum(each) for each in amounts]
+        columns, sums = [_grouped_by(each) for each in columns], [func.sum(each) for each in amounts]
         found = select(*columns, *(cast(func.coalesce(each, 0), INTEGER) for each in sums))
         found = found.where(*_cells(cells, names)).group_by(*columns).having(or_(*(each != 0 for each in sums)))
         tokens = func.sum(tokens)
