@@ -69,6 +69,8 @@ HEADERS = {
 }  # fmt: skip
 
 of_operations = pytest.mark.parametrize("operation", OPERATIONS, ids=operation_id)
+on_databases = pytest.mark.parametrize("store_url", ["sqlite", "postgres"], indirect=True, scope="session")
+"""For values that a store may get: no server serves the memory store."""
 READING = [each for each in OPERATIONS if each[1].takes is not None and each[1].operation_id not in FORGIVING]
 taking_bodies = pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if each[1].takes is not None], ids=operation_id
@@ -134,6 +136,7 @@ async def understood(everything: PopulatedApp, operation: Operation, **sent: Any
     return answer
 
 
+@on_databases
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if parameters_of(each)], ids=operation_id)
 async def test_a_malformed_path_is_refused(everything: PopulatedApp, operation: Operation) -> None:
     """
@@ -148,6 +151,7 @@ async def test_a_malformed_path_is_refused(everything: PopulatedApp, operation: 
             assert 400 <= answer.status < 500 or dialect.name == "Fleet", (path, answer.body)
 
 
+@on_databases
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if each[1].query is not None], ids=operation_id)
 async def test_any_query_is_taken_or_refused(everything: PopulatedApp, operation: Operation) -> None:
     """
@@ -165,6 +169,7 @@ async def test_any_query_is_taken_or_refused(everything: PopulatedApp, operation
     await understood(everything, operation, path=f"{everything.path(operation)}?&=&%&a=%zz&" + "b=1&" * 300)
 
 
+@on_databases
 @of_operations
 async def test_any_header_is_taken_or_refused(everything: PopulatedApp, operation: Operation) -> None:
     """
@@ -200,6 +205,7 @@ async def test_a_body_that_is_too_large_is_refused(everything: PopulatedApp, ope
     assert 413 == answer.status, answer.body
 
 
+@on_databases
 @taking_bodies
 async def test_any_value_of_a_field_is_taken_or_refused(everything: PopulatedApp, operation: Operation) -> None:
     """

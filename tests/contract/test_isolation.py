@@ -2,6 +2,9 @@
 Two organizations on one store, and two boards of one organization: whatever one's ids and names are put into, in
 whatever operation, the other's words do not come back, nothing of it changes, and it makes no difference whether it is
 there at all.
+
+Each operation is asked on SQLite. PostgreSQL runs the same statements, and `test_isolation_machine.py` compares two
+worlds on every store.
 """
 
 import json
@@ -193,7 +196,7 @@ def check_alike(one: Try, answer: Answer, control: Answer, *, reads: bool) -> No
         assert (control.status, alike) == (answer.status, told), one
 
 
-@pytest.mark.parametrize("store_url", ["memory", "sqlite"], indirect=True)  # PostgreSQL runs SQLite's statements
+@pytest.mark.one_store
 @of_operations
 async def test_another_organization_might_as_well_not_be_there(
     asking: PopulatedApp, other: tuple[Planted, Any], operation: Operation
@@ -276,7 +279,7 @@ ENDING = {"DELETE /api/v1/organizations/me"}
 """What ends everything there is in the organization, for whoever owns it."""
 
 
-@pytest.mark.parametrize("store_url", ["memory", "sqlite"], indirect=True)  # PostgreSQL runs SQLite's statements
+@pytest.mark.one_store
 @pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if operation_id(each) not in ENDING], ids=operation_id
 )

@@ -152,6 +152,7 @@ def test_classes_are_those_of_attrs(name: str) -> None:
     assert vars(theirs).get("__slots__") == vars(ours).get("__slots__")
     assert theirs.__match_args__ == ours.__match_args__
     assert (theirs.__hash__ is None) == (ours.__hash__ is None)
+    assert theirs.__attrs_props__ == ours.__attrs_props__
     assert theirs.__qualname__ == ours.__qualname__
     assert [each.__name__ for each in theirs.__mro__] == [each.__name__ for each in ours.__mro__]
     generated = {each for each in vars(theirs) if each != "__attrs_base_of_slotted__"}

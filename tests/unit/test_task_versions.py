@@ -4,18 +4,20 @@ The versions of a task: which edits a change is made of, and which refuse it.
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mission_adapters.testing import strategies as some
 from mission_core.errors import StaleWrite
 from mission_core.tasks.model import Status
+from tests.example_counts import max_examples
 
 tasks_begun = some.tasks(
     status=st.just(Status.IN_PROGRESS), title=st.just("Say hello"), priority=st.just("low"), description=st.none()
 )
 
 
+@settings(max_examples=max_examples(25))
 @given(tasks_begun)
 def test_a_change_is_made_of_what_others_edited_meanwhile(before):
     """
@@ -38,6 +40,7 @@ def test_a_change_is_made_of_what_others_edited_meanwhile(before):
         {},  # somebody relied on it, and raised its version
     ],
 )
+@settings(max_examples=max_examples(25))  # the decision reads which fields differ, and not their values
 @given(before=tasks_begun)
 def test_a_change_is_not_made_of_what_rests_on_more_than_details(before, meanwhile):
     """

@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 from attrs import evolve, fields_dict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mission_adapters.sql import event_log, tables
@@ -17,6 +17,7 @@ from mission_core.row_mapping import trusted_constructor
 from mission_core.tasks.model import Task
 from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.tasks.runs import Run
+from tests.example_counts import max_examples
 
 gate_sets = st.builds(GateSet, **{name: st.booleans() for name in fields_dict(GateSet)})
 task_ids = st.lists(some.ids, max_size=4, unique=True).map(tuple)
@@ -34,6 +35,7 @@ task_ids = st.lists(some.ids, max_size=4, unique=True).map(tuple)
     ],
     ids=lambda each: getattr(each, "name", ""),
 )
+@settings(max_examples=max_examples(25))  # each store keeps and reads entities in tests of its own
 @given(data=st.data())
 def test_an_entity_comes_back_as_it_was(rows, table, entities, data) -> None:
     """
