@@ -92,7 +92,7 @@ def credential_precheck(settings: Settings) -> Callable[[Request, Endpoint | Non
             if origin is not None:
                 raise OriginMismatch(origin)
         path = exchange_of(request).path
-        if _is_public(path) or (path == HEALTH_PATH and is_health_request(request)):
+        if _is_public(path) or (path == HEALTH_PATH and _asks_for_health(request)):
             return
         secret = credential_of(request)
         if secret is not None and (_generated.fullmatch(secret) or compare_digest(secret.encode(), known)):
@@ -114,7 +114,7 @@ def authenticator(
     """
 
     async def authenticate(request: Request, access: EndpointAccess) -> Principal | None:
-        if access is STATUS_VIEWER and is_health_request(request):
+        if access is STATUS_VIEWER and _asks_for_health(request):
             return None
         try:
             person = None if proxy is None else await member_named_by_proxy(request, proxy)
@@ -173,11 +173,11 @@ def credential_of(request: Request) -> str | None:
     return found[1] if found else None
 
 
-def is_health_request(request: Request) -> bool:
+def _asks_for_health(request: Request) -> bool:
     """
-    Whether the request is for `/api/status?action=health`, which is public.
+    Whether a request to `HEALTH_PATH` has `action=health`, which is public.
     """
-    return exchange_of(request).path == HEALTH_PATH and request.query_params.get("action") == "health"
+    return request.query_params.get("action") == "health"
 
 
 def agent_name_header_of(request: Request) -> str | None:
