@@ -69,7 +69,8 @@ def test_a_memory_store_loads_only_what_a_claim_needs(tmp_path):
     areas = {name.split(".")[1] for name in loaded if name.startswith("mission_core.")} & set(AREAS)
 
     assert classes <= 190
-    assert {"accounts", "agents", "approvals", "boards", "events", "reports", "tasks"} == areas
+    assert {"accounts", "agents", "approvals", "boards", "events", "reports", "tasks", "usage"} == areas
+    assert {"mission_core.usage.counters"} == {name for name in loaded if name.startswith("mission_core.usage.")}
     assert set() == loaded & {"asyncio", "mission_core.agents.use_cases"}
     assert {"mission_adapters.memory.reads"} == {name for name in loaded if name.endswith("reads")}
 
