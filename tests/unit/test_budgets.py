@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_core.ids import BudgetId, BudgetNumber, OrganizationId, RunId
+from mission_core.events.model import Actor
+from mission_core.ids import BoardId, BudgetId, BudgetNumber, OrganizationId, RunId, TaskId
+from mission_core.tasks.runs import Assignee, Run
 from mission_core.usage.budget_accounts import BudgetAccount, Reservation
 from mission_core.usage.budgets import (
     NO_END,
@@ -24,7 +26,7 @@ from mission_core.usage.budgets import (
 )
 from mission_core.values import micros, moment
 
-HOUR = 3_600_000_000
+HOUR = timedelta(hours=1)
 NOON = datetime(2030, 6, 5, 12, tzinfo=UTC)
 RUN = RunId(UUID(int=9))
 ZONES = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"]
@@ -38,6 +40,17 @@ def budget(**fields: Any) -> Budget:
     return Budget(
         id=BudgetId(UUID(int=7)), organization=OrganizationId(UUID(int=8)), number=BudgetNumber(1), name="cap",
         scope=BudgetScope.ORGANIZATION, created_at=NOON, updated_at=NOON, **given,
+    )  # fmt: skip
+
+
+def run() -> Run:
+    """
+    A run that was claimed at noon.
+    """
+    return Run(
+        id=RUN, organization=OrganizationId(UUID(int=8)), board=BoardId(UUID(int=1)), task=TaskId(UUID(int=2)),
+        fence=1, attempt=1, by=Assignee("ada"), actor=Actor("system", None, "test"), term=HOUR,
+        delay=timedelta(0), claimed_at=NOON, expires_at=NOON + HOUR, heartbeat_at=NOON,
     )  # fmt: skip
 
 
@@ -67,7 +80,7 @@ def test_periods_cover_all_time_without_overlap(zone: str, period: BudgetPeriod,
 def test_a_day_of_a_changed_clock_is_one_period(day: tuple[int, int, int], hours: int) -> None:
     bounds = budget(time_zone="Europe/Berlin").period_at(datetime(*day, 12, tzinfo=UTC))
 
-    assert hours * HOUR == bounds.ends_at - bounds.starts_at
+    assert hours * HOUR == moment(bounds.ends_at) - moment(bounds.starts_at)
     assert datetime(*day) == moment(bounds.starts_at).astimezone(ZoneInfo("Europe/Berlin")).replace(tzinfo=None)
 
 
@@ -94,7 +107,7 @@ def test_a_run_goes_on_within_its_reservation_or_while_there_is_room(
         own={RUN: Reservation(left, left)},
     )  # fmt: skip
 
-    assert reached == account.is_reached_for(RUN)
+    assert reached == account.is_reached_for(run(), at=NOON)
 
 
 def test_a_ceiling_counts_each_started_nano_dollar() -> None:

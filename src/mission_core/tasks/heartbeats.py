@@ -104,7 +104,7 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
         check_expected(task, cmd.on, cmd.expects)
         if not run.is_live(at=now):
             raise LeaseLost(task.id, run.fence, task.fence)
-        reached.append(None if candidate.budgets is None else candidate.budgets.refusal_of_renewal(run))
+        reached.append(None if candidate.budgets is None else candidate.budgets.refusal_of_renewal(run, at=now))
         change = evolve(_heartbeat_change(cmd, task, run, at=now), result=run.id)
         return _without_extension(change, run) if reached[-1] else change
 
@@ -121,12 +121,13 @@ async def heartbeat(ports: Ports, principal: Principal, cmd: Heartbeat) -> Heart
 
 def _without_extension(change: TaskChange, run: Run) -> TaskChange:
     """
-    Return a change in which the lease of a run that goes on ends when it ended before.
+    Return a change in which the lease of a run that goes on ends when it ended before. If the run begins to wait for a
+    person, it ends with the wait at the earliest, but gets no further term.
     """
     kept = change.run or change.heartbeat
-    if kept is None or kept.state is not RunState.LEASED:
+    if kept is None or kept.state not in LIVE_STATES:
         return change
-    kept = evolve(kept, expires_at=run.expires_at)
+    kept = evolve(kept, expires_at=max(run.expires_at, kept.resumes_at or run.expires_at))
     return evolve(change, run=change.run and kept, heartbeat=change.heartbeat and kept)
 
 

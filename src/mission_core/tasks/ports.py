@@ -132,7 +132,7 @@ class Budgets(Protocol):
         Return the budgets as they are when the run has ended, and its reservations with it.
         """
 
-    def refusal_of_renewal(self, run: Run) -> BudgetReached | None:
+    def refusal_of_renewal(self, run: Run, *, at: datetime) -> BudgetReached | None:
         """
         Return the refusal if a hard budget has no room for the run to go on.
         """

@@ -408,7 +408,8 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
         if task.run is not None:
             run = await unit.runs.get(task.run)
             if run.state in LIVE_STATES:
-                _, revoked = run.revoke("the task was deleted", at=now)
+                ended, revoked = run.revoke("the task was deleted", at=now)
+                unit.runs.save(ended)
                 unit.record(revoked)
         for each in dependents:
             left = tuple(other for other in each.depends_on if other != task.id)

@@ -169,14 +169,25 @@ class BudgetAccount:
         """
         return evolve(self, reserved=self.reserved - self.own[run].held) if run in self.own else self
 
-    def is_reached_for(self, run: RunId) -> bool:
+    def counts_time_of(self, run: Run) -> bool:
+        """
+        Whether the time that a covered run lasts counts. Only a budget of the run itself may be made after it began.
+        """
+        budget = self.budget
+        began = budget.scope is BudgetScope.RUN or run.claimed_at >= budget.created_at
+        return budget.measure is BudgetMeasure.TIME and began
+
+    def is_reached_for(self, run: Run, *, at: datetime) -> bool:
         """
         Whether a run that the budget covers may not go on. Within what it has reserved it may, unless the limit is
         already spent.
         """
         if not self.budget.hard or self.budget.measure is BudgetMeasure.RUNS:
             return False
-        left = self.own.get(run, Reservation()).left
+        # The time of a run that began in an earlier period is not reserved in the present one.
+        if self.counts_time_of(run) and seconds_between(run.claimed_at, at) >= self.budget.limit:
+            return True
+        left = self.own.get(run.id, Reservation()).left
         return self.is_stopped or self.spent >= self.budget.limit or (self.available <= 0 and left == 0)
 
     def refusal(self) -> BudgetReached:
@@ -218,11 +229,11 @@ class BudgetBook:
         """
         return BudgetBook(each.without(run.id) for each in self.accounts)
 
-    def refusal_of_renewal(self, run: Run) -> BudgetReached | None:
+    def refusal_of_renewal(self, run: Run, *, at: datetime) -> BudgetReached | None:
         """
         Return the refusal of the first budget without room for the run to go on, or None.
         """
-        full = (each for each in self.accounts if each.covers_run(run) and each.is_reached_for(run.id))
+        full = (each for each in self.accounts if each.covers_run(run) and each.is_reached_for(run, at=at))
         return next((each.refusal() for each in full), None)
 
     def refuses_all(self, name_key: str) -> bool:
@@ -293,7 +304,9 @@ def post(book: BudgetBook, changes: BudgetedChanges, *, at: datetime) -> BudgetP
         posting.add_started(changes.started)
         posting.add_opening(changes)
         events += posting.announcements(changes.updated.get(account.budget.id), at=at)
-    return BudgetPostings({key: each for key, each in posted.items() if any(each)}, tuple(events))
+    # The row of a run is kept without amounts, too: the time that the run lasts counts as reserved because of it.
+    kept = {key: each for key, each in posted.items() if key[1] != NO_ID or any(each)}
+    return BudgetPostings(kept, tuple(events))
 
 
 class _Posting:
@@ -319,8 +332,7 @@ class _Posting:
             if not self.account.covers_run(run):
                 continue
             self.account = self.account.without(run.id)
-            # A run that began before the budget was made does not count against it.
-            if self.budget.measure is BudgetMeasure.TIME and run.claimed_at >= self.budget.created_at:
+            if self.account.counts_time_of(run):
                 lasted = seconds_between(run.claimed_at, run.ended_at or run.claimed_at)
                 self._add(self.budget.period_at(run.claimed_at), BudgetAmounts(seconds=lasted))
 
@@ -340,6 +352,8 @@ class _Posting:
     def add_opening(self, changes: BudgetedChanges) -> None:
         if self.budget.id in changes.created:
             self._add(self.account.period, changes.created[self.budget.id])
+            if self.budget.measure is BudgetMeasure.TIME and self.budget.run is not None:
+                self._add(self.account.period, NOTHING, self.budget.run)
 
     def announcements(self, before: Budget | None, *, at: datetime) -> list[Event]:
         """

@@ -69,7 +69,7 @@ from mission_core.usage.use_cases import (
     correct_usage,
     record_usage,
 )
-from mission_core.values import PageRequest
+from mission_core.values import PageRequest, micros
 
 FEW = contract_settings(15)
 MILL = 1_000_000
@@ -446,6 +446,52 @@ class BudgetsContract(StoreContract):
         world.clock.advance(seconds=400)
         await expire_leases(world.ports, world.me)
         assert [(30, 0), (2, 0), (500, 0)] == [await amounts(world, each) for each in (tokens, runs, time)]
+
+    async def test_the_time_of_a_run_counts_whatever_becomes_of_it(self, world: World) -> None:
+        """
+        Of one that began in an earlier period, of one whose task is deleted, and of one that reserves nothing.
+        """
+        daily = await budget_of(world, 3600, 60, measure=BudgetMeasure.TIME, period=BudgetPeriod.DAILY)
+        soft = await budget_of(world, 3600, 0, measure=BudgetMeasure.TIME, hard=False)
+        end = daily.period_at(world.clock.now()).ends_at
+        world.clock.advance(seconds=(end - micros(world.clock.now())) // 1_000_000 - 1800)
+        one = await world.claimed(await world.task(), terms=LeaseTerms(term=timedelta(hours=1)))
+        other = await world.claimed(await world.task(), agent="eve", terms=LeaseTerms(term=timedelta(hours=1)))
+
+        world.clock.advance(minutes=45)
+        assert ("continue", (0, 0)) == ((await beat(world, one)).instruction, await amounts(world, daily))
+        await delete_task(world.ports, world.me, DeleteTask(task=other.task.id))
+        assert (2700, 2700) == await amounts(world, soft)
+        world.clock.advance(minutes=15)
+        assert "budget_reached" == (await beat(world, one)).instruction
+
+    async def test_a_budget_of_time_stops_its_run(self, world: World) -> None:
+        """
+        All that the run lasted counts, also what it did before the budget was made.
+        """
+        one = await world.claimed(await world.task(), terms=TERMS)
+        world.clock.advance(seconds=60)
+        budget = await budget_of(world, 120, 0, measure=BudgetMeasure.TIME, scope=BudgetScope.RUN, run=one.run.id)
+
+        assert ((0, 60), "continue") == (await amounts(world, budget), (await beat(world, one)).instruction)
+        world.clock.advance(seconds=60)
+        assert "budget_reached" == (await beat(world, one)).instruction
+        await complete_task(world.ports, world.me, CompleteTask(task=one.task.id, lease=one.lease))
+        assert (120, 0) == await amounts(world, budget)
+
+    async def test_a_run_that_waits_for_a_person_gets_no_further_term_after_the_limit(self, world: World) -> None:
+        """
+        Its lease ends with the wait, or when it ended before.
+        """
+        await budget_of(world, limit=5 * MILL)
+        one = await world.claimed(await world.task(), terms=TERMS)
+        await spend(world, 5, one)
+        for wait, lasts in ((timedelta(seconds=1), TERMS.term), (timedelta(minutes=9), timedelta(minutes=10))):
+            command = Heartbeat(task=one.task.id, lease=one.lease, waiting_for="more", wait=wait)
+            answer = await heartbeat(world.ports, world.me, command)
+            assert ("budget_reached", lasts) == (answer.instruction, answer.run.expires_at - one.run.claimed_at)
+            world.clock.advance(minutes=1)
+            await beat(world, one)
 
     async def test_a_budget_of_a_run_stops_that_run(self, world: World) -> None:
         one = await world.claimed(await world.task(), terms=TERMS)
