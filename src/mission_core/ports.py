@@ -404,7 +404,8 @@ class Housekeeping(Protocol):
     ) -> datetime | None:
         """
         Replace entries of the token ledger by carry-overs, in one transaction at the time *at*: the oldest ones that
-        were used from *since* on, in a quarter of an hour that ends by *before*. No sum changes.
+        were used from *since* on, in a quarter of an hour that ends by *before*, and recorded before that. No sum
+        changes.
 
         Returns:
             The time from which the next ones follow; None if there are none.

@@ -10,13 +10,13 @@ import pytest
 from anyio import fail_after
 from attrs import evolve
 
-from mission_adapters.testing import World, make_world
+from mission_adapters.testing import ManualClock, World, make_world
 from mission_adapters.usage_retention import fold_usage
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.ports import Ports
 from mission_core.usage.budget_use_cases import CreateBudget, create_budget
 from mission_core.usage.budgets import BudgetMeasure, BudgetPeriod, UnknownPrices
-from mission_core.usage.model import USAGE, UsageEntry, UsageNotFound
+from mission_core.usage.model import USAGE, UsageEntry, UsageNotFound, UsageVoided
 from mission_core.usage.prices import ModelPrice, PriceList
 from mission_core.usage.queries import UsageFilter, UsageWindow
 from mission_core.usage.use_cases import CorrectUsage, RecordUsage, UsageReport, correct_usage, record_usage
@@ -44,10 +44,24 @@ async def world(ports: Ports) -> World:
 
 
 async def used(world: World, ago: timedelta = OLD, model: str = "large", **fields: Any) -> UsageEntry:
-    told = UsageReport(
-        model=model, input_tokens=1000, output_tokens=10, used_at=world.clock.now() - ago, **fields
-    )
-    return await record_usage(world.ports, world.me, RecordUsage(report=told))
+    """
+    Record tokens at the time of their use.
+    """
+    return await record_usage(past(world, ago), world.me, RecordUsage(report=tokens(world, ago, model, **fields)))
+
+
+def past(world: World, ago: timedelta = OLD) -> Ports:
+    """
+    The same store, a while ago.
+    """
+    return evolve(world.ports, clock=ManualClock(world.clock.now() - ago))
+
+
+def tokens(world: World, ago: timedelta = OLD, model: str = "large", **fields: Any) -> UsageReport:
+    """
+    A report of tokens that were used a while ago.
+    """
+    return UsageReport(model=model, input_tokens=1000, output_tokens=10, used_at=world.clock.now() - ago, **fields)
 
 
 async def entries_of(world: World, window: UsageWindow = ALL, **wanted: Any) -> list[UsageEntry]:
@@ -91,7 +105,7 @@ async def test_no_sum_changes_and_a_rebuild_finds_the_same(world: World) -> None
     for void in (True, False):
         wrong = await used(world)
         change = CorrectUsage(usage=wrong.id, reason="wrong", void=void, input_tokens=7)
-        await correct_usage(world.ports, world.me, change)
+        await correct_usage(past(world), world.me, change)
     before, sums, money = await entries_of(world), await sums_of(world), await spent(world)
     await fold(world)
     after = await entries_of(world)
@@ -121,7 +135,8 @@ async def test_one_carry_over_stands_for_the_entries_that_share_all_but_amounts(
 async def test_what_comes_late_joins_its_carry_over(world: World) -> None:
     await used(world)
     await fold(world)
-    await used(world, OLD - timedelta(minutes=1))
+    late = RecordUsage(report=tokens(world, OLD - timedelta(minutes=1)))
+    await record_usage(past(world, KEPT + timedelta(minutes=1)), world.me, late)
     await fold(world)
     again = await entries_of(world)
     await fold(world)
@@ -141,7 +156,7 @@ async def test_recent_entries_stay(world: World) -> None:
 
 async def test_entries_that_were_voided_leave_nothing(world: World) -> None:
     wrong = await used(world)
-    await correct_usage(world.ports, world.me, CorrectUsage(usage=wrong.id, reason="wrong", void=True))
+    await correct_usage(past(world), world.me, CorrectUsage(usage=wrong.id, reason="wrong", void=True))
     await fold(world)
 
     assert [] == await entries_of(world)
@@ -154,14 +169,48 @@ async def test_imported_entries_stay(world: World) -> None:
     Another import finds them, and imports none twice.
     """
     entry = await used(world)
-    imported = evolve(entry, id=world.ports.ids.new(), reporter="system:import", report_id="fleet:token_usage:1")
-    importer = SystemPrincipal(organization=world.me.organization, name="import")
-    async with world.ports.unit(importer) as unit:
-        unit.repository(USAGE).add(imported)
-        await unit.commit()
+    await imported(world, entry)
     await fold(world)
 
     assert {"system:import", "system:retention"} == {each.reporter for each in await entries_of(world)}
+
+
+async def imported(world: World, entry: UsageEntry) -> UsageEntry:
+    """
+    The same entry as one that was imported.
+    """
+    made = evolve(entry, id=world.ports.ids.new(), reporter="system:import", report_id="fleet:token_usage:1")
+    importer = SystemPrincipal(organization=world.me.organization, name="import")
+    async with world.ports.unit(importer) as unit:
+        unit.repository(USAGE).add(made)
+        await unit.commit()
+    return made
+
+
+async def test_an_imported_entry_that_was_corrected_is_not_reversed_again(world: World) -> None:
+    """
+    Although what replaced it is folded.
+    """
+    wrong = await imported(world, await used(world))
+    await correct_usage(past(world), world.me, CorrectUsage(usage=wrong.id, reason="wrong", input_tokens=7))
+    await fold(world)
+    sums = await sums_of(world)
+    with pytest.raises(UsageVoided):
+        await correct_usage(world.ports, world.me, CorrectUsage(usage=wrong.id, reason="again", input_tokens=8))
+
+    assert sums == await sums_of(world)
+
+
+async def test_a_late_report_that_is_repeated_is_counted_once(world: World) -> None:
+    """
+    Also if its use is older than what is kept.
+    """
+    late = RecordUsage(report=tokens(world, report_id="late"))
+    first = await record_usage(world.ports, world.me, late)
+    await fold(world)
+
+    assert first == await record_usage(world.ports, world.me, late)
+    assert [first] == await entries_of(world)
 
 
 async def test_lists_count_carry_overs_as_one(world: World) -> None:
@@ -185,9 +234,9 @@ async def test_a_server_with_a_retention_folds_at_its_start(tmp_path: Path) -> N
     async with ports_from_settings(settings_from({}, data_dir=tmp_path)) as ports:
         [organization] = await ports.credentials.organizations()
         me = SystemPrincipal(organization=organization)
-        used_at = ports.clock.now() - timedelta(days=34)
-        told = UsageReport(model="large", input_tokens=1, output_tokens=1, used_at=used_at)
-        await record_usage(ports, me, RecordUsage(report=told))
+        earlier = evolve(ports, clock=ManualClock(ports.clock.now() - timedelta(days=34)))
+        told = UsageReport(model="large", input_tokens=1, output_tokens=1)
+        await record_usage(earlier, me, RecordUsage(report=told))
     settings = settings_from({"MC_RETAIN_TOKEN_USAGE_DAYS": "33"}, data_dir=tmp_path)
     with fail_after(60):
         async with ports_from_settings(settings) as ports:

@@ -55,8 +55,14 @@ class MemoryHousekeeping:
 
         table, (end, _) = self.store.kind_tables[USAGE], span_of(before)
         least = None if since is None else micros(since)
-        own = [each for each in table.rows.values() if each.organization == organization and is_foldable(each)]
-        own = [each for each in own if micros(each.at) < end and (least is None or micros(each.at) >= least)]
+        own = [
+            each
+            for each in table.rows.values()
+            if each.organization == organization
+            and micros(each.at) < end
+            and (least is None or micros(each.at) >= least)
+            and is_foldable(each, table.rows.get(each.reverses) if each.reverses else None, before=before)
+        ]
         first = min((each.at for each in own if each.reporter != CARRIER), default=None)
         if first is None:
             return None

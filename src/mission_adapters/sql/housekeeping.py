@@ -75,7 +75,7 @@ class SqlHousekeeping:
         first = await self.session.read(lambda: first_foldable(dialect, organization, since=since, before=before))
         if first is None:
             return None
-        await self.session.write(lambda: fold_span(dialect, organization, first, recorded_at=at))
+        await self.session.write(lambda: fold_span(dialect, organization, first, before=before, recorded_at=at))
         return moment(span_of(first)[1])
 
     async def rebuild_usage(self, organization: OrganizationId) -> UsageRebuild:

@@ -45,11 +45,16 @@ def span_of(at: datetime) -> tuple[int, int]:
     return begin, begin + SPAN_MICROS
 
 
-def is_foldable(entry: UsageEntry) -> bool:
+def is_foldable(entry: UsageEntry, reversed_entry: UsageEntry | None, *, before: datetime) -> bool:
     """
-    Whether an old entry is folded. One that was imported stays, so that another import finds it.
+    Whether an entry of an old use is folded. One that was recorded since *before* stays, so that a repeated report
+    finds it. One that was imported stays, so that another import finds it, and with it what reverses it, so that
+    another correction finds that.
     """
-    return entry.reporter != IMPORTER
+    if entry.reporter == CARRIER:
+        return True
+    reporters = (entry.reporter, reversed_entry.reporter if reversed_entry else None)
+    return IMPORTER not in reporters and entry.recorded_at < before
 
 
 def carry_overs(
