@@ -16,7 +16,7 @@ from mission_core.accounts.model import SystemPrincipal
 from mission_core.ports import Ports
 from mission_core.usage.budget_use_cases import CreateBudget, create_budget
 from mission_core.usage.budgets import BudgetMeasure, BudgetPeriod, UnknownPrices
-from mission_core.usage.model import USAGE, UsageEntry, UsageNotFound, UsageVoided
+from mission_core.usage.model import USAGE, UsageEntry, UsageIsCarryOver, UsageNotFound, UsageVoided
 from mission_core.usage.prices import ModelPrice, PriceList
 from mission_core.usage.queries import UsageFilter, UsageWindow
 from mission_core.usage.use_cases import CorrectUsage, RecordUsage, UsageReport, correct_usage, record_usage
@@ -130,6 +130,8 @@ async def test_one_carry_over_stands_for_the_entries_that_share_all_but_amounts(
         carried.requests, carried.input_tokens, carried.output_tokens, carried.cost, carried.price_version,
     )  # fmt: skip
     assert world.clock.now() - OLD + timedelta(minutes=2) == carried.at
+    with pytest.raises(UsageIsCarryOver):
+        await correct_usage(world.ports, world.me, CorrectUsage(usage=carried.id, reason="wrong", input_tokens=7))
 
 
 async def test_what_comes_late_joins_its_carry_over(world: World) -> None:

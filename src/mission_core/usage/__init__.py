@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ReportRaced as ReportRaced,
         UsageCorrected as UsageCorrected,
         UsageEntry as UsageEntry,
+        UsageIsCarryOver as UsageIsCarryOver,
         UsageIsReversal as UsageIsReversal,
         UsageNotFound as UsageNotFound,
         UsageOfAnotherAgent as UsageOfAnotherAgent,

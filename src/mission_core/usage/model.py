@@ -92,6 +92,14 @@ class UsageVoided(Conflict):
     says = "this entry was voided; report the tokens again instead of correcting it"
 
 
+class UsageIsCarryOver(Conflict):
+    """
+    The entry stands for many old ones, so it cannot be corrected.
+    """
+
+    says = "this entry stands for old ones that are not kept; they cannot be corrected any more"
+
+
 class UsageIsReversal(Conflict):
     """
     The entry reverses another one, so it cannot be corrected itself.

@@ -16,6 +16,7 @@ from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId,
 from mission_core.lazy_attrs import frozen
 from mission_core.usage.amounts import MAX_COST, PriceBasis, provider_in
 from mission_core.usage.attribution import Attributor
+from mission_core.usage.carry_overs import CARRIER
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import (
     MAX_CLOCK_SKEW,
@@ -24,6 +25,7 @@ from mission_core.usage.model import (
     ReportIdReused,
     UsageCorrected,
     UsageEntry,
+    UsageIsCarryOver,
     UsageIsReversal,
     UsageVoided,
 )
@@ -355,6 +357,7 @@ async def correct_usage(ports: Ports, principal: Principal, cmd: CorrectUsage) -
         RoleTooLow: If the principal is no admin.
         UsageNotFound: If there is no such entry.
         UsageIsReversal: If the entry reverses another one.
+        UsageIsCarryOver: If the entry stands for old ones.
         UsageVoided: If it was voided.
         InvalidField: If a value is out of its range.
     """
@@ -395,6 +398,8 @@ async def current_entry(unit: UnitOfWork, usage: UsageId) -> UsageEntry:
     entry = await unit.repository(USAGE).get(usage)
     if entry.reverses is not None:
         raise UsageIsReversal
+    if entry.reporter == CARRIER:
+        raise UsageIsCarryOver
     while await unit.repository(USAGE).find(reverses=entry.id) is not None:
         # In this order: a correction that is committed between the two reads would look like a void in the other one.
         following = await unit.repository(USAGE).find(corrects=entry.id)

@@ -29,6 +29,7 @@ from mission_core.usage.model import (
     USAGE,
     ReportIdReused,
     UsageEntry,
+    UsageIsCarryOver,
     UsageIsReversal,
     UsageNotFound,
     UsageOfAnotherAgent,
@@ -413,6 +414,9 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/usage/{usage_id}/corrections", correct_usage_entry, takes=UsageCorrect, gives=UsageRead, who=USER,
         headers=(IDEMPOTENCY_KEY,),
-        refuses=(BoardDenied, KeyReused, RoleTooLow, UsageIsReversal, UsageNotFound, UsageVoided), tags=("usage",),
+        refuses=(
+            BoardDenied, KeyReused, RoleTooLow, UsageIsCarryOver, UsageIsReversal, UsageNotFound, UsageVoided,
+        ),
+        tags=("usage",),
     ),
 ]  # fmt: skip

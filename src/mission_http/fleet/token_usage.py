@@ -31,6 +31,7 @@ from mission_core.usage.model import (
     LONGEST_SESSION,
     ReportIdReused,
     UsageEntry,
+    UsageIsCarryOver,
     UsageIsReversal,
     UsageNotFound,
     UsageOfAnotherAgent,
@@ -578,7 +579,7 @@ ENDPOINTS = [
     Endpoint(
         "POST", "/tokens/{id}/corrections", correct_tokens, takes=CorrectTokensBody, gives=TokenRecordedPayload,
         who=ADMIN, headers=(IDEMPOTENCY_KEY,),
-        refuses=(BoardDenied, KeyReused, UsageIsReversal, UsageNotFound, UsageVoided),
+        refuses=(BoardDenied, KeyReused, UsageIsCarryOver, UsageIsReversal, UsageNotFound, UsageVoided),
         operation_id="fleet_correctTokenUsage",
     ),
     Endpoint(
