@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mission_core.errors import Refusal
     from mission_core.ports import Ports
     from mission_core.rate_limits import Quota, RateLimiter
-    from mission_http.metrics.request_durations import RequestDurations
+    from mission_http.platform.request_durations import RequestDurations
 
 OpenPorts = Callable[[], AbstractAsyncContextManager["Ports"]]
 OpenLimiter = Callable[[], AbstractAsyncContextManager["RateLimiter | None"]]

@@ -83,7 +83,7 @@ async def fold(world: World) -> None:
 
 
 async def spent(world: World) -> list[int]:
-    accounts = await world.ports.reads.usage.budgets(world.me, at=world.clock.now())
+    accounts = (await world.ports.reads.usage.budgets(world.me, at=world.clock.now())).accounts
     return [each.spent for each in accounts]
 
 

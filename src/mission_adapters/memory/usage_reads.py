@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mission_adapters.memory.store import MemoryStore
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
-    from mission_core.usage.budget_accounts import BudgetAccount
+    from mission_core.usage.budget_accounts import BudgetBook
     from mission_core.usage.queries import UsageWindow
     from mission_core.values import PageRequest
 
@@ -116,13 +116,13 @@ class MemoryUsageReads:
         own = (each for each in every if each.reporter == reporter and (each.report_id or "").startswith(prefix))
         return [(each, each.id in reversed_ids) for each in own]
 
-    async def budgets(self, principal: Principal, *, at: datetime) -> tuple[BudgetAccount, ...]:
+    async def budgets(self, principal: Principal, *, at: datetime) -> BudgetBook:
         """
         The accounts of the budgets that a principal may see.
         """
         from mission_adapters.memory.budget_book import read_book
 
-        return read_book(self.store, principal, at=at).accounts
+        return read_book(self.store, principal, at=at)
 
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.sql.database_session import DatabaseSession, Steps
     from mission_core.accounts.model import Principal
-    from mission_core.usage.budget_accounts import BudgetAccount
+    from mission_core.usage.budget_accounts import BudgetBook
     from mission_core.usage.queries import RollupCells, UsageWindow
     from mission_core.values import PageRequest
 
@@ -285,14 +285,14 @@ class SqlUsageReads:
         rows = await self._read(SELECT_REPORTED_BELOW, principal, given)
         return [(entry_rows.entity_from(row[:-1]), row[-1] is not None) for row in rows]
 
-    async def budgets(self, principal: Principal, *, at: datetime) -> tuple[BudgetAccount, ...]:
+    async def budgets(self, principal: Principal, *, at: datetime) -> BudgetBook:
         """
         Return the accounts of the budgets that a principal may see.
         """
         from mission_adapters.sql.budget_book import read_book
 
         dialect, own, filters = self.session.dialect, principal.organization, board_filter_of(principal)
-        return (await self.session.read(lambda: read_book(dialect, own, at=at, board_filter=filters))).accounts
+        return await self.session.read(lambda: read_book(dialect, own, at=at, board_filter=filters))
 
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:
         """

@@ -75,10 +75,8 @@ async def explain_task(
     late_results = await late_results_of(ports, principal, reading.task)
     budgets = None
     if reading.has_budgets:
-        from mission_core.usage.budget_accounts import BudgetBook  # few organizations have budgets
-
         everybody = SystemPrincipal(organization=principal.organization)
-        budgets = BudgetBook(await ports.reads.usage.budgets(everybody, at=now))
+        budgets = await ports.reads.usage.budgets(everybody, at=now)
     return evolve(explain_input(reading, at=now, budgets=budgets), late_results=late_results)
 
 

@@ -153,7 +153,7 @@ async def list_budgets(ports: Ports, principal: Principal) -> tuple[BudgetAccoun
     Return the budgets that the principal may see, from the organization's to those of runs, each with what is spent and
     reserved in its present period. A principal limited to some boards sees the budgets of these boards.
     """
-    return await ports.reads.usage.budgets(principal, at=ports.clock.now())
+    return (await ports.reads.usage.budgets(principal, at=ports.clock.now())).accounts
 
 
 async def get_budget(ports: Ports, principal: Principal, key: BudgetId | BudgetNumber) -> BudgetAccount:

@@ -17,7 +17,7 @@ from mission_core.values import micros, moment
 
 if TYPE_CHECKING:
     from mission_core.events.counters import Counters
-    from mission_core.usage.budget_accounts import BudgetAccount
+    from mission_core.usage.budget_accounts import BudgetBook
     from mission_core.usage.model import UsageEntry
     from mission_core.values import PageOfRows, PageRequest
 
@@ -273,11 +273,10 @@ class UsageReads(Protocol):
         with whether another entry reverses it.
         """
 
-    async def budgets(self, principal: Principal, *, at: datetime) -> tuple[BudgetAccount, ...]:
+    async def budgets(self, principal: Principal, *, at: datetime) -> BudgetBook:
         """
         The accounts of the budgets that a principal may see, in their periods at this time, from the organization's to
-        those of runs. A principal limited to some
-        boards sees the budgets of these boards.
+        those of runs. A principal limited to some boards sees the budgets of these boards.
         """
 
     async def last_used(self, principal: Principal, names: Collection[str]) -> dict[str, datetime]:

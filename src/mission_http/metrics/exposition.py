@@ -15,13 +15,13 @@ from prometheus_client.utils import floatToGoString
 from mission_core.lazy_attrs import frozen
 from mission_core.reports.server_figures import with_bounded_labels
 from mission_core.usage.amounts import NANOS_PER_DOLLAR
-from mission_http.metrics.request_durations import BUCKETS
+from mission_http.platform.request_durations import BUCKETS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mission_core.reports.server_figures import ConnectionPoolState, ServerFigures
-    from mission_http.metrics.request_durations import DurationHistogram
+    from mission_http.platform.request_durations import DurationHistogram
 
 BOUNDS: Final = [*map(floatToGoString, BUCKETS), "+Inf"]
 POOL_METRICS: Final = {

@@ -16,7 +16,7 @@ from attrs import evolve, field
 from mission_core.errors import StoreFailed
 from mission_core.lazy_attrs import define
 from mission_http.metrics.pool_states import PoolStates
-from mission_http.metrics.request_durations import RequestDurations
+from mission_http.platform.request_durations import RequestDurations
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -24,7 +24,7 @@ from mission_http.platform.request_ids import sent_or_new_id
 from mission_http.platform.request_logs import RequestLog
 
 if TYPE_CHECKING:
-    from mission_http.metrics.request_durations import RequestDurations
+    from mission_http.platform.request_durations import RequestDurations
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 NAME_OF: Final = itemgetter(0)

@@ -377,7 +377,7 @@ class BudgetsContract(StoreContract):
         await spend(world, 2, used_at=before)
         await spend(world, 9, used_at=before - timedelta(days=3))
         assert (3, 0) == await mills(world, budget)
-        (account,) = await world.ports.reads.usage.budgets(world.me, at=before)
+        (account,) = (await world.ports.reads.usage.budgets(world.me, at=before)).accounts
         assert (3 * MILL, 5 * MILL) == (account.spent, account.reserved)
 
     @pytest.mark.parametrize(

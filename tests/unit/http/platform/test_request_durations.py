@@ -6,9 +6,9 @@ import sys
 from types import FrameType
 from typing import Any
 
-from mission_http.metrics.request_durations import BUCKETS, RequestDurations
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import Exchange
+from mission_http.platform.request_durations import BUCKETS, RequestDurations
 from tests.unit.http.platform.sample_app import PLAIN
 
 ENDPOINTS = list(PLAIN.endpoints)
