@@ -14,7 +14,8 @@ from mission_adapters.sql.migrations import HEAD, NEW_SQLITE_DATABASE, migrate_w
 
 WRITTEN = """
 SELECT sql FROM sqlite_master
-WHERE sql IS NOT NULL AND name NOT LIKE 'task_trigrams%' AND name NOT LIKE 'search_%ed' ORDER BY rowid
+WHERE sql IS NOT NULL AND name NOT LIKE 'task_trigrams%' AND name NOT LIKE 'assignee_%' AND name NOT LIKE 'search_%ed'
+ORDER BY rowid
 """
 """The tables and their indexes, without the search index, which not every SQLite library can have."""
 

@@ -16,8 +16,9 @@ from mission_adapters.sql.migrations import path_in
 Rows = list[tuple[Any, ...]]
 
 VERSIONS = "alembic_version"
-SEARCH_INDEX = ("task_trigrams", "task_texts")
-"""What the names of the tables of the search index begin with. Only databases that can have it do."""
+SEARCH_INDEX = ("task_trigrams", "task_texts", "assignee_names", "assignee_trigrams", "ix_workloads_trigrams")
+"""What the names of the tables of the search index, and of its index of another table, begin with. Only databases that
+can have it do."""
 COLUMNS = {
     "sqlite": f"""
 SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c
@@ -104,7 +105,7 @@ def schema_of(url: str, *, exact: bool = False) -> set[tuple[Any, ...]]:
         tuple(" ".join(each.split()) if isinstance(each, str) else each for each in row)
         for part in (tables, columns, *others)
         for row in part
-        if row[0] != VERSIONS and not row[0].startswith(SEARCH_INDEX)
+        if row[0] != VERSIONS and not any(str(each).startswith(SEARCH_INDEX) for each in row[:2])
     }
 
 

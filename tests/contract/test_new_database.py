@@ -13,6 +13,7 @@ import pytest
 from mission_adapters.sql.migrations import NEW_SQLITE_DATABASE, migrate, migrate_with_alembic
 from mission_core.errors import StoreFailed
 from tests import new_sqlite_database
+from tests.contract.schemas import SEARCH_INDEX
 
 
 def schema_of(path: Path) -> list[tuple[str, str, str | None]]:
@@ -27,7 +28,7 @@ def rows_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """
     The rows of each table that has some, without the tables of the search index.
     """
-    names = [name for kind, name, _ in schema_of(path) if kind == "table" and not name.startswith("task_trigrams")]
+    names = [name for kind, name, _ in schema_of(path) if kind == "table" and not name.startswith(SEARCH_INDEX)]
     with closing(sqlite3.connect(path)) as connection:
         found = {name: list(connection.execute(f'SELECT * FROM "{name}"')) for name in names}
     return {name: rows for name, rows in found.items() if rows}

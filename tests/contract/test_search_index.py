@@ -25,6 +25,7 @@ from mission_adapters.sql.text_search import candidate_parameters, like_pattern,
 from mission_adapters.testing import ManualClock, ports_over
 from mission_adapters.testing.contracts.base import contract_settings
 from mission_adapters.testing.world import World, make_world
+from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.reports.text_search import ascii_lowercased, relevance
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
 from tests.contract.conftest import TRIGRAMS
@@ -38,6 +39,22 @@ WORDS = ["Ship", "sHIPPED", "ship it", "100%", "a_b", "a\\b", 'say "no"', "it's"
          "\U0001f680\U0001f680x", "aaa", "aaaa", "İi\u0307", "a b c", "AND", "*", "NEAR(", "\u0001"]  # fmt: skip
 OTHER_TEXTS = """
 INSERT INTO task_texts SELECT 'other', n, repeat(md5(n::text), 8) FROM generate_series(1, 3000) AS n
+"""
+OTHER_WORKLOADS = """
+INSERT INTO workloads SELECT organization, md5(n::text), 'other', 'done', 'low', 1
+FROM generate_series(1, 3000) AS n, (SELECT DISTINCT organization FROM search_progress) AS own
+"""
+INDEXED_NAMES = """
+SELECT assignee_key FROM assignee_names WHERE indexed = 1 AND id IN
+(SELECT rowid FROM assignee_trigrams WHERE assignee_trigrams MATCH '"car" OR "ali" OR "bob"')
+"""
+NEEDLES = """
+SELECT count(*) FROM task_trigrams WHERE task_trigrams MATCH '"nee" AND "dle"' UNION ALL
+SELECT count(*) FROM assignee_trigrams WHERE assignee_trigrams MATCH '"nee" AND "dle"'
+"""
+WITHOUT_NAMES = """
+DROP TRIGGER search_assignee_inserted; DROP TRIGGER search_assignee_deleted;
+DROP TABLE assignee_trigrams; DROP TABLE assignee_names
 """
 texts = st.lists(st.sampled_from(WORDS) | st.text(st.sampled_from("aAbB%_\\\"' é\u0301ß"), max_size=4), max_size=3).map(
     " ".join
@@ -149,6 +166,26 @@ async def test_a_task_is_found_by_the_name_of_its_assignee(world: World, name: s
 
 
 @on_every_store
+async def test_a_task_is_found_by_a_name_that_came_after_the_indexing(world: World) -> None:
+    """
+    Also when the only task of another name is no longer assigned to it, and when the agent of a name has a new one.
+    """
+    task = await world.task("first", assignee="before")
+    agent = await world.agent("early bird")
+    await world.task("second", assignee=agent.name)
+    if await has_index(world):
+        await index_all(world)
+    await update_task(world.ports, world.me, UpdateTask(task=task.id, assignee="newcomer"))
+    await update_agent(world.ports, world.me, UpdateAgent(agent=agent.id, name="late riser"))
+    totals = [
+        (await world.ports.reads.reports.find_tasks(world.me, text, limit=9)).total
+        for text in ("before", "NEWCOMER", "early bird", "late riser")
+    ]
+
+    assert [0, 1, 0, 1] == totals
+
+
+@on_every_store
 async def test_a_change_after_the_indexing_is_found(world: World) -> None:
     """
     Before it is indexed, too.
@@ -207,7 +244,7 @@ async def has_index(world: World) -> bool:
 @on_every_store
 async def test_a_search_is_answered_by_the_index(world: World) -> None:
     """
-    With tasks that are indexed it does not read all tasks, and reads the names of assignees in the counters.
+    With tasks that are indexed it reads neither all tasks nor the names of all assignees.
     """
     if not await has_index(world):
         return
@@ -219,7 +256,8 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
 
     def steps() -> Steps[Any]:
         if dialect == "postgresql":  # a table of a page is read as it is
-            yield BoundStatement(OTHER_TEXTS, returns_rows=False)
+            for statement in (OTHER_TEXTS, OTHER_WORKLOADS):
+                yield BoundStatement(statement, returns_rows=False)
         given = yield from candidate_parameters(dialect, organization, "Needle")
         assert given is not None
         ask = search_indexed_tasks(dialect, MAX_CANDIDATES)(
@@ -229,6 +267,7 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
         plan = yield ask._replace(text=explain + ask.text)
         if dialect == "postgresql":
             yield BoundStatement("DELETE FROM task_texts WHERE organization = 'other'", returns_rows=False)
+            yield BoundStatement("DELETE FROM workloads WHERE board = 'other'", returns_rows=False)
         return given, [row[-1].strip() for row in plan]
 
     given, plan = await session.write(steps)
@@ -236,7 +275,12 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
     assert 3 <= given["indexed"]
     wanted = "VIRTUAL TABLE" if dialect == "sqlite" else "Bitmap Index Scan on ix_task_texts_trigrams"
     assert any(wanted in line for line in plan), plan
-    assert any(re.search("SEARCH workloads USING PRIMARY KEY|Scan.* on workloads", line) for line in plan), plan
+    if dialect == "sqlite":
+        assert any(re.search(r"SCAN assignee_trigrams VIRTUAL TABLE INDEX 0:M\d", line) for line in plan), plan
+        assert any("SEARCH assignee_names USING INTEGER PRIMARY KEY" in line for line in plan), plan
+        assert any("SEARCH assignee_names USING INDEX assignee_names_lacking" in line for line in plan), plan
+    else:
+        assert any("Bitmap Index Scan on ix_workloads_trigrams" in line for line in plan), plan
     assert any("ix_workloads_not_ascii" in line for line in plan), plan
     assert not [line for line in plan if re.search("SCAN tasks|Seq Scan on tasks|RECURSIVE|Recursive", line)]
 
@@ -377,6 +421,35 @@ def test_a_sqlite_without_fts5_reads_every_task(tmp_path: Path, monkeypatch: pyt
     assert SearchIndexState.CREATED is asyncio.run(inspect_database(url)).search_index
 
 
+def test_a_database_with_the_index_of_tasks_alone_gets_that_of_names(tmp_path: Path) -> None:
+    """
+    With the names that it has, in the batches of the housekeeping.
+    """
+    url = f"sqlite:///{tmp_path / 'mission.db'}"
+
+    async def story(*names: str) -> tuple[bool, list[tuple[Any, ...]], list[str | None]]:
+        async with SqlStore.open(url, clock=ManualClock()) as store:
+            ports = ports_over(store, clock=store.clock)  # type: ignore[arg-type]
+            world = await make_world(ports)
+            for name in names:
+                await world.task("first", assignee=name)
+            await index_all(world)
+            goes_on = await ports.housekeeping.index_tasks(world.me.organization, limit=1)
+            found = await read(world, INDEXED_NAMES)
+            rows = (await ports.reads.reports.find_tasks(world.me, "Carol", limit=9)).rows
+            return goes_on, found, [row.assignee for row in rows]
+
+    asyncio.run(story("alice", "bob"))
+    asked(url, script=WITHOUT_NAMES)
+    before = asyncio.run(inspect_database(url)).search_index
+    migrate(url)
+    kept = asked(url, "SELECT assignee_key, indexed FROM assignee_names ORDER BY 1")
+    goes_on, indexed, found = asyncio.run(story("carol"))
+
+    assert (SearchIndexState.NOT_CREATED, [[("alice", 0), ("bob", 0)]]) == (before, kept)
+    assert (False, [("carol",)], ["carol"]) == (goes_on, indexed, found)
+
+
 def test_the_trigrams_of_a_deleted_organization_are_gone(tmp_path: Path) -> None:
     """
     The index is filled again with the tasks of the others, which are found all the time.
@@ -388,7 +461,7 @@ def test_the_trigrams_of_a_deleted_organization_are_gone(tmp_path: Path) -> None
             ports = ports_over(store, clock=store.clock)  # type: ignore[arg-type]
             kept, gone = await make_world(ports), await make_world(ports)
             for world in (kept, gone):
-                await world.task("A needle")
+                await world.task("A needle", assignee="needle")
                 await index_all(world)
             counts = [await count_of_needles(kept)]
             await delete_rows_of(store, gone)
@@ -406,9 +479,10 @@ def test_the_trigrams_of_a_deleted_organization_are_gone(tmp_path: Path) -> None
 
 async def count_of_needles(world: World) -> int:
     """
-    The number of documents in the index of SQLite that hold the text.
+    The number of tasks in the index of SQLite that have the text, which is that of the names.
     """
-    ((count,),) = await read(world, 'SELECT count(*) FROM task_trigrams WHERE task_trigrams MATCH \'"nee" AND "dle"\'')
+    (count,), (names,) = await read(world, NEEDLES)
+    assert count == names
     return int(count)
 
 

@@ -1,10 +1,13 @@
 """
-The trigram index of the titles and descriptions of tasks.
+The trigram indexes of the titles and descriptions of tasks, and of the names of their assignees.
 
 On SQLite it is an FTS5 table of trigrams without the texts, on PostgreSQL a copy of the texts with a `pg_trgm` index.
 It is filled in batches by the housekeeping of the store, because an entry alone costs as much as a whole task, and a
 sixth of that in a batch. A search adds the tasks that the index lacks: those with a number above that of the last task
 that was indexed, and those whose text has changed since, which triggers note in `search_changes`.
+
+The names are the keys of assignees in `workloads`, each of which has many tasks. On PostgreSQL they have an index of
+their own there. On SQLite a trigger copies each new key to `assignee_names`, and the housekeeping indexes it.
 
 The index only finds candidates. The condition of the search decides about each of them.
 """
@@ -54,9 +57,10 @@ _note_change: Final = """
 INSERT INTO search_changes (organization, number, indexed_text) SELECT {0}.organization, {0}.number, {1}
 WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE organization = {0}.organization AND number = {0}.number);
 """
+_same_key: Final = "organization = {0}.organization AND assignee_key = {0}.assignee_key"
 _changed: Final = "(OLD.title IS NOT NEW.title OR OLD.description IS NOT NEW.description)"
 
-CREATE_ON_SQLITE: Final = (
+_create_tasks: Final = (
     "CREATE VIRTUAL TABLE task_trigrams USING fts5(text, content='', columnsize=0, detail='none', tokenize='trigram')",
     f"""
 CREATE TRIGGER search_task_inserted AFTER INSERT ON tasks WHEN NEW.number <= ({_progress.format("NEW")}) BEGIN
@@ -77,12 +81,35 @@ CREATE TRIGGER search_organization_deleted AFTER DELETE ON search_progress BEGIN
 UPDATE search_progress SET indexed = 0, closing = 0; DELETE FROM search_changes; END
 """,
 )
-"""An index that is not filled yet, and the triggers that note what it lacks. None of them touches the index itself, so
-a SQLite library without FTS5 can still write to the database."""
-CREATED_ON_SQLITE: Final = "SELECT 1 FROM sqlite_master WHERE name = 'task_trigrams'"
-NEEDED_ON_SQLITE: Final = (
-    f"SELECT 1 FROM sqlite_master WHERE name = 'search_progress' AND NOT EXISTS ({CREATED_ON_SQLITE})"
+_create_assignees: Final = (
+    """
+CREATE TABLE assignee_names (
+    id INTEGER PRIMARY KEY, organization BLOB NOT NULL, assignee_key TEXT NOT NULL, indexed INTEGER NOT NULL DEFAULT 0,
+    CONSTRAINT uq_assignee_names UNIQUE (organization, assignee_key)
+) STRICT
+""",
+    "CREATE INDEX assignee_names_lacking ON assignee_names (organization, assignee_key) WHERE indexed = 0",
+    "INSERT INTO assignee_names (organization, assignee_key) SELECT DISTINCT organization, assignee_key FROM workloads",
+    f"""
+CREATE TRIGGER search_assignee_inserted AFTER INSERT ON workloads
+WHEN NOT EXISTS (SELECT 1 FROM assignee_names WHERE {_same_key.format("NEW")}) BEGIN
+INSERT INTO assignee_names (organization, assignee_key) VALUES (NEW.organization, NEW.assignee_key); END
+""",
+    f"""
+CREATE TRIGGER search_assignee_deleted AFTER DELETE ON workloads
+WHEN NOT EXISTS (SELECT 1 FROM workloads WHERE {_same_key.format("OLD")}) BEGIN
+DELETE FROM assignee_names WHERE {_same_key.format("OLD")}; END
+""",
+    # Its row ids are those of the names. That of a name that is gone finds nothing, or another name that took the id.
+    "CREATE VIRTUAL TABLE assignee_trigrams USING "
+    "fts5(name, content='', columnsize=0, detail='none', tokenize='trigram')",
 )
+CREATE_ON_SQLITE: Final = {"task_trigrams": _create_tasks, "assignee_trigrams": _create_assignees}
+"""Indexes that are not filled yet, and the triggers that note what they lack. No trigger touches an index itself, so a
+SQLite library without FTS5 can still write to the database."""
+_created: Final = "SELECT 1 FROM sqlite_master WHERE name = '{}'"
+CREATED_ON_SQLITE: Final = " INTERSECT ".join(map(_created.format, CREATE_ON_SQLITE))
+NEEDED_ON_SQLITE: Final = f"{_created.format('search_progress')} AND NOT EXISTS ({CREATED_ON_SQLITE})"
 
 CREATE_ON_POSTGRES: Final = """
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
@@ -92,6 +119,8 @@ CREATE TABLE IF NOT EXISTS task_texts (
 );
 CREATE INDEX IF NOT EXISTS ix_task_texts_trigrams ON task_texts USING gin (lower(text) gin_trgm_ops)
     WITH (gin_pending_list_limit = 512);
+CREATE INDEX IF NOT EXISTS ix_workloads_trigrams ON workloads USING gin (assignee_key gin_trgm_ops)
+    WITH (gin_pending_list_limit = 64);
 CREATE OR REPLACE FUNCTION search_task_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed tasks := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
@@ -116,7 +145,7 @@ END $$;
 CREATE OR REPLACE TRIGGER search_organization_deleted AFTER DELETE ON search_progress
     FOR EACH ROW EXECUTE FUNCTION search_organization_deleted();
 """
-CREATED_ON_POSTGRES: Final = "SELECT to_regclass('ix_task_texts_trigrams') IS NOT NULL"
+CREATED_ON_POSTGRES: Final = "SELECT to_regclass('ix_workloads_trigrams') IS NOT NULL"
 
 NEEDED_ON_POSTGRES: Final = f"SELECT to_regclass('search_progress') IS NOT NULL AND NOT ({CREATED_ON_POSTGRES})"
 
@@ -145,11 +174,13 @@ def needs_index_on_sqlite(connection: Any) -> bool:
 
 def create_on_sqlite(connection: Any) -> None:
     """
-    Create the index, in the connection's transaction, if the database needs it.
+    Create the indexes that the database lacks, in the connection's transaction, if it needs them.
     """
     if needs_index_on_sqlite(connection):
-        for statement in CREATE_ON_SQLITE:
-            connection.execute(statement)
+        for name, statements in CREATE_ON_SQLITE.items():
+            if connection.execute(_created.format(name)).fetchone() is None:
+                for statement in statements:
+                    connection.execute(statement)
 
 
 async def needs_index_on_postgres(connection: Connection) -> bool:
@@ -212,7 +243,8 @@ def index_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps
 
 def lacks_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps[bool]:
     """
-    Whether there is an index, and it lacks at least *limit* tasks of an organization, or waits for its next step.
+    Whether there is an index, and it lacks at least *limit* tasks of an organization, or of the names of their
+    assignees, or waits for its next step.
     """
     mark = "$1" if dialect == "postgresql" else "?"
     exists = yield BoundStatement(CREATED_ON_POSTGRES if dialect == "postgresql" else CREATED_ON_SQLITE)
@@ -224,10 +256,12 @@ def lacks_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps
     indexed, closing = found[0] if found else (0, 0)
     if indexed < closing:
         return True
-    for table, above in (("tasks", closing), ("search_changes", -1)):
+    lists = [f"tasks WHERE number > {closing} AND", "search_changes WHERE"]
+    if dialect == "sqlite":
+        lists.append("assignee_names WHERE indexed = 0 AND")
+    for each in lists:
         ((count,),) = yield BoundStatement(
-            f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE organization = {mark} AND number > {above} "
-            f"LIMIT {limit}) AS lacking",
+            f"SELECT count(*) FROM (SELECT 1 FROM {each} organization = {mark} LIMIT {limit}) AS lacking",
             (organization.bytes,),
         )
         if count == limit:
@@ -238,7 +272,12 @@ def lacks_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps
 def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
     own = (organization,)
     if not (yield BoundStatement("SELECT 1 FROM search_progress WHERE indexed > 0 LIMIT 1")):
-        yield BoundStatement("INSERT INTO task_trigrams (task_trigrams) VALUES ('delete-all')", returns_rows=False)
+        for statement in (
+            "INSERT INTO task_trigrams (task_trigrams) VALUES ('delete-all')",
+            "INSERT INTO assignee_trigrams (assignee_trigrams) VALUES ('delete-all')",
+            "UPDATE assignee_names SET indexed = 0 WHERE indexed = 1",
+        ):
+            yield BoundStatement(statement, returns_rows=False)
     yield BoundStatement(
         "INSERT INTO search_progress (organization, place, indexed, closing, closing_at) "
         "SELECT ?, coalesce(max(place), 0) + 1, 0, 0, 0 FROM search_progress "
@@ -247,6 +286,7 @@ def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
     )  # fmt: skip
     ((place, indexed),) = yield BoundStatement("SELECT place, indexed FROM search_progress WHERE organization = ?", own)
     yield from _apply_changes_on_sqlite(organization, place << PLACE_BITS, limit)
+    has_more_names = yield from _index_assignees_on_sqlite(organization, limit)
     new = yield BoundStatement(
         "SELECT number FROM tasks WHERE organization = ? AND number > ? ORDER BY number LIMIT ?",
         (organization, indexed, limit),
@@ -261,7 +301,27 @@ def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
             "UPDATE search_progress SET indexed = ?1, closing = ?1 WHERE organization = ?2",
             (new[-1][0], organization), returns_rows=False,
         )  # fmt: skip
-    return len(new) == limit
+    return len(new) == limit or has_more_names
+
+
+def _index_assignees_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
+    """
+    Add up to *limit* names of assignees to the index.
+
+    Returns:
+        Whether there may be more.
+    """
+    names = yield BoundStatement(
+        "SELECT id, assignee_key FROM assignee_names WHERE organization = ? AND indexed = 0 LIMIT ?",
+        (organization, limit),
+    )
+    if names:
+        for statement, rows in (
+            ("INSERT INTO assignee_trigrams (rowid, name) VALUES (?, ?)", names),
+            ("UPDATE assignee_names SET indexed = 1 WHERE id = ?", [(each,) for each, _ in names]),
+        ):
+            yield BoundStatement(statement, rows, returns_rows=False, many=True)
+    return len(names) == limit
 
 
 def _apply_changes_on_sqlite(organization: bytes, base: int, limit: int) -> Steps[None]:

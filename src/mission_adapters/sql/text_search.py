@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Executable,
+    FromClause,
     Select,
     Table,
     case,
@@ -63,6 +64,11 @@ task_texts: Final = table_named(
     column("text", TEXT),
 )  # fmt: skip
 task_trigrams: Final = table_named("task_trigrams", column("rowid", BigInteger()))
+assignee_trigrams: Final = table_named("assignee_trigrams", column("rowid", BigInteger()))
+assignee_names: Final = table_named(
+    "assignee_names", column("id", BigInteger()), column("organization", search_changes.c.organization.type),
+    column("assignee_key", TEXT),
+)  # fmt: skip
 
 
 def like_pattern(text: str) -> str:
@@ -212,15 +218,7 @@ def _candidates(dialect: str) -> Any:
 
 def _indexed_matches(dialect: str) -> Select[Any]:
     if dialect == "postgresql":
-        # The organization is no plain condition, or the planner would read all its texts by their primary key. Nor does
-        # the limit of the candidates reach a materialized subquery: for it, a scan of all texts would seem to start
-        # earlier.
-        found = select(task_texts.c.number).where(
-            _contains_text(dialect, task_texts.c.text),
-            func.coalesce(task_texts.c.organization, task_texts.c.organization) == _organization,
-        )
-        matches = found.cte("indexed_matches").prefix_with("MATERIALIZED")
-        return select(matches.c.number)
+        return _trigram_matches(task_texts.c.number, task_texts, _contains_text(dialect, task_texts.c.text))
     base = parameter("base", int)
     return select((task_trigrams.c.rowid - base).label("number")).where(
         literal_column("task_trigrams").op("MATCH")(parameter("match", str)),
@@ -231,17 +229,43 @@ def _indexed_matches(dialect: str) -> Select[Any]:
 
 def _assignee_keys(dialect: str) -> CompoundSelect[Any]:
     """
-    Select the keys of assignees whose name may contain the text, from the counters of their tasks.
+    Select the keys of assignees whose name may contain the text.
 
     A name in ASCII has its lower case as key. Another name may lose the letters of the text in its key, or gain them,
     but then its key is not in ASCII, unless all letters of the name become ASCII in the key.
     """
-    by_text = select(workloads.c.assignee_key).where(
-        workloads.c.organization == _organization,
-        workloads.c.assignee_key.like(parameter("text", str), escape=ESCAPE),
-    )
     # SQLite, which has no statistics, takes the partial index for no better than the primary key.
     indexed = "workloads INDEXED BY ix_workloads_not_ascii" if dialect == "sqlite" else "workloads"
     own = literal_column("organization") == _organization
     not_ascii: Select[Any] = select(literal_column("assignee_key")).select_from(text_clause(indexed))
-    return union_all(by_text, not_ascii.where(own, literal_column(NOT_ASCII[dialect])))
+    return union_all(*_keys_with_text(dialect), not_ascii.where(own, literal_column(NOT_ASCII[dialect])))
+
+
+def _keys_with_text(dialect: str) -> Iterable[Select[Any]]:
+    """
+    Select the keys of assignees that contain the text: on SQLite those in the index, then those that it lacks.
+    """
+    keys = workloads if dialect == "postgresql" else assignee_names
+    has_text = keys.c.assignee_key.like(parameter("text", str), escape=ESCAPE)
+    if dialect == "postgresql":
+        # With a column that is not in the primary key, which would otherwise be read instead of the table.
+        return (_trigram_matches(keys.c.assignee_key, keys, has_text, keys.c.amount > literal_column("0")),)
+    found = select(keys.c.assignee_key).where(has_text)
+    matches = select(assignee_trigrams.c.rowid).where(
+        literal_column("assignee_trigrams").op("MATCH")(parameter("match", str))
+    )
+    # The plus sign keeps SQLite from reading all names of the organization: it looks up those that match.
+    indexed = found.where(keys.c.id.in_(matches), literal_column("+organization") == _organization)
+    lacking = found.where(keys.c.organization == _organization, literal_column("indexed") == literal_column("0"))
+    return indexed, lacking
+
+
+def _trigram_matches(wanted: ColumnElement[Any], rows: FromClause, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """
+    Select a column of the organization's rows that meet conditions for which PostgreSQL has a trigram index.
+    """
+    # The organization is no plain condition, or the planner would read all its rows by their primary key. Nor does the
+    # limit of the candidates reach a materialized subquery: for it, a scan of all rows would seem to start earlier.
+    own = func.coalesce(rows.c.organization, rows.c.organization) == _organization
+    matches = select(wanted).where(*conditions, own).cte(f"matching_{rows.description}").prefix_with("MATERIALIZED")
+    return select(matches.c[wanted.name])
