@@ -264,6 +264,7 @@ async def count_again(database: GrowingDatabase) -> None:
     """
     Bring counters, the head of the log and the numbers to what the rows say.
     """
+    no_board = "zeroblob(16)" if database.session.dialect == "sqlite" else "decode(repeat('00', 16), 'hex')"
     await database.run(
         "DELETE FROM tallies",
         "INSERT INTO tallies (organization, board, status, priority, assigned, amount) "
@@ -273,6 +274,10 @@ async def count_again(database: GrowingDatabase) -> None:
         "INSERT INTO workloads (organization, assignee_key, board, status, priority, amount) "
         "SELECT organization, assignee_key, board, status, priority, count(*) FROM tasks "
         "WHERE assignee_key IS NOT NULL GROUP BY organization, assignee_key, board, status, priority",
+        "DELETE FROM agent_counts",
+        "INSERT INTO agent_counts (organization, board, hidden, role, amount) "
+        f"SELECT organization, coalesce(board, {no_board}) AS place, hidden, role, count(*) FROM agents "
+        "GROUP BY organization, place, hidden, role",
         "UPDATE heads SET position = (SELECT max(position) FROM events)",
         "UPDATE numbers SET value = value + 10000000",
     )
@@ -386,7 +391,7 @@ def operations(database: GrowingDatabase) -> dict[str, Operation]:
         "list 50": ask("GET", "/api/tasks?limit=50"),
         "list 50 done": ask("GET", "/api/tasks?limit=50&status=done"),
         "list of a priority that no task has": ask("GET", "/api/tasks?limit=10&priority=low"),
-        "list 10 agents (counts the agents)": ask("GET", "/api/agents?limit=10"),
+        "list 10 agents": ask("GET", "/api/agents?limit=10"),
         "boards list 50": ask("GET", f"{board_tasks}?limit=50"),
         "create": create,
         "update": update,

@@ -1,5 +1,5 @@
 """
-The counters of every store are the sums over all its tasks and events, whatever was committed.
+The counters of every store are the sums over all its tasks, agents and events, whatever was committed.
 """
 
 import json
@@ -18,15 +18,20 @@ from sqlalchemy import select
 
 from mission_adapters.counter_registry import COUNTERS
 from mission_adapters.memory import MemoryStore
-from mission_adapters.sql.entity_queries import TASK_COLUMNS
+from mission_adapters.sql.entity_queries import TASK_COLUMNS, columns_of_entity
 from mission_adapters.sql.statements import Statement
 from mission_adapters.sql.tables import metadata
 from mission_adapters.testing import World, make_world
 from mission_adapters.testing import strategies as some
+from mission_core.agents.model import Agent
+from mission_core.agents.rows import AGENT_ROWS
 from mission_core.agents.update import UpdateAgent, update_agent
+from mission_core.agents.use_cases import CreateAgent, create_agent
 from mission_core.boards.model import GENERAL_HANDLE
 from mission_core.errors import Refusal
+from mission_core.events.counters import NO_ID
 from mission_core.reports.hourly_counters import cycle_time_of, status_since
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.board_deletion import DeleteBoard, delete_board
 from mission_core.tasks.model import Status, Task
 from mission_core.tasks.rows import TASK_ROWS
@@ -61,8 +66,14 @@ writes = st.tuples(
 )
 closings = st.tuples(st.just("close_board"), st.booleans())
 renames = st.tuples(st.just("rename"), st.integers(0, 1), st.sampled_from(OTHERS))
+names = st.sampled_from([*AGENTS, *OTHERS])
+roles, boards = st.sampled_from(["agent", "lead"]), some.maybe(st.integers(0, 2))
+hires = st.tuples(st.just("hire"), names, roles, boards)
+changes = st.tuples(st.just("change"), names, roles, boards, st.booleans())
+dismissals = st.tuples(st.just("dismiss"), names)
 passing = st.sampled_from([0, 1, 63, 64])
-lives = st.lists(st.tuples(passing, writes, passing, writes | closings | renames), min_size=1, max_size=5)
+steps = writes | closings | renames | hires | changes | dismissals
+lives = st.lists(st.tuples(passing, writes, passing, steps), min_size=1, max_size=5)
 
 
 async def rows_of(store: Any, own: UUID, *columns: Any) -> list[tuple[Any, ...]]:
@@ -106,6 +117,7 @@ class Life:
     tasks: dict[UUID, Task] = field(factory=dict)
     events: list[tuple[UUID, str, int]] = field(factory=list)
     by_minute: list[tuple[UUID, str, int, int]] = field(factory=list)
+    staff: list[Agent] = field(factory=list)
     position: int = 0
 
     async def write(self, changes: dict[int, Any], facts: list[Any]) -> None:
@@ -160,12 +172,45 @@ class Life:
             await update_agent(self.world.ports, self.world.me, UpdateAgent(agent=self.agents[nth], name=name))
         await self.note()
 
+    async def hire(self, name: str, role: str, board: int | None) -> None:
+        """
+        Create an agent.
+        """
+        command = CreateAgent(name=name, role=role, board=self.board_at(board))
+        with suppress(Refusal):
+            await create_agent(self.world.ports, self.world.me, command)
+        await self.note()
+
+    async def change(self, name: str, role: str, board: int | None, hidden: bool) -> None:
+        """
+        Change the role, the board and the visibility of an agent.
+        """
+        command = UpdateAgent(agent=name, role=role, board=self.board_at(board), hidden=hidden)
+        with suppress(Refusal):
+            await update_agent(self.world.ports, self.world.me, command)
+        await self.note()
+
+    async def dismiss(self, name: str) -> None:
+        """
+        Delete an agent.
+        """
+        with suppress(Refusal):
+            await delete_agent(self.world.ports, self.world.me, DeleteAgent(agent=name))
+        await self.note()
+
+    def board_at(self, place: int | None) -> Any:
+        """
+        One of the boards that are left, or None.
+        """
+        return None if place is None else self.boards[place % len(self.boards)]
+
     async def note(self) -> None:
         """
         Record what the last commit changed.
         """
         own, now = self.world.me.organization, micros(self.world.clock.now()) // MINUTE
         before, self.tasks = self.tasks, await self.stored_tasks()
+        self.staff = await self.stored_agents()
         known, counted = before | self.tasks, Counter[tuple[UUID, str, int]]()
         for entry in await self.world.ports.log.read(own, after=self.position, limit=10_000):
             about = json.loads(entry.payload or "{}").get("task")
@@ -190,6 +235,15 @@ class Life:
             found = [TASK_ROWS.entity_from(row) for row in await rows_of(self.store, own, *TASK_COLUMNS)]
         return {task.id: task for task in found}
 
+    async def stored_agents(self) -> list[Agent]:
+        """
+        All agents of the organization.
+        """
+        own = self.world.me.organization
+        if isinstance(self.store, MemoryStore):
+            return [agent for agent in self.store.agents.rows.values() if agent.organization == own]
+        return [AGENT_ROWS.entity_from(row) for row in await rows_of(self.store, own, *columns_of_entity(Agent))]
+
     def sums(self) -> Sums:
         """
         What the counters should be.
@@ -213,7 +267,8 @@ class Life:
         for place, what, minute, amount in self.by_minute:
             if latest[place, what, minute % RING] == minute:
                 pulses[place.bytes, -1 - minute % RING, what, minute] += amount
-        found = {"tallies": tallies, "workloads": workloads, "pulses": pulses}
+        staff = Counter((agent.board.bytes if agent.board else NO_ID, agent.hidden, agent.role) for agent in self.staff)
+        found = {"tallies": tallies, "workloads": workloads, "pulses": pulses, "agent_counts": staff}
         return {name: {key: amount for key, amount in each.items() if amount} for name, each in found.items()}
 
 
@@ -238,7 +293,7 @@ def begin(store: Any, ports: Any) -> Callable[[], Awaitable[Life]]:
 
 @FEW
 @given(lives)
-async def test_counters_are_sums_over_all_tasks_and_events(
+async def test_counters_are_sums_over_all_tasks_agents_and_events(
     begin: Callable[[], Awaitable[Life]], lived: list[Any]
 ) -> None:
     """

@@ -1,6 +1,6 @@
 """
-What a database keeps beside the tasks (the queue, what depends on what, the tallies) says the same as the tasks,
-whatever was done to them at once.
+What a database keeps beside the tasks and agents (the queue, what depends on what, the counters) says the same as
+they do, whatever was done to them at once.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from mission_core.boards.model import GateSet
 from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.boards.use_cases import CreateBoard, create_board
 from mission_core.errors import Refusal
+from mission_core.events.counters import NO_ID
 from mission_core.events.model import ChainHead
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import BoardId, TaskId
@@ -53,6 +54,7 @@ from tests.postgres_server import empty_database
 
 STATUSES = {status.value for status in Status}
 WORKERS, ROUNDS = 12, 25
+AGENT_COUNTS = "SELECT organization, board, hidden, role, amount FROM agent_counts"
 STALE = Statement(update(queue).values(board=parameter("board")).returning(queue.c.task))
 OPEN = GateSet(require_approval_for_done=False)
 
@@ -94,7 +96,7 @@ class Crowd:
             self.leave, self.comment, self.mark,
         ]  # fmt: skip
         if on_many_boards:
-            ideas += [self.found, self.carry, self.carry, self.close]
+            ideas += [self.found, self.carry, self.carry, self.close, self.transfer]
         for _ in range(ROUNDS):
             with suppress(Refusal):
                 await mind.choice(ideas)(mind)
@@ -163,6 +165,10 @@ class Crowd:
     async def rename(self, mind: Random) -> None:
         await self.do(update_agent, UpdateAgent(agent=mind.choice("abc"), name=mind.choice("abC")))
 
+    async def transfer(self, mind: Random) -> None:
+        changes: dict[str, Any] = {"board": mind.choice([None, *self.boards]), "hidden": mind.random() < 0.5}
+        await self.do(update_agent, UpdateAgent(agent=mind.choice("abc"), role=mind.choice(["agent", "x"]), **changes))
+
     async def leave(self, mind: Random) -> None:
         if mind.random() < 0.3:
             await self.do(delete_agent, DeleteAgent(agent=mind.choice("abc")))
@@ -197,6 +203,14 @@ async def cells(store: SqlStore, text: str) -> Counter[tuple[Any, ...]]:
     Kept counts, by what they count.
     """
     return Counter({row[:-1]: row[-1] for row in await rows(store, text)})
+
+
+async def staff(store: SqlStore) -> Counter[tuple[Any, ...]]:
+    """
+    The numbers of agents, counted.
+    """
+    found = await rows(store, "SELECT organization, board, hidden, role FROM agents")
+    return Counter((own, board or NO_ID, hidden, role) for own, board, hidden, role in found)
 
 
 @pytest.mark.parametrize("on_many_boards", [False, True])
@@ -236,6 +250,7 @@ async def test_what_is_counted_agrees_with_the_tasks(store: SqlStore, url: str, 
     assert Counter((row[4], row[1], row[2], row[3]) for row in found if row[4] is not None) == await cells(
         store, "SELECT assignee_key, board, status, priority, amount FROM workloads"
     )
+    assert await staff(store) == await cells(store, AGENT_COUNTS)
     kept = await cells(store, "SELECT place, what, sum(amount) FROM pulses WHERE slot >= 0 GROUP BY place, what")
     told = await cells(store, "SELECT kind, count(*) FROM events GROUP BY kind")
     facts = Counter({kind: sum(kept[place, what] for place, what in kept if what == kind) for (kind,) in told})
@@ -370,3 +385,4 @@ async def test_nothing_is_left_of_a_removed_board(store: SqlStore, hand_over: bo
     assert Counter((row[3], row[0], row[1]) for row in found if row[3] is not None) == await cells(
         store, "SELECT assignee_key, board, status, amount FROM workloads"
     )
+    assert await staff(store) == await cells(store, AGENT_COUNTS)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mission_adapters.sql.statements import DIALECTS
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.sql.tables import whole_metadata
 from mission_core.errors import StoreFailed
+from mission_core.events.counters import NO_ID
 from mission_core.events.model import ChainHead
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import OrganizationId
@@ -160,6 +162,22 @@ def test_the_chain_of_events_from_before_the_baseline_is_whole(url_at_0008: str)
             return [await verify_log(store.log, OrganizationId(UUID(bytes=id))) for (id,) in heads]
 
     assert [ChainHead] * 3 == [type(found) for found in asyncio.run(verified())]
+
+
+def test_the_agents_of_an_older_database_are_counted(url_at_0008: str) -> None:
+    """
+    By board, visibility and role.
+    """
+    migrate(url_at_0008)
+
+    agents, counts = asked(
+        url_at_0008,
+        "SELECT organization, board, hidden, role FROM agents",
+        "SELECT organization, board, hidden, role, amount FROM agent_counts",
+    )
+    counted = Counter((own, board or NO_ID, hidden, role) for own, board, hidden, role in agents)
+    assert counted == {key: amount for *values, amount in counts if (key := tuple(values))}
+    assert {True, False} == {board == NO_ID for _, board, _, _ in counted}
 
 
 def test_the_example_of_the_page_keeps_all_rows(url_at_0008: str, chain: Any) -> None:

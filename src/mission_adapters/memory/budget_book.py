@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mission_core.events.counters import NO_ID
 from mission_core.ids import RunId
 from mission_core.usage.budget_accounts import NOTHING, BudgetAccount, BudgetBook, reservation_of
 from mission_core.usage.budgets import BUDGETS, Budget, BudgetAmounts, PeriodBounds, amounts_of
-from mission_core.usage.counters import BUDGET_AMOUNTS, NO_ID
+from mission_core.usage.counters import BUDGET_AMOUNTS
 from mission_core.usage.model import USAGE
 from mission_core.values import micros
 

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from mission_adapters.memory.counters import as_columns
 from mission_core.accounts.model import SystemPrincipal, may_read_board
+from mission_core.events.counters import NO_ID
 from mission_core.lazy_attrs import frozen
-from mission_core.usage.counters import NO_ID
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
 from mission_core.values import PageOfRows

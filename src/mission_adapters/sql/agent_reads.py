@@ -5,10 +5,11 @@ The read models of agents and their API keys in SQL.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Select, exists, func, literal_column, select, text, union
+from sqlalchemy import ColumnElement, Executable, Select, Table, exists, func, literal_column, select, text, union
 
 from mission_adapters.sql.agent_row_query import (
     STATUS,
@@ -26,10 +27,11 @@ from mission_adapters.sql.board_visibility import (
     require_visible,
 )
 from mission_adapters.sql.conversions import optional_uuid
+from mission_adapters.sql.counters import sum_where
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
 from mission_adapters.sql.statements import IntegerArray, TextArray, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import DASHED_NAME, OTHER_HANDLES, agents, api_keys
+from mission_adapters.sql.tables import DASHED_NAME, OTHER_HANDLES, agent_counts, agents, api_keys
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import (
     STORED_AGENT_FIELDS,
@@ -56,16 +58,20 @@ BOARD: Final = AgentRow._fields.index("board")
 ROWS: Final = select(*(agents.c[name] for name in STORED_AGENT_FIELDS)).where(_in_organization)
 KEY_COLUMNS: Final = tuple(api_keys.c[name] for name in ApiKeyRow._fields)
 SelectAgents = Callable[..., Select[Any]]
+COUNT_FILTERS: Final[dict[str, Callable[[Table], ColumnElement[bool]]]] = {
+    "own_board": lambda table: BOARD_FILTERS["own_board"](table.c.board),
+    "own_boards": lambda table: BOARD_FILTERS["own_boards"](table.c.board),
+    "board": lambda table: table.c.board == parameter("board"),
+    "role": lambda table: table.c.role == parameter("role", str),
+    "hidden": lambda table: table.c.hidden == parameter("hidden", int),
+}
+"""The filters that apply to agents and to their counters alike, by the names of their parameters."""
 FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
+    **{name: partial(condition, agents) for name, condition in COUNT_FILTERS.items()},
     "id": lambda: agents.c.id == parameter("id"),
     "number": lambda: agents.c.number == parameter("number", int),
     "name": lambda: agents.c.name_key == parameter("name", str),
     "after": lambda: agents.c.number < parameter("after", int),
-    "own_board": lambda: BOARD_FILTERS["own_board"](agents.c.board),
-    "own_boards": lambda: BOARD_FILTERS["own_boards"](agents.c.board),
-    "board": lambda: agents.c.board == parameter("board"),
-    "role": lambda: agents.c.role == parameter("role", str),
-    "hidden": lambda: agents.c.hidden == parameter("hidden", int),
     "status": lambda: STATUS == parameter("status", str),
     "as_made": lambda: STATUS_AS_MADE == parameter("status", str),
 }
@@ -99,6 +105,9 @@ def _select_numbered(dialect: str, as_made: bool, shown: Projection, *board_filt
 
 
 def _count(*filters: str) -> Select[Any]:
+    if COUNT_FILTERS.keys() >= set(filters):
+        own = agent_counts.c.organization == parameter("organization")
+        return sum_where(agent_counts, own, *(COUNT_FILTERS[name](agent_counts) for name in filters))
     found = select(func.count()).select_from(agents).where(_in_organization)
     return found.where(*(FILTERS[name]() for name in filters))
 

@@ -20,10 +20,11 @@ from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statement_batch import run_in_turn
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import agents, alive, boards, runs, tasks
+from mission_core.events.counters import NO_ID
 from mission_core.ids import RunId
 from mission_core.usage.budget_accounts import NOTHING, SECOND_MICROS, BudgetAccount, BudgetBook, reservation_of
 from mission_core.usage.budgets import BUDGETS, Budget, BudgetAmounts, BudgetMeasure, BudgetScope, PeriodBounds
-from mission_core.usage.counters import BUDGET_AMOUNTS, NO_ID
+from mission_core.usage.counters import BUDGET_AMOUNTS
 from mission_core.usage.model import USAGE
 from mission_core.values import micros, moment
 

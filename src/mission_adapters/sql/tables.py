@@ -20,6 +20,7 @@ from mission_adapters.sql.kind_tables import MAPPINGS as MAPPINGS
 from mission_adapters.sql.kind_tables import whole_metadata as whole_metadata
 from mission_core.accounts.organizations import ORGANIZATIONS
 from mission_core.accounts.rows import API_KEY_ROWS
+from mission_core.agents.counters import AGENT_COUNTS
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.rows import BOARD_ROWS
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
@@ -281,6 +282,7 @@ for _column in ("organization", "board"):
 unblocked: ColumnElement[bool] = literal_column(UNBLOCKED.replace("open", "queue.open", 1))
 
 tallies, workloads, pulses = (COUNTER_TABLES[each] for each in (TASK_COUNTS, WORKLOADS, HOURLY_COUNTS))
+agent_counts = COUNTER_TABLES[AGENT_COUNTS]
 Index(
     "ix_workloads_not_ascii",
     *(workloads.c[name] for name in ("organization", "assignee_key")),

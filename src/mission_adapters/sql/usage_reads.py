@@ -38,10 +38,11 @@ from mission_adapters.sql.statements import (
 )
 from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
+from mission_core.events.counters import NO_ID
 from mission_core.ids import BoardId, TaskId
 from mission_core.lazy_attrs import frozen
 from mission_core.usage.carry_overs import CARRIER
-from mission_core.usage.counters import ALL_TIME, NO_ID, SUMMED
+from mission_core.usage.counters import ALL_TIME, SUMMED
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
 from mission_core.values import UNSTORABLE, PageOfRows, micros, moment

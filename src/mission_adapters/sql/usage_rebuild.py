@@ -21,10 +21,10 @@ from mission_adapters.sql.number_sequences import draw_numbers
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import numbers
 from mission_adapters.sql.usage_reads import entries
+from mission_core.events.counters import NO_ID
 from mission_core.usage.counters import (
     ALL_TIME,
     HOUR_MICROS,
-    NO_ID,
     SUMMED,
     USAGE_DETAILS,
     USAGE_SESSIONS,

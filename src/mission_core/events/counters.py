@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from attrs import field
@@ -23,6 +23,8 @@ CounterKey = tuple[Any, ...]
 Amount = Any
 """A number, or a tuple of numbers for counters with several sums."""
 Amounts = Iterable[tuple[CounterKey, Amount]]
+NO_ID: Final = bytes(16)
+"""Stands for no board, task or agent in a key."""
 
 
 @frozen
@@ -36,7 +38,7 @@ class CountedChanges:
         tasks: The state of each changed task before and after; None before its creation and after its deletion.
         boards: The boards of tasks that the events are about, by the tasks' ids.
         at: The current time in microseconds since 1970.
-        entities: The state of each changed entity before and after, by the name of its kind, if some counters count it.
+        entities: The state of each changed entity before and after, by a name that its counters give, if some count it.
     """
 
     organization: OrganizationId
@@ -57,7 +59,7 @@ class Counters:
         keys: The columns that identify a counter of an organization, with their types.
         of_task: The amounts of a task. They are added when it gets a state, and subtracted when it leaves it.
         of_event: The amounts of an event.
-        of_entity: The name of a kind, and the amounts of an entity, which are added and subtracted like a task's.
+        of_entity: The name of the entities, and the amounts of one, which are added and subtracted like a task's.
         board: The key that holds the board's id. When the board is deleted, its counters are deleted too, or added to
             those of the board that takes over its tasks. None for counters that stay.
         period: The column of a number that grows with time, for counters that start again when it does: a counter sums

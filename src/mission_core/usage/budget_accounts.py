@@ -14,6 +14,7 @@ from uuid import UUID
 
 from attrs import evolve, field
 
+from mission_core.events.counters import NO_ID
 from mission_core.ids import RunId
 from mission_core.lazy_attrs import frozen
 from mission_core.tasks.ports import BudgetReached
@@ -30,7 +31,6 @@ from mission_core.usage.budgets import (
     UnknownPrices,
     amounts_of,
 )
-from mission_core.usage.counters import NO_ID
 from mission_core.values import micros, moment
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mission_core.events.counters import Counters
+from mission_core.events.counters import NO_ID, Counters
 from mission_core.values import micros
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ ALL_TIME: Final = 0
 """Stands for the length of the one span that has everything. Its slot is 0."""
 HOURS_OF_CELLS: Final = (1, 24, ALL_TIME)
 """The lengths of the spans that are summed, in hours."""
-NO_ID: Final = bytes(16)
-"""Stands for no board, task or agent."""
 SUMMED: Final = ("requests", *COUNTS, "unpriced_tokens", "unpriced_requests", "list_cost", "cost")
 """The fields of entries that are summed. An unknown cost adds nothing."""
 

@@ -1,4 +1,4 @@
--- 0018
+-- 0019
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1175,4 +1175,16 @@ CREATE INDEX ix_usage_entries_board_at ON usage_entries (organization, board, at
 CREATE INDEX ix_usage_entries_task_at ON usage_entries (organization, task, at, id);
 CREATE INDEX ix_usage_entries_agent_at ON usage_entries (organization, agent, at, id);
 CREATE INDEX ix_usage_entries_model_at ON usage_entries (organization, model, at, id);
-INSERT INTO alembic_version VALUES ('0018');
+CREATE TABLE agent_counts (
+	organization BLOB NOT NULL, 
+	board BLOB NOT NULL, 
+	hidden INTEGER NOT NULL, 
+	role TEXT NOT NULL, 
+	amount INTEGER NOT NULL, 
+	CONSTRAINT pk_agent_counts PRIMARY KEY (organization, board, hidden, role)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+INSERT INTO alembic_version VALUES ('0019');
