@@ -152,7 +152,9 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         path = f"/api/v1/boards/{world.board.id}/webhooks/{known['webhook_id']}"
         known["payload_id"] = (await ask(app, "POST", path, b'{"one": 1}', key=None)).json["payload_id"]
         used = {"model": "one", "input_tokens": 1, "output_tokens": 1, "task_id": known["task_id"]}
-        known["usage_id"] = await _create(app, "/usage", used)
+        known["usage_id"] = known["tokens/id"] = await _create(app, "/usage", used)
+        limited = {"scope": "organization", "measure": "runs", "limit": 9, "period": "once", "hard": False}
+        known["budget_id"] = known["budgets/id"] = await _create(app, "/budgets", {"name": "One", **limited})
         ran = {"agent_id": "one", "status": "running", "started_at": "2030-01-01", "cost": {"input_tokens": 1}}
         known["run_id"] = (await ask(app, "POST", "/api/v1/runs", json.dumps(ran).encode(), key=KEY)).json["id"]
         await make_person(world, username=f"one-{world.me.organization}")

@@ -215,6 +215,12 @@ class BudgetBook:
 
     accounts: tuple[BudgetAccount, ...] = field(converter=_from_root_to_leaf)
 
+    def __bool__(self) -> bool:
+        """
+        Whether there are any budgets.
+        """
+        return bool(self.accounts)
+
     def refusal_of_claim(self, task: Task, by: Assignee | None) -> BudgetReached | None:
         """
         Return the refusal of the first budget without room for a run of the task, or None.

@@ -218,8 +218,8 @@ async def change_budget(request: Request) -> Response:
     Fields that are not sent stay as they are. A raised limit lets runs go on, and its thresholds be announced again.
     """
     ports, principal, key = ports_of(request), principal_of(request), budget_in(request)
-    account = await get_budget(ports, principal, key)
     body = await body_of(request, UpdateBudgetBody)
+    account = await get_budget(ports, principal, key)
     given = {name: getattr(body, name) for name in UpdateBudgetBody.__annotations__}
     told = told_amounts(account.budget.measure, given)
     command = UpdateBudget(budget=account.budget.id, expects=expected_version_of(request), **told)

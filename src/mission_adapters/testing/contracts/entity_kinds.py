@@ -26,6 +26,7 @@ from mission_core.kinds import Kind
 from mission_core.tasks.comments import COMMENTS
 from mission_core.tasks.model import TaskNotFound
 from mission_core.tasks.use_cases import DeleteTask, delete_task
+from mission_core.usage.budgets import BUDGETS
 from mission_core.values import PageRequest
 
 FEW = contract_settings(5)
@@ -33,11 +34,11 @@ FEW = contract_settings(5)
 
 async def other_organization_of(world: World, kind: Kind[Any]) -> World:
     """
-    The same store with the principal of a new, empty organization. It is stored only if the kind is counted, since the
-    counters of an organization change under a lock on its head row.
+    The same store with the principal of a new, empty organization. It is stored only if the kind is counted or is that
+    of budgets, since the counters and budgets of an organization change under a lock on its head row.
     """
     own = OrganizationId(world.ports.ids.new())
-    if kind.counted:
+    if kind.counted or kind is BUDGETS:
         own = (await ensure_organization(world.ports, slug=f"counted-{own}")).id
     return evolve(world, me=SystemPrincipal(organization=own))
 
