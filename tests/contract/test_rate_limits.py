@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from starlette.requests import Request
 
 from mission_adapters.memory import memory_ports
 from mission_adapters.rate_limits import MemoryRateLimiter
@@ -17,6 +18,7 @@ from mission_http.boards.access import AGENT, MIXED, USER
 from mission_http.fleet.errors import render_error
 from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.errors import TooManyRequests
+from mission_http.platform.exchange import SCOPE_KEY, Exchange
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RATE_LIMIT_CLASSES, rate_limit_classes_of
 from mission_http.rate_limit_settings import RateLimitSettings
 from tests.contract.boards_driver import TOKEN
@@ -135,7 +137,8 @@ def test_the_fleet_says_which_limit_is_used_up_and_when_to_come_back(name: str) 
     verdict = RateLimitDecision(
         DEFAULT_QUOTAS[name], DEFAULT_QUOTAS[name].amount + 1, now, now + timedelta(seconds=41.2)
     )
-    body: Any = bytes(render_error(TooManyRequests(verdict), 429, None).body)  # type: ignore[arg-type]  # it asks for nothing
+    request = Request({"type": "http", SCOPE_KEY: Exchange(request_id="1", path="/api/tasks")})
+    body: Any = bytes(render_error(TooManyRequests(verdict), 429, request).body)
 
     assert Answer(429, [], body).json == {
         "error": TEXTS[name], "details": ["try again in 42 seconds"], "code": "too_many_requests"
