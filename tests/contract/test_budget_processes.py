@@ -7,12 +7,13 @@ middle of a run.
 
 import subprocess
 import sys
-import time
 import urllib.error
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.contract.polling import polled
 from tests.contract.server_process import Server, served
 
 pytestmark = pytest.mark.real_time
@@ -87,11 +88,12 @@ def until_nothing_is_reserved(server: Server, budget: int, key: dict[str, str]) 
     """
     Wait for the lease of the killed worker to expire. Return the nano-dollars that are spent.
     """
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = server.call("GET", f"/api/budgets/{budget}", **key)["budget"]
-        if found["reserved"] == 0:
-            return int(found["spent_nano"])
-        time.sleep(0.2)
-    raise AssertionError(f"{found['reserved']} dollars are still reserved")
+
+    def account() -> dict[str, Any]:
+        found: dict[str, Any] = server.call("GET", f"/api/budgets/{budget}", **key)["budget"]
+        return found
+
+    found = polled(account, lambda each: each["reserved"] == 0, PATIENCE)
+    assert 0 == found["reserved"]
+    return int(found["spent_nano"])
 

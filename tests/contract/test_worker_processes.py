@@ -14,16 +14,17 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from attrs import define, field
 
+from tests.contract.polling import polled
 from tests.contract.server_process import Server, served
 from tests.contract.worker_process.worker import counts_of
 
@@ -172,7 +173,7 @@ def _kill_while_they_work(server: Server, key: dict[str, str], fleet: Fleet, tot
     moments = [(dice.uniform(0.02, 0.8), victim) for victim in victims]
     moments += [(dice.uniform(0.1, 0.8), None) for _ in range(RESTARTS)]
     for share, victim in sorted(moments, key=lambda moment: moment[0]):
-        _wait_until(lambda least=share * total: _done(server, key) >= least, fleet)
+        _wait_until_done(server, key, lambda done, least=share * total: done >= least, fleet)
         if victim is not None:
             victim.send_signal(signal.SIGKILL)
         else:
@@ -187,20 +188,16 @@ def _done(server: Server, key: dict[str, str]) -> int:
 def _finished(
     server: Server, key: dict[str, str], board: tuple[int, str], fleet: Fleet, total: int
 ) -> list[dict[str, object]]:
-    _wait_until(lambda: _done(server, key) == total, fleet)
+    _wait_until_done(server, key, lambda done: done == total, fleet)
     rows: list[dict[str, object]] = []
     while page := server.call("GET", f"/api/tasks?status=done&limit=200&offset={len(rows)}", **key)["tasks"]:
         rows += page
     return rows
 
 
-def _wait_until(true: object, fleet: Fleet) -> None:
-    assert callable(true)
-    deadline = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, f"the work did not get done in {PATIENCE} s\n{fleet.complaints()}"
-        pause.wait(0.05)
+def _wait_until_done(server: Server, key: dict[str, str], enough: Callable[[int], bool], fleet: Fleet) -> None:
+    done = polled(lambda: _done(server, key), enough, PATIENCE)
+    assert enough(done), f"{done} tasks got done in {PATIENCE} s\n{fleet.complaints()}"
 
 
 def test_stopping_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) -> None:

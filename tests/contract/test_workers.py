@@ -6,7 +6,6 @@ import http.client
 import os
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 
 from mission_http.workers import START_ATTEMPTS
 from tests import postgres_server, redis_server
+from tests.contract.polling import polled
 from tests.contract.server_commands import run
 from tests.contract.worker_supervisor import (
     KEY,
@@ -262,13 +262,10 @@ def test_a_lease_that_runs_out_is_ended_by_a_worker(server: WorkerServer) -> Non
     opened.call("POST", "/api/tasks", {"title": "Forgotten", "project_id": project})
     wish = {"project_id": project, "lease_seconds": 1}
     claimed = opened.call("POST", "/api/tasks/claim", wish, x_api_key=token)[1]["task"]
-    statuses = [claimed["status"]]
-    until = time.monotonic() + PATIENCE
-    while statuses[-1] == "in_progress" and time.monotonic() < until:
-        time.sleep(0.2)
-        statuses.append(opened.call("GET", f"/api/tasks/{claimed['id']}")[1]["task"]["status"])
+    task = f"/api/tasks/{claimed['id']}"
+    ended = polled(lambda: opened.call("GET", task)[1]["task"]["status"], lambda each: each != "in_progress", PATIENCE)
 
-    assert {"in_progress", "inbox"} == set(statuses)
+    assert ("in_progress", "inbox") == (claimed["status"], ended)
 
 
 def test_workers_count_rate_limits_together_in_a_redis(fresh_postgres: str, tmp_path: Path) -> None:
