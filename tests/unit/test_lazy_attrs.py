@@ -227,6 +227,6 @@ def test_attrs_accepts_every_declared_class() -> None:
     ]
 
     assert len(declared) > 500
-    assert [] == [each for each in declared if each.__repr__ is None]
+    assert [] == [each for each in declared if each.__repr__ is None]  # an access makes the methods for comparisons
     names = {each: tuple(field.name for field in attrs.fields(each)) for each in declared}
     assert names == {each: lazy_attrs.field_names(each) for each in declared}

@@ -27,7 +27,7 @@ class ServerFigures(NamedTuple):
 
     Args:
         usage: The sums of the token ledgers by the slug of the organization, the name of the agent and the model.
-        oldest_ready: When the oldest task was created that can be claimed now; None if there is none.
+        oldest_ready: The creation of the oldest task that can be claimed now; None if there is none.
         lost_leases: The number of leases that expired in the last `LOST_LEASES_SPAN`, by whole minutes.
         pending_approvals: The number of approvals that wait for a decision.
     """

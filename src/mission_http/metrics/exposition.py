@@ -100,7 +100,7 @@ class MetricFamilies:
         yield _labelled("mission_usage_unpriced_tokens", "The tokens without a known price.", USAGE_LABELS, unpriced)
         oldest = figures.oldest_ready
         age = max(0.0, (self.at - oldest).total_seconds()) if oldest else 0.0
-        told = "Seconds since the oldest task was created that can be claimed; 0 without one."
+        told = "Seconds since the creation of the oldest task that can be claimed; 0 without one."
         yield _gauge("mission_oldest_ready_task_age_seconds", told, age)
         yield _gauge("mission_leases_lost_last_hour", "The leases that expired in the last hour.", figures.lost_leases)
         told = "The approvals that wait for a decision."
