@@ -50,10 +50,11 @@ def metrics_dialect(token: str, metrics: ServerMetrics) -> Dialect:
 
         ports = ports_of(request)
         figures = await metrics.figures(ports)
-        metrics.pools.tell(ports)
+        pools = ports.reads.server.connection_pools()
+        metrics.pools.tell(pools)
         families = MetricFamilies(
             durations=metrics.durations.histograms(),
-            pools=metrics.pools.totals(ports),
+            pools=metrics.pools.totals(pools),
             figures=figures,
             at=ports.clock.now(),
         )

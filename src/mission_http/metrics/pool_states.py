@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Callable, Mapping
-from itertools import chain
-from typing import TYPE_CHECKING, Final, Self
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, islice
+from typing import Final, Self
 
 from attrs import evolve
 
 from mission_core.lazy_attrs import define
 from mission_core.reports.server_figures import ConnectionPoolState
-
-if TYPE_CHECKING:
-    from mission_core.ports import Ports
 
 MAX_POOLS: Final = 4
 VALUES: Final = len(ConnectionPoolState._fields)
@@ -52,24 +49,26 @@ class PoolStates:
         """
         return evolve(self, place=place)
 
-    def tell(self, ports: Ports) -> None:
+    def tell(self, pools: Mapping[str, ConnectionPoolState]) -> None:
         """
         Tell the others the state of the pools of this process.
         """
-        pools = list(ports.reads.server.connection_pools().values())[:MAX_POOLS]
         first = self.place * MAX_POOLS * VALUES
-        for place, value in enumerate(chain.from_iterable(pools), first):
+        for place, value in enumerate(chain.from_iterable(islice(pools.values(), MAX_POOLS)), first):
             self._values[place] = value
         self._told_at[self.place] = self._now()
 
-    def totals(self, ports: Ports) -> Mapping[str, ConnectionPoolState]:
+    def totals(self, names: Iterable[str]) -> Mapping[str, ConnectionPoolState]:
         """
         The sums over all processes that told their pools recently, by the name of the pool.
+
+        Args:
+            names: The names of the pools that each process has.
         """
         since = self._now() - STALE_SECONDS
         firsts = [place * MAX_POOLS * VALUES for place, at in enumerate(self._told_at) if at > since]
         found = {}
-        for number, name in enumerate(list(ports.reads.server.connection_pools())[:MAX_POOLS]):
+        for number, name in enumerate(islice(names, MAX_POOLS)):
             rows = [self._values[(first + number * VALUES) : (first + (number + 1) * VALUES)] for first in firsts]
             found[name] = ConnectionPoolState(*(sum(column) for column in zip(*rows, strict=True)))
         return found

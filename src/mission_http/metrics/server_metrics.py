@@ -72,7 +72,7 @@ class ServerMetrics:
 
     async def _tell_for_ever(self, ports: Ports) -> None:
         while True:
-            self.pools.tell(ports)
+            self.pools.tell(ports.reads.server.connection_pools())
             await asyncio.sleep(TELL_SECONDS)
 
     async def figures(self, ports: Ports) -> ServerFigures | None:
