@@ -44,12 +44,11 @@ from mission_http.boards.access import USER, path_id, require_admin, row_not_fou
 from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery, sent_fields
 from mission_http.boards.responses import page_response, versioned_response
 from mission_http.boards.wire import naive
-from mission_http.platform.bodies import body_of
+from mission_http.platform.bodies import body_of, fields_named
 from mission_http.platform.budget_amounts import (
     LARGEST_AMOUNT,
     LARGEST_CEILING,
     exact_amount,
-    fields_named,
     shown_amount,
     told_amounts,
 )

@@ -43,9 +43,9 @@ Name = Annotated[str, Length(0, 100)]
 METADATA_LIMITS: Final = {"implementation_repo": 200, "code_location": 500}
 
 
-def json_object_text(value: dict[str, Any]) -> JsonText:
+def json_text(value: dict[str, Any] | list[Any]) -> JsonText:
     """
-    Convert a JSON object to its canonical text; fail if a store cannot hold it.
+    Convert a JSON object or list to its canonical text; fail if a store cannot hold it.
     """
     try:
         return canonical(value)
@@ -67,7 +67,7 @@ def task_metadata(value: dict[str, Any]) -> JsonText:
             mistakes.append(FieldError((key,), "string_too_long" if found else "string_too_short", said, found))
     if mistakes:
         raise FieldsInvalid(tuple(mistakes))
-    return json_object_text(value)
+    return json_text(value)
 
 
 def stripped_text(value: str) -> str:
@@ -118,7 +118,7 @@ DueDate = Annotated[
 ]
 """Both forms are accepted: document 1.2.0 says text, but its server took seconds."""
 OBJECT_SCHEMA: Final = SchemaOverride({"type": "object", "additionalProperties": True})
-JsonObjectText = Annotated[dict[str, Any], CustomCheck(json_object_text), OBJECT_SCHEMA]
+JsonObjectText = Annotated[dict[str, Any], CustomCheck(json_text), OBJECT_SCHEMA]
 """A JSON object, converted to its canonical text."""
 Metadata = Annotated[dict[str, Any], CustomCheck(task_metadata), OBJECT_SCHEMA]
 BooleanOrBit = Annotated[Any, CustomCheck(boolean_or_bit), SchemaOverride({"type": "boolean"})]

@@ -42,12 +42,11 @@ from mission_http.fleet.access import ADMIN, VIEWER
 from mission_http.fleet.path_parameters import budget_in
 from mission_http.fleet.payloads import SuccessPayload
 from mission_http.fleet.wire import UnixSeconds, seconds_of
-from mission_http.platform.bodies import body_of
+from mission_http.platform.bodies import body_of, fields_named
 from mission_http.platform.budget_amounts import (
     LARGEST_AMOUNT,
     LARGEST_CEILING,
     exact_amount,
-    fields_named,
     shown_amount,
     told_amounts,
 )

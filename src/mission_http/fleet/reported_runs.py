@@ -4,8 +4,6 @@ Operations on reported runs: records that clients keep of what their agents did,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -14,7 +12,7 @@ from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import SELF
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import InvalidField, KeyReused, VersionMismatch
+from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import ReportedRunId
 from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_DOLLARS, MAX_TOKENS, NANOS_PER_DOLLAR
 from mission_core.usage.counters import COUNTS
@@ -46,9 +44,9 @@ from mission_core.usage.reported_runs import (
     TokensOfRun,
     run_hash_of,
 )
-from mission_core.values import ABSENT, Absent, JsonText, PageRequest, canonical
+from mission_core.values import ABSENT, Absent, JsonText, PageRequest
 from mission_http.fleet.access import OPERATOR, VIEWER
-from mission_http.fleet.bodies import BooleanOrBit, JsonObjectText
+from mission_http.fleet.bodies import BooleanOrBit, JsonObjectText, json_text
 from mission_http.fleet.errors import RUN_PROTOCOL_HEADERS, InvalidRequest
 from mission_http.fleet.reported_run_payloads import (
     LeaderboardEntryPayload,
@@ -59,7 +57,7 @@ from mission_http.fleet.reported_run_payloads import (
     RunReportedPayload,
 )
 from mission_http.fleet.wire import command_arguments
-from mission_http.platform.bodies import body_of, object_body_of
+from mission_http.platform.bodies import body_of, fields_named, object_body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
@@ -86,6 +84,8 @@ RUN_NAMES: Final = {
     "eval": "",
 }  # fmt: skip
 """The core's names of fields of runs, where they differ; empty for those that are more than a value."""
+COST_FIELDS: Final = {name: f"cost.{name}" for name in COUNTS}
+"""The fields of a body with counts of tokens, by the names of the core."""
 
 
 def moment_of_iso(told: str) -> datetime:
@@ -107,16 +107,6 @@ def iso_text(told: str) -> str:
     return told
 
 
-def json_list_text(value: list[Any]) -> JsonText:
-    """
-    Convert a JSON list to its canonical text; fail if a store cannot hold it.
-    """
-    try:
-        return canonical(value)
-    except InvalidField as refusal:
-        raise ValueError(refusal.reason) from None
-
-
 Label = Annotated[str, Length(0, LONGEST_LABEL)]
 RequiredLabel = Annotated[str, Length(1, LONGEST_LABEL)]
 Model = Annotated[str, Length(1, LONGEST_MODEL)]
@@ -127,7 +117,7 @@ LongText = Annotated[str, Length(0, LONGEST_ERROR)]
 Milliseconds = Annotated[int, NumberRange(0)]
 Count = Annotated[int, NumberRange(0, MAX_TOKENS)]
 Dollars = Annotated[float, NumberRange(0, MAX_DOLLARS)]
-Steps = Annotated[list[Any], CustomCheck(json_list_text), SchemaOverride({"type": "array", "items": {}})]
+Steps = Annotated[list[Any], CustomCheck(json_text), SchemaOverride({"type": "array", "items": {}})]
 RunKey = Annotated[str, Length(1, LONGEST_KEY), TextPattern("(?!stream$)[^/]+", "must hold no / and not be `stream`")]
 
 
@@ -143,8 +133,7 @@ class RunCostBody(Body):
         """
         The values that were sent, by the names of the core.
         """
-        names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "model")
-        found = {name: value for name in names if (value := getattr(self, name)) is not ABSENT}
+        found = command_arguments(self, {"cost_usd": ""}, frozenset())
         if not isinstance(self.cost_usd, Absent):
             found["reported_cost"] = None if self.cost_usd is None else round(self.cost_usd * NANOS_PER_DOLLAR)
         return found
@@ -305,7 +294,8 @@ async def create_run(request: Request) -> Response:
     """
     await _require(request, RUN_REQUIRED)
     body = await body_of(request, ReportRunBody)
-    with _fields_of_runs("started_at" if body.ended_at is None else "ended_at"):
+    time = "started_at" if body.ended_at is None else "ended_at"
+    with fields_named({**COST_FIELDS, "used_at": time}):
         run = await perform_once(request, report_run, body.command(), read_row_again(REPORTED_RUNS))
     reported = RunReportedPayload(id=run.key, run_hash=run.provenance.run_hash)
     return json_response(reported, 201, RUN_PROTOCOL_HEADERS)
@@ -327,7 +317,8 @@ async def update_run(request: Request) -> Response:
     whoever reported it may change it.
     """
     body, run = await body_of(request, UpdateRunBody), await _run_in(request)
-    with _fields_of_runs("started_at" if run.ended_at is None and not isinstance(body.ended_at, str) else "ended_at"):
+    time = "started_at" if run.ended_at is None and not isinstance(body.ended_at, str) else "ended_at"
+    with fields_named({**COST_FIELDS, "used_at": time}):
         command = body.command(run.id, expects=expected_version_of(request))
         return _run_response(await update_reported_run(ports_of(request), principal_of(request), command))
 
@@ -390,18 +381,6 @@ async def _run_in(request: Request) -> ReportedRun:
 def _run_response(run: ReportedRun) -> Response:
     headers = {**RUN_PROTOCOL_HEADERS, "etag": etag_of(run.version)}
     return json_response(ReportedRunPayload.of(run), headers=headers)
-
-
-@contextmanager
-def _fields_of_runs(time: str) -> Iterator[None]:
-    """
-    Context manager that names the fields of a refused report as the body of a run does. *time* is that of the use.
-    """
-    names: Mapping[str, str] = {"used_at": time} | {name: f"cost.{name}" for name in COUNTS}
-    try:
-        yield
-    except InvalidField as refusal:
-        raise InvalidField(names.get(refusal.field, refusal.field), refusal.reason) from None
 
 
 ENDPOINTS = [

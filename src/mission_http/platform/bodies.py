@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 import re
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from mission_core.errors import InvalidField
 from mission_core.values import MAX_JSON_NESTING, nests_too_deeply
 from mission_http.platform.errors import (
     BodyMalformed,
@@ -244,3 +246,17 @@ def _path_to(part: tuple[Any, str | int, Any]) -> list[str | int]:
 
 def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def fields_named(names: Mapping[str, str]) -> Iterator[None]:
+    """
+    Context manager in which an error of a field names the field of the request.
+
+    Args:
+        names: The fields of requests that have another name, by the name in the core.
+    """
+    try:
+        yield
+    except InvalidField as refusal:
+        raise attrs.evolve(refusal, field=names.get(refusal.field, refusal.field)) from None

@@ -5,11 +5,8 @@ seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final
-
-from attrs import evolve
 
 from mission_core.errors import InvalidField
 from mission_core.usage.amounts import MAX_DOLLARS, NANOS_PER_DOLLAR
@@ -61,17 +58,3 @@ def _amount(name: str, measure: str, value: float) -> int:
         unit = "seconds" if measure == "time" else measure
         raise InvalidField(name, f"must be a whole number of {unit}", value)
     return int(value)
-
-
-@contextmanager
-def fields_named(names: Mapping[str, str]) -> Iterator[None]:
-    """
-    Context manager in which an error of a field names the field of the request.
-
-    Args:
-        names: The fields of requests that have another name, by the name in the core.
-    """
-    try:
-        yield
-    except InvalidField as refusal:
-        raise evolve(refusal, field=names.get(refusal.field, refusal.field)) from None
