@@ -5,7 +5,7 @@ Operations on budgets: limits of what the organization, a board, an agent, a tas
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.entity_changes import field_values
 from mission_core.errors import KeyReused, RoleTooLow, VersionMismatch
 from mission_core.ids import AgentId, BoardId, BudgetId, RunId, TaskId
 from mission_core.tasks.model import TaskNotFound
@@ -45,13 +46,7 @@ from mission_http.boards.payloads import LimitOffsetPage, OkResponse, PageQuery,
 from mission_http.boards.responses import page_response, versioned_response
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import body_of, fields_named
-from mission_http.platform.budget_amounts import (
-    LARGEST_AMOUNT,
-    LARGEST_CEILING,
-    exact_amount,
-    shown_amount,
-    told_amounts,
-)
+from mission_http.platform.budget_amounts import LARGEST_AMOUNT, LARGEST_CEILING, budget_values, told_amounts
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
@@ -92,7 +87,7 @@ class BudgetCreate(Body):
         Raises:
             InvalidField: If an amount cannot be that of a budget.
         """
-        given = {name: getattr(self, name) for name in self.__annotations__ if name not in TARGETS.values()}
+        given = {name: value for name, value in field_values(self) if name not in TARGETS.values()}
         return CreateBudget(
             board=None if self.board_id is None else BoardId(self.board_id),
             agent=None if self.agent_id is None else AgentId(self.agent_id),
@@ -145,22 +140,12 @@ class BudgetRead(Payload):
 
 
 def _budget_read(account: BudgetAccount) -> BudgetRead:
-    budget, measure = account.budget, account.budget.measure
-    amounts: dict[str, Any] = {
-        "limit": budget.limit, "per_run": budget.per_run, "spent": account.spent, "reserved": account.reserved,
-        "available": account.available,
-    }  # fmt: skip
-    ceiling = budget.ceiling_price
+    budget = account.budget
     return BudgetRead(
-        id=budget.id, organization_id=budget.organization, number=budget.number, name=budget.name, scope=budget.scope,
-        board_id=budget.board, agent_id=budget.agent, task_id=budget.task, run_id=budget.run, measure=measure,
-        **{name: shown_amount(measure, each) for name, each in amounts.items()},
-        hard=budget.hard, period=budget.period, time_zone=budget.time_zone, unknown_prices=budget.unknown_prices,
-        ceiling_price=None if ceiling is None else shown_amount(BudgetMeasure.MONEY, ceiling),
-        list_price=budget.list_price, spent_nano=exact_amount(measure, account.spent),
-        reserved_nano=exact_amount(measure, account.reserved), unpriced_tokens=account.total.unpriced_tokens,
+        id=budget.id, organization_id=budget.organization, number=budget.number,
+        board_id=budget.board, agent_id=budget.agent, task_id=budget.task, run_id=budget.run,
         period_starts_at=naive(account.starts_at), resets_at=naive(account.resets_at),
-        created_at=naive(budget.created_at), updated_at=naive(budget.updated_at), version=budget.version,
+        created_at=naive(budget.created_at), updated_at=naive(budget.updated_at), **budget_values(account),
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ from mission_core.tasks.team_rules import (
 )
 from mission_http.boards.wire import naive
 from mission_http.platform.bodies import is_json
-from mission_http.platform.budget_amounts import shown_amount
+from mission_http.platform.budget_amounts import refusal_amounts
 from mission_http.platform.error_codes import code_of
 from mission_http.platform.errors import (
     BodyMalformed,
@@ -353,11 +353,10 @@ def _(error: GateClosed) -> dict[str, Any]:
 
 @detail_of.register
 def _(error: BudgetReached) -> dict[str, Any]:
-    names = ("limit", "spent", "reserved", "needed")
-    amounts = {name: shown_amount(error.measure, getattr(error, name)) for name in names}
     return {
         "message": str(error), "budget_id": str(error.budget), "budget_name": error.name, "scope": error.scope,
-        "measure": error.measure, **amounts, "price_unknown": error.unpriced, "resets_at": naive(error.resets_at),
+        "measure": error.measure, **refusal_amounts(error), "price_unknown": error.unpriced,
+        "resets_at": naive(error.resets_at),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Operations on budgets: limits of what the workspace, a project, an agent, a task
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
+from mission_core.entity_changes import field_values
 from mission_core.errors import KeyReused, VersionMismatch
 from mission_core.ids import AgentNumber, BoardNumber, BudgetId, BudgetNumber, RunId, TaskNumber
 from mission_core.tasks.model import TaskNotFound
@@ -43,13 +44,7 @@ from mission_http.fleet.path_parameters import budget_in
 from mission_http.fleet.payloads import SuccessPayload
 from mission_http.fleet.wire import UnixSeconds, seconds_of
 from mission_http.platform.bodies import body_of, fields_named
-from mission_http.platform.budget_amounts import (
-    LARGEST_AMOUNT,
-    LARGEST_CEILING,
-    exact_amount,
-    shown_amount,
-    told_amounts,
-)
+from mission_http.platform.budget_amounts import LARGEST_AMOUNT, LARGEST_CEILING, budget_values, told_amounts
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
@@ -90,7 +85,7 @@ class BudgetBody(Body):
         Raises:
             InvalidField: If an amount cannot be that of a budget.
         """
-        given = {name: getattr(self, name) for name in self.__annotations__ if name not in TARGETS.values()}
+        given = {name: value for name, value in field_values(self) if name not in TARGETS.values()}
         return CreateBudget(
             board=None if self.project_id is None else BoardNumber(self.project_id),
             agent=None if self.agent_id is None else AgentNumber(self.agent_id),
@@ -150,24 +145,13 @@ class BudgetListPayload(Payload):
 
 
 def _payload(account: BudgetAccount) -> BudgetPayload:
-    budget, measure, number = account.budget, account.budget.measure, account.target_number
-    amounts: dict[str, Any] = {
-        "limit": budget.limit, "per_run": budget.per_run, "spent": account.spent, "reserved": account.reserved,
-        "available": account.available,
-    }  # fmt: skip
-    ceiling, since, until = budget.ceiling_price, account.starts_at, account.resets_at
+    budget, number, since, until = account.budget, account.target_number, account.starts_at, account.resets_at
     return BudgetPayload(
-        id=budget.number, name=budget.name, scope=budget.scope, project_id=number if budget.board else None,
-        agent_id=number if budget.agent else None, task_id=number if budget.task else None,
-        run_id=str(budget.run) if budget.run else None,
-        measure=measure, **{name: shown_amount(measure, each) for name, each in amounts.items()},
-        hard=budget.hard, period=budget.period, time_zone=budget.time_zone, unknown_prices=budget.unknown_prices,
-        ceiling_price=None if ceiling is None else shown_amount(BudgetMeasure.MONEY, ceiling),
-        list_price=budget.list_price, spent_nano=exact_amount(measure, account.spent),
-        reserved_nano=exact_amount(measure, account.reserved), unpriced_tokens=account.total.unpriced_tokens,
+        id=budget.number, project_id=number if budget.board else None, agent_id=number if budget.agent else None,
+        task_id=number if budget.task else None, run_id=str(budget.run) if budget.run else None,
         period_starts_at=None if since is None else seconds_of(since),
         resets_at=None if until is None else seconds_of(until), created_at=seconds_of(budget.created_at),
-        updated_at=seconds_of(budget.updated_at), version=budget.version,
+        updated_at=seconds_of(budget.updated_at), **budget_values(account),
     )  # fmt: skip
 
 
@@ -219,8 +203,7 @@ async def change_budget(request: Request) -> Response:
     ports, principal, key = ports_of(request), principal_of(request), budget_in(request)
     body = await body_of(request, UpdateBudgetBody)
     account = await get_budget(ports, principal, key)
-    given = {name: getattr(body, name) for name in UpdateBudgetBody.__annotations__}
-    told = told_amounts(account.budget.measure, given)
+    told = told_amounts(account.budget.measure, dict(field_values(body)))
     command = UpdateBudget(budget=account.budget.id, expects=expected_version_of(request), **told)
     await update_budget(ports, principal, command)
     return await _response(request, key)

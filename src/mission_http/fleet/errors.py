@@ -26,7 +26,7 @@ from mission_core.tasks.model import DependencyNotFound, GateClosed, SelfDepende
 from mission_core.tasks.ports import BudgetReached
 from mission_core.tasks.runs import TooManyOrders
 from mission_http.fleet.wire import seconds_of
-from mission_http.platform.budget_amounts import shown_amount
+from mission_http.platform.budget_amounts import refusal_amounts
 from mission_http.platform.error_codes import code_of
 from mission_http.platform.errors import (
     BodyMalformed,
@@ -347,11 +347,9 @@ def _payload(error: Exception) -> dict[str, Any]:
     if isinstance(error, DependencyNotFound | SelfDependency):
         return {"error": VALIDATION, "details": [f"depends_on: {error}"]}
     if isinstance(error, BudgetReached):
-        names = ("limit", "spent", "reserved", "needed")
-        amounts = {name: shown_amount(error.measure, getattr(error, name)) for name in names}
         budget = {
-            "id": error.number, "name": error.name, "scope": error.scope, "measure": error.measure, **amounts,
-            "price_unknown": error.unpriced,
+            "id": error.number, "name": error.name, "scope": error.scope, "measure": error.measure,
+            **refusal_amounts(error), "price_unknown": error.unpriced,
             "resets_at": None if error.resets_at is None else seconds_of(error.resets_at),
         }  # fmt: skip
         return {"error": str(error), "budget": budget}
