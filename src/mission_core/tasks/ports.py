@@ -68,7 +68,7 @@ class BudgetReached(Exhausted):
     A hard budget has no room for another run.
 
     Args:
-        measure: What the amounts count, such as money in nano-dollars.
+        measure: The unit of the amounts, such as money in nano-dollars.
         needed: The amount that the run would reserve.
         unpriced: Whether the budget stops because the price of some tokens is unknown.
         resets_at: The time at which spending counts from 0 again; None if it never does.

@@ -1,5 +1,6 @@
 """
-The accounts of budgets: what is spent and reserved of each in its present period, and what a commit changes of that.
+The accounts of budgets: the amounts that are spent and reserved of each in its present period, and the changes of them
+in a commit.
 
 A claim reserves an amount of each budget that covers its run. The reservation is used up by what the run spends, and
 ends with the run's lease. Every store reads the accounts, and writes the changes, in the transaction of the commit.
@@ -47,7 +48,7 @@ SECOND_MICROS: Final = 1_000_000
 
 class Reservation(NamedTuple):
     """
-    What a run has reserved of a budget in the present period.
+    The reservation of a run in the present period of a budget.
 
     Args:
         held: The amount that counts as reserved. For a budget of time it grows when the run lasts longer.
@@ -280,7 +281,7 @@ class BudgetedChanges:
 @frozen
 class BudgetPostings:
     """
-    What a commit adds to the counters `BUDGET_AMOUNTS`, by their keys, and the events that follow.
+    The amounts that a commit adds to the counters `BUDGET_AMOUNTS`, by their keys, and the events that follow.
     """
 
     amounts: Mapping[CounterKey, BudgetAmounts]
@@ -296,7 +297,7 @@ def ends_lease(before: Run | None, after: Run | None) -> bool:
 
 def post(book: BudgetBook, changes: BudgetedChanges, *, at: datetime) -> BudgetPostings:
     """
-    Return what the changes add to each account.
+    Return the amounts that the changes add to each account.
 
     Raises:
         BudgetReached: If a new run has no room in a hard budget.
@@ -317,7 +318,7 @@ def post(book: BudgetBook, changes: BudgetedChanges, *, at: datetime) -> BudgetP
 
 class _Posting:
     """
-    What one commit adds to one account.
+    The amounts that one commit adds to one account.
     """
 
     def __init__(self, account: BudgetAccount, posted: dict[CounterKey, BudgetAmounts]) -> None:

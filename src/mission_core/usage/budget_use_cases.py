@@ -1,5 +1,5 @@
 """
-Use cases of budgets: their creation, change and deletion, and the read of what is spent of them.
+Use cases of budgets: their creation, change and deletion, and the read of their accounts.
 """
 
 from __future__ import annotations

@@ -176,12 +176,12 @@ class Budget:
     A limit of what the organization, a board, an agent, a task or a run may spend in a period.
 
     Args:
-        board, agent, task, run: What is limited, in the field that *scope* names. The others are None.
+        board, agent, task, run: The target of the limit, in the field that *scope* names. The others are None.
         limit: The most that may be spent in a period: nano-dollars, tokens, runs or seconds.
         per_run: The amount that each claim reserves until its run ends.
         hard: Whether no run starts that has no room in the budget. Otherwise only events tell of the spending.
         time_zone: The time zone in which days, weeks (from Monday) and months begin.
-        unknown_prices: How tokens without a known price count; None if the budget does not measure money.
+        unknown_prices: The way in which tokens without a known price count; None if the budget does not measure money.
         ceiling_price: The nano-dollars per million tokens at which they count, if *unknown_prices* is a ceiling.
         list_price: Whether what a subscription pays for counts at its list price instead of 0.
     """

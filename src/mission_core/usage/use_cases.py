@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mission_core.accounts.model import Principal, Role, identity_of, require_organization_admin, require_role
 from mission_core.entity_changes import evolve
@@ -144,6 +144,15 @@ class UsageOutcome:
     entry: UsageEntry | None = None
     refusal: Refusal | None = None
     repeated: bool = False
+
+    @property
+    def status(self) -> Literal["recorded", "repeated", "refused"]:
+        """
+        The result in one word.
+        """
+        if self.refusal is not None:
+            return "refused"
+        return "repeated" if self.repeated else "recorded"
 
 
 @use_case

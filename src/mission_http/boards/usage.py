@@ -16,7 +16,7 @@ from starlette.responses import Response
 from mission_core.accounts.key_scopes import SELF
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.errors import KeyReused, Refusal, RoleTooLow
+from mission_core.errors import KeyReused, RoleTooLow
 from mission_core.ids import AgentId, BoardId, TaskId, UsageId
 from mission_core.tasks.model import TaskNotFound
 from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_DOLLARS, MAX_TOKENS, NANOS_PER_DOLLAR
@@ -53,14 +53,13 @@ from mission_core.usage.use_cases import (
 )
 from mission_core.values import ABSENT, EPOCH, Absent, micros
 from mission_http.boards.access import MIXED, USER, path_id, require_admin, row_not_found_first
-from mission_http.boards.payloads import LimitOffsetPage, PageQuery
+from mission_http.boards.payloads import LimitOffsetPage, PageQuery, sent_fields
 from mission_http.boards.responses import listed_response, wanted_page
 from mission_http.boards.usage_payloads import UsageTotalsRead, dollars
 from mission_http.boards.wire import BoardsPayload, naive
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.error_codes import code_of
-from mission_http.platform.exchange import dialect_of, ports_of, principal_of
+from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import Body, Length, NumberRange, Query
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once
 from mission_http.platform.json_responses import json_response
@@ -261,20 +260,17 @@ async def create_usage_batch(request: Request) -> Response:
     body = await body_of(request, UsageBatchCreate)
     command = RecordUsageBatch(reports=tuple(each.report() for each in body.entries))
     outcomes = await record_usage_batch(ports_of(request), principal_of(request), command)
-    results = [_outcome_read(request, each) for each in outcomes]
+    results = [_outcome_read(each) for each in outcomes]
     counts = {name: sum(each.status == name for each in results) for name in ("recorded", "repeated", "refused")}
     return json_response(UsageBatchRead(results=results, **counts))
 
 
-def _outcome_read(request: Request, outcome: UsageOutcome) -> UsageOutcomeRead:
+def _outcome_read(outcome: UsageOutcome) -> UsageOutcomeRead:
     entry = UsageRead.of(outcome.entry) if outcome.entry is not None else None
     if outcome.refusal is None:
-        return UsageOutcomeRead(
-            status="repeated" if outcome.repeated else "recorded", entry=entry, code=None, detail=None
-        )
-    kind: type[Refusal] = type(outcome.refusal)
-    code = code_of(kind, dialect_of(request).status_of(kind)) or kind.code
-    return UsageOutcomeRead(status="refused", entry=None, code=code, detail=str(outcome.refusal) or code)
+        return UsageOutcomeRead(status=outcome.status, entry=entry, code=None, detail=None)
+    code = outcome.refusal.code
+    return UsageOutcomeRead(status=outcome.status, entry=None, code=code, detail=str(outcome.refusal) or code)
 
 
 async def list_usage(request: Request) -> Response:
@@ -382,9 +378,7 @@ async def correct_usage_entry(request: Request) -> Response:
     require_admin(request)
     usage = UsageId(path_id(request, "usage_id"))
     async with row_not_found_first(request, USAGE, usage):
-        body = await body_of(request, UsageCorrect)
-        names = [name for name in UsageCorrect.__annotations__ if getattr(body, name) is not ABSENT]
-        command = CorrectUsage(usage=usage, **{name: getattr(body, name) for name in names})
+        command = CorrectUsage(usage=usage, **sent_fields(await body_of(request, UsageCorrect)))
         entry = await perform_once(request, correct_usage, command, repeat_usage)
     return json_response(UsageRead.of(entry))
 

@@ -20,7 +20,7 @@ from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import Principal
 from mission_core.agents.model import AgentNotFound
 from mission_core.boards.model import BoardDenied, BoardNotFound
-from mission_core.errors import InvalidField, KeyReused, Refusal
+from mission_core.errors import InvalidField, KeyReused
 from mission_core.ids import BoardNumber, TaskNumber, UsageId
 from mission_core.ports import Ports
 from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER, MAX_DOLLARS, MAX_TOKENS, NANOS_PER_DOLLAR
@@ -99,7 +99,6 @@ from mission_http.fleet.token_payloads import (
 from mission_http.fleet.wire import command_arguments, iso_of
 from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
-from mission_http.platform.error_codes import code_of
 from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import dialect_of, ports_of, principal_of
 from mission_http.platform.field_annotations import Body, CustomCheck, Length, NumberRange, Query
@@ -258,18 +257,17 @@ async def record_token_batch(request: Request) -> Response:
     body = await body_of(request, TokenBatchBody)
     command = RecordUsageBatch(reports=tuple(each.report() for each in body.records))
     outcomes = await record_usage_batch(ports_of(request), principal_of(request), command)
-    results = [_result_payload(request, each) for each in outcomes]
+    results = [_result_payload(each) for each in outcomes]
     counts = {name: sum(each.status == name for each in results) for name in ("recorded", "repeated", "refused")}
     return json_response(TokenBatchPayload(results=results, **counts))
 
 
-def _result_payload(request: Request, outcome: UsageOutcome) -> TokenResultPayload:
+def _result_payload(outcome: UsageOutcome) -> TokenResultPayload:
     record = None if outcome.entry is None else record_payload(outcome.entry)
     if outcome.refusal is None:
-        return TokenResultPayload(status="repeated" if outcome.repeated else "recorded", record=record)
-    kind: type[Refusal] = type(outcome.refusal)
-    code = code_of(kind, dialect_of(request).status_of(kind)) or kind.code
-    return TokenResultPayload(status="refused", record=None, code=code, error=str(outcome.refusal) or code)
+        return TokenResultPayload(status=outcome.status, record=record)
+    code = outcome.refusal.code
+    return TokenResultPayload(status=outcome.status, record=None, code=code, error=str(outcome.refusal) or code)
 
 
 async def correct_tokens(request: Request) -> Response:
