@@ -99,9 +99,11 @@ def renewal_decision(at: datetime) -> Decide:
 
     def decide(candidate: Candidate) -> TaskChange | None:
         run = candidate.run
-        if run is None or (candidate.budgets is not None and candidate.budgets.refusal_of_renewal(run, at=at)):
+        if run is None or not run.is_live(at=at):
             return None
-        kept = run.renew(at=at) if run.is_live(at=at) else None
+        if candidate.budgets is not None and candidate.budgets.refusal_of_renewal(run, at=at):
+            return None
+        kept = run.renew(at=at)
         return TaskChange(heartbeat=kept) if kept else None
 
     return decide
