@@ -60,6 +60,13 @@ class UsageWindow:
         return None if self.until is None else moment(self.until * self.hours * HOUR_MICROS)
 
 
+def slot_of(at: datetime, *, hours: int) -> int:
+    """
+    The number of the cell since 1970 that contains a time. A cell lasts 1 or 24 hours.
+    """
+    return micros(at) // HOUR_MICROS // hours
+
+
 def window_of_last(span: timedelta | None, *, now: datetime) -> UsageWindow:
     """
     The window from *span* before now, rounded down to the hour, or for more than two days to the day, without an end.
@@ -68,7 +75,7 @@ def window_of_last(span: timedelta | None, *, now: datetime) -> UsageWindow:
     if span is None:
         return UsageWindow()
     hours = 1 if span <= FINE_SPAN else 24
-    return UsageWindow(hours=hours, since=micros(now - span) // HOUR_MICROS // hours)
+    return UsageWindow(hours=hours, since=slot_of(now - span, hours=hours))
 
 
 @frozen(kw_only=True)

@@ -27,9 +27,8 @@ from mission_core.tasks.snapshots import (
     group_view,
     sibling_boards_view,
 )
-from mission_core.usage.counters import HOUR_MICROS
-from mission_core.usage.queries import UsageFilter, UsageWindow, sum_of
-from mission_core.values import PageRequest, micros
+from mission_core.usage.queries import UsageFilter, UsageWindow, slot_of, sum_of
+from mission_core.values import PageRequest
 from mission_http.boards.access import MIXED, USER, path_id
 from mission_http.boards.agent_hints import agent_hints
 from mission_http.boards.agent_payloads import AgentRead
@@ -127,7 +126,7 @@ def board_snapshot_handler(task_cards: CardCache, approval_cards: CardCache) -> 
         approvals, pending = await latest_approvals(ports, principal, board, approval_cards)
         chat = await ports.reads.entities.page(principal, BOARD_MEMORY, CHAT_PAGE, newest=True, board=board, chat=True)
         now = ports.clock.now()
-        today = UsageWindow(since=micros(now) // HOUR_MICROS // 24)
+        today = UsageWindow(since=slot_of(now, hours=24))
         usage = sum_of(await ports.reads.usage.sums(principal, today, (), UsageFilter(board=board)))
         shown = BoardSnapshot.of(
             view, tasks=look.cards_of(view), approvals=approvals, pending_approvals_count=pending,

@@ -54,8 +54,6 @@ NO_GATEWAY: Final = {
     "port_listening": False,
 }
 
-MICROS_OF_A_DAY: Final = 24 * 3600 * 1_000_000
-
 
 class StatusQuery(Query):
     action: str = "overview"
@@ -219,12 +217,12 @@ async def _tokens_of_spans(request: Request) -> dict[str, Any]:
     """
     Read the sums over the token ledger of today and of the last seven days, in UTC, that the caller may see.
     """
-    from mission_core.usage.queries import sum_of, window_of_last  # health checks do without it
+    from mission_core.usage.queries import slot_of, sum_of, window_of_last  # health checks do without it
     from mission_http.fleet.token_payloads import sums_payload
 
     ports = ports_of(request)
     now = ports.clock.now()
-    week, today = window_of_last(timedelta(days=7), now=now), micros(now) // MICROS_OF_A_DAY
+    week, today = window_of_last(timedelta(days=7), now=now), slot_of(now, hours=24)
     sums = await ports.reads.usage.sums(principal_of(request), week, ("slot",))
     return {
         "today": sums_payload(sum_of([each for each in sums if each.key[0] == today])),
