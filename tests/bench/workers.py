@@ -7,7 +7,9 @@ the database, and the share of the requests that each worker answers.
 A bare Starlette route is measured beside them, with one process and with two that get half of the connections each. Its
 CPU per request rises, too: with two processes a turn of an event loop serves fewer requests, and where processors are
 few, more processes push each other from them. What it rises by is no fault of the workers, so each rise is also told as
-a ratio to that of the bare route. Both workers update the same tasks, so half of the time the other one wrote last.
+a ratio to that of the bare route. Each connection updates tasks of its own, as an agent does. `shared update` is the
+worst case: every connection updates the same tasks, so half of the time the other worker wrote last, and the row is
+read again.
 """
 
 import asyncio
@@ -20,7 +22,8 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,7 +33,9 @@ from attrs import frozen
 from tests.bench.load import CONNECTIONS, LoadResult, Step, cpu_of, measure, request_bytes, wait_for
 from tests.postgres_server import empty_database, postgres_server
 
-TASKS = 50
+OWN_TASKS = 3
+"""How many tasks each connection has of its own."""
+TASKS = OWN_TASKS * CONNECTIONS
 BARE_BYTES = 1000
 BARE_FACTOR = 5
 """How many more requests the bare route gets, because the CPU of processes is counted in hundredths of a second."""
@@ -61,7 +66,7 @@ def main() -> None:
                     )
                     for name, result in measured:
                         found.setdefault((name, workers), []).append(result)
-                        print(f"{name:<8}{workers} workers: {result}", flush=True)
+                        print(f"{name:<15}{workers} workers: {result}", flush=True)
     costs = {
         key: statistics.median(each.server_ms + each.database_ms for each in results) for key, results in found.items()
     }
@@ -69,11 +74,11 @@ def main() -> None:
         rate = statistics.median(each.rate for each in results)
         share = max(each.largest_share for each in results)
         cpu = costs[name, workers]
-        print(f"{name:<8}{workers} workers: {cpu:.3f} CPU ms, {rate:.0f} requests/s, largest share {share:.0%}")
-    rises = {name: costs[name, 2] / costs[name, 1] for name in ("bare", "get", "update")}
+        print(f"{name:<15}{workers} workers: {cpu:.3f} CPU ms, {rate:.0f} requests/s, largest share {share:.0%}")
+    rises = {name: costs[name, 2] / costs[name, 1] for name, workers in costs if workers == 1}
     for name, rise in rises.items():
         compared = f"{rise / rises['bare'] - 1:+.0%} beside the bare route"
-        print(f"{name:<8}from 1 to 2 workers: {rise - 1:+.0%} of CPU per request, {compared}")
+        print(f"{name:<15}from 1 to 2 workers: {rise - 1:+.0%} of CPU per request, {compared}")
 
 
 def _bare(folder: Path, processes: int, count: int) -> WorkersResult:
@@ -127,23 +132,35 @@ def _measured(url: str, folder: Path, workers: int, count: int) -> Iterator[tupl
         assert "listens" in server.stdout.readline()
         for n in range(TASKS):
             _create(port, n)
-        for name, steps in (("get", _get), ("update", _update)):
-            scenarios = (steps(n) for n in itertools.count())
-            asyncio.run(measure(port, server.pid, scenarios, 200))
+        for name, steps in (("get", _get), ("update", _own_update), ("shared update", _update)):
+            asyncio.run(_load(port, server.pid, steps, 200))
             processes = [server.pid, *_children(server.pid)]
             backends = asyncio.run(_backends(url))
             began, own, database = log.stat().st_size, _cpu(processes), _cpu(backends)
-            load = asyncio.run(measure(port, server.pid, scenarios, count))
+            seconds = asyncio.run(_load(port, server.pid, steps, count))
             own, database = _cpu(processes) - own, _cpu(backends) - database
             yield (
                 name,
-                WorkersResult(own / count * 1000, database / count * 1000, load.rate, _largest_share(log, began)),
+                WorkersResult(own / count * 1000, database / count * 1000, count / seconds, _largest_share(log, began)),
             )
     finally:
         server.terminate()
         server.wait()
         assert server.stdout is not None
         server.stdout.close()
+
+
+async def _load(port: int, pid: int, steps: Callable[[int, int], list[Step]], count: int) -> float:
+    """
+    Send requests over all connections at once, and return the seconds that they took.
+    """
+    results = await asyncio.gather(
+        *(
+            measure(port, pid, map(partial(steps, each), itertools.count()), count // CONNECTIONS, connections=1)
+            for each in range(CONNECTIONS)
+        )
+    )
+    return max(each.seconds for each in results)
 
 
 def _create(port: int, n: int) -> None:
@@ -153,13 +170,21 @@ def _create(port: int, n: int) -> None:
     urllib.request.urlopen(request, timeout=60).close()
 
 
-def _get(n: int) -> list[Step]:
-    return [request_bytes("GET", f"/api/tasks/{n % TASKS + 1}", {"x-api-key": "bench"})]
+def _get(connection: int, n: int) -> list[Step]:
+    return [request_bytes("GET", f"/api/tasks/{(connection + n) % TASKS + 1}", {"x-api-key": "bench"})]
 
 
-def _update(n: int) -> list[Step]:
-    body = json.dumps({"title": f"Changed {n}"}).encode()
-    return [request_bytes("PUT", f"/api/tasks/{n % TASKS + 1}", {"x-api-key": "bench"}, body)]
+def _own_update(connection: int, n: int) -> list[Step]:
+    return _update_of(connection + CONNECTIONS * (n % OWN_TASKS), f"Changed {n} by {connection}")
+
+
+def _update(connection: int, n: int) -> list[Step]:
+    return _update_of((connection + n) % TASKS, f"Changed {n} by {connection}")
+
+
+def _update_of(task: int, title: str) -> list[Step]:
+    body = json.dumps({"title": title}).encode()
+    return [request_bytes("PUT", f"/api/tasks/{task + 1}", {"x-api-key": "bench"}, body)]
 
 
 def _children(pid: int) -> list[int]:
