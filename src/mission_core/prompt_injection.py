@@ -166,8 +166,8 @@ SCREENING_RULES: Final = (
 INVISIBLE: Final = re.compile("[\x00\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 LINE_ENDS: Final = re.compile("[\x0b\x0c\x85\u2028\u2029]")
 LOOK_ALIKES: Final = str.maketrans(
-    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһ" "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ",
-    "ABESIJKMHOPCTXYaesijopcyxdqwh" "ABEZHIKMNOPTYXaeiknoptyx",
+    "АВЕЅІЈКМНОРСТХУаеѕіјорсухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ",
+    "ABESIJKMHOPCTXYaesijopcyxdqwhABEZHIKMNOPTYXaeiknoptyx",
 )
 DANGEROUS_WORDS: Final = re.compile(
     r"ignore|override|execute|delete|remove|rm -rf|bypass|disable|system|admin|root|sudo|jailbreak|unrestricted|forget"

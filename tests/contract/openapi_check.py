@@ -43,8 +43,13 @@ def document_of(app: MissionApp) -> bytes:
     document is a megabyte.
     """
     key = tuple(
-        (each.prefix, *each.openapi_metadata.security_schemes, *each.refuses_callers, *each.refuses_changes,
-        *((one.method, one.path) for one in each.endpoints))
+        (
+            each.prefix,
+            *each.openapi_metadata.security_schemes,
+            *each.refuses_callers,
+            *each.refuses_changes,
+            *((one.method, one.path) for one in each.endpoints),
+        )
         for each in app.documents.dialects
     )
     if key not in _documents:

@@ -96,4 +96,3 @@ def until_nothing_is_reserved(server: Server, budget: int, key: dict[str, str]) 
     found = polled(account, lambda each: each["reserved"] == 0, PATIENCE)
     assert 0 == found["reserved"]
     return int(found["spent_nano"])
-

@@ -73,9 +73,7 @@ class Ledger:
         """
         for ago in (0, 3):
             used_at = self.ports.clock.now() - timedelta(days=ago)
-            report = UsageReport(
-                model="large", input_tokens=1000, output_tokens=100, session=session, used_at=used_at
-            )
+            report = UsageReport(model="large", input_tokens=1000, output_tokens=100, session=session, used_at=used_at)
             await record_usage(self.ports, self.me, RecordUsage(report=report))
 
     async def spoil(self) -> None:
@@ -105,9 +103,7 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
         yield Ledger(ports, SystemPrincipal(organization=(await ensure_organization(ports)).id))
 
 
-async def test_wrong_sums_are_corrected_and_right_ones_stay(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_wrong_sums_are_corrected_and_right_ones_stay(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Also in several reads and transactions, and where a day has sums and no entries.
     """

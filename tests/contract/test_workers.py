@@ -301,7 +301,8 @@ def test_workers_count_rate_limits_together_in_a_redis(fresh_postgres: str, tmp_
         ({"DATABASE_URL": NOBODY_LISTENS, **UNLIMITED}, ("--workers", "4"), ["DATABASE_URL (or --database-url): "]),
         (
             {
-                "DATABASE_URL": NOBODY_LISTENS, "RATE_LIMIT_BACKEND": "redis",
+                "DATABASE_URL": NOBODY_LISTENS,
+                "RATE_LIMIT_BACKEND": "redis",
                 "RATE_LIMIT_REDIS_URL": "redis://127.0.0.1:1/0",
             },
             ("--workers", "2"),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mission_core.approvals.model import APPROVAL_LINKS
 
 if TYPE_CHECKING:
-
     from mission_adapters.memory.boards import BoardTable
     from mission_adapters.memory.kind_tables import KindTables
     from mission_core.tasks.model import Task

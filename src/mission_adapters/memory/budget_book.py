@@ -41,9 +41,7 @@ def _account(store: MemoryStore, budget: Budget, live: Iterable[Run], *, at: dat
         return None if cell is None else BudgetAmounts(*cell[1])
 
     sums = ((run, amounts(run.id.bytes)) for run in live)
-    own = {
-        RunId(run.id): reservation_of(budget, each, run.claimed_at, at=at) for run, each in sums if each is not None
-    }
+    own = {RunId(run.id): reservation_of(budget, each, run.claimed_at, at=at) for run, each in sums if each is not None}
     agent = store.agents.rows.get(budget.agent) if budget.agent else None
     target: Any = agent
     if budget.board is not None:

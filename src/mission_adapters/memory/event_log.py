@@ -35,6 +35,7 @@ class MemoryEventLog:
     entries: dict[OrganizationId, list[Entry]] = field(factory=dict)
     of_agents: dict[UUID, list[Entry]] = field(factory=dict)
     heads: dict[OrganizationId, ChainHead] = field(factory=dict)
+    cursors: dict[OrganizationId, dict[str, int]] = field(factory=dict)
     waiting: dict[OrganizationId, set[Future[None]]] = field(factory=dict)
 
     def record(self, organization: OrganizationId, actor: Actor, facts: Iterable[Event]) -> None:
@@ -60,6 +61,8 @@ class MemoryEventLog:
         """
         Delete the log of an organization.
         """
+        cursors = self.cursors.pop(organization, {})
+        self.journal.note(lambda: self.cursors.update({organization: cursors}))
         gone = self.entries.pop(organization, None)
         head = self.heads.pop(organization, None)
         if gone is None or head is None:
@@ -103,6 +106,20 @@ class MemoryEventLog:
                 await woken
             finally:
                 waiting.discard(woken)
+
+    async def cursor(self, organization: OrganizationId, reader: str) -> int | None:
+        """
+        The position up to which the reader has handled the log, or None.
+        """
+        return self.cursors.get(organization, {}).get(reader)
+
+    async def advance(self, organization: OrganizationId, reader: str, position: int) -> None:
+        """
+        Keep the reader's cursor at this position, unless it is further already.
+        """
+        if organization in self.heads:
+            cursors = self.cursors.setdefault(organization, {})
+            cursors[reader] = max(position, cursors.get(reader, 0))
 
     def wake(self, organization: OrganizationId) -> None:
         """

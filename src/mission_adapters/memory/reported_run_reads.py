@@ -26,9 +26,7 @@ class MemoryReportedRunReads:
 
     table: KindTable[ReportedRun]
 
-    async def page(
-        self, principal: Principal, page: PageRequest, wanted: ReportedRunFilter = ALL_RUNS
-    ) -> PageOfRows:
+    async def page(self, principal: Principal, page: PageRequest, wanted: ReportedRunFilter = ALL_RUNS) -> PageOfRows:
         """
         A page of the runs, newest record first.
         """
@@ -44,9 +42,7 @@ class MemoryReportedRunReads:
         found.sort(key=lambda each: each.number, reverse=True)
         return PageOfRows(found[page.offset : page.offset + page.limit], total)
 
-    async def leaderboard(
-        self, principal: Principal, limit: int, benchmark: str | None = None
-    ) -> list[EvaluatedRuns]:
+    async def leaderboard(self, principal: Principal, limit: int, benchmark: str | None = None) -> list[EvaluatedRuns]:
         """
         The evaluated runs by agent, model and runtime, the highest mean score first.
         """

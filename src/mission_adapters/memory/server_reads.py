@@ -54,9 +54,7 @@ class MemoryServerReads:
         return {}
 
     def _usage(self, everybody: SystemPrincipal, slug: str) -> list[UsageSum]:
-        found = self.store.counters.totals(
-            USAGE_TOTALS, everybody, "agent_name", "model", hours={ALL_TIME}
-        )
+        found = self.store.counters.totals(USAGE_TOTALS, everybody, "agent_name", "model", hours={ALL_TIME})
         return [UsageSum((slug, *key), UsageTotals(*amounts)) for key, amounts in found.items()]
 
     def _lost_leases(self, everybody: SystemPrincipal, at: datetime) -> int:

@@ -176,9 +176,7 @@ def _needs_transaction(write: RowWrite) -> bool:
     return isinstance(after, Task) and after.depends_on != (before.depends_on if before else ())
 
 
-def _steps(
-    statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task], at: datetime
-) -> Steps[FlushResults]:
+def _steps(statement: BoundStatement, buffer: WriteBuffer, tasks: Iterable[Task], at: datetime) -> Steps[FlushResults]:
     try:
         (row,) = yield statement
     except ConstraintViolated as violated:
@@ -284,9 +282,7 @@ def _entry_parameters(buffer: WriteBuffer) -> dict[str, Any]:
     for fact in buffer.events:
         payload = fact.payload()
         envelope = envelope_after_position(fact.kind, fact.at, actor, fact.subject)
-        rows.append(
-            (fact.kind, micros(fact.at), fact.subject.bytes, payload, digest_of_payload(payload), envelope)
-        )
+        rows.append((fact.kind, micros(fact.at), fact.subject.bytes, payload, digest_of_payload(payload), envelope))
     return {
         "log": buffer.principal.organization.bytes,
         "actor_kind": actor.kind,

@@ -58,9 +58,7 @@ def counter_statements(dialect: str, changes: CountedChanges) -> list[BatchedSta
     return made
 
 
-def amount_statements(
-    dialect: str, counters: Counters, rows: Sequence[tuple[Any, ...]]
-) -> list[BatchedStatement]:
+def amount_statements(dialect: str, counters: Counters, rows: Sequence[tuple[Any, ...]]) -> list[BatchedStatement]:
     """
     Return the statements that add these rows to counters.
     """

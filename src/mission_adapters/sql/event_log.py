@@ -13,15 +13,15 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from attrs import field
-from sqlalchemy import cast, insert, literal_column, select, update
+from sqlalchemy import Executable, cast, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mission_adapters.sql.columns import ID, INTEGER
+from mission_adapters.sql.columns import ID, INTEGER, TEXT
 from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
-from mission_adapters.sql.statements import DIALECTS, Statement, parameter
-from mission_adapters.sql.tables import events, heads, organizations
+from mission_adapters.sql.statements import DIALECTS, Statement, cached_statement, parameter
+from mission_adapters.sql.tables import events, heads, organizations, reader_cursors
 from mission_core.accounts.organizations import OrganizationNotFound
 from mission_core.errors import StaleWrite
 from mission_core.events.model import GENESIS, Actor, ChainHead, Entry, Event
@@ -92,6 +92,25 @@ SELECT_ENTRIES: Final = Statement(
     .order_by(events.c.position)
     .limit(parameter("most", int))
 )
+
+_of_reader: Final = (
+    reader_cursors.c.organization == parameter("organization"),
+    reader_cursors.c.reader == parameter("reader", str),
+)
+SELECT_CURSOR: Final = Statement(select(reader_cursors.c.position).where(*_of_reader))
+
+
+@cached_statement
+def _advance_cursor(dialect: str) -> Executable:
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(reader_cursors)
+    owned: Any = select(heads.c.organization, cast(parameter("reader", str), TEXT), cast(parameter("to", int), INTEGER))
+    made: Any = insert.from_select([column.name for column in reader_cursors.c], owned.where(_of_organization))
+    advanced: Executable = made.on_conflict_do_update(
+        index_elements=[reader_cursors.c.organization, reader_cursors.c.reader],
+        set_={"position": insert.excluded.position},
+        where=reader_cursors.c.position < insert.excluded.position,
+    )
+    return advanced
 
 
 class LockedHead(NamedTuple):
@@ -308,3 +327,26 @@ class SqlEventLog:
         Return once the log has an entry after the position *after*.
         """
         await self.session.wait(organization, after=after)
+
+    async def cursor(self, organization: OrganizationId, reader: str) -> int | None:
+        """
+        Return the position up to which the reader has handled the log, or None.
+        """
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield SELECT_CURSOR(self.session.dialect, organization=organization.bytes, reader=reader)
+            return rows
+
+        rows = await self.session.read(steps)
+        return rows[0][0] if rows else None
+
+    async def advance(self, organization: OrganizationId, reader: str, position: int) -> None:
+        """
+        Keep the reader's cursor at this position, unless it is further already.
+        """
+        dialect = self.session.dialect
+
+        def steps() -> Steps[None]:
+            yield _advance_cursor(dialect).count(dialect, organization=organization.bytes, reader=reader, to=position)
+
+        await self.session.write(steps)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mission_core.usage.queries import UsageRebuild
 
 
-
 @cached_statement
 def _has_expired_session() -> Executable:
     return select(exists().where(MAPPINGS[SESSIONS].table.c.expires_at <= parameter("over", int)))

@@ -73,9 +73,7 @@ class SqlReportedRunReads:
 
     session: DatabaseSession
 
-    async def page(
-        self, principal: Principal, page: PageRequest, wanted: ReportedRunFilter = ALL_RUNS
-    ) -> PageOfRows:
+    async def page(self, principal: Principal, page: PageRequest, wanted: ReportedRunFilter = ALL_RUNS) -> PageOfRows:
         """
         Return a page of the runs, newest record first, with their total count.
         """
@@ -98,9 +96,7 @@ class SqlReportedRunReads:
 
         return await self.session.read(steps)
 
-    async def leaderboard(
-        self, principal: Principal, limit: int, benchmark: str | None = None
-    ) -> list[EvaluatedRuns]:
+    async def leaderboard(self, principal: Principal, limit: int, benchmark: str | None = None) -> list[EvaluatedRuns]:
         """
         Return the evaluated runs by agent, model and runtime, the highest mean score first.
         """

@@ -176,9 +176,7 @@ class SqlStore:
         from mission_adapters.sql.budget_book import read_book  # few organizations have budgets
 
         dialect, run, at = self.session.dialect, beat.run, self.clock.now()
-        return beat.renewal(
-            await self.session.read(lambda: read_book(dialect, run.organization, at=at, own=(run.id,)))
-        )
+        return beat.renewal(await self.session.read(lambda: read_book(dialect, run.organization, at=at, own=(run.id,))))
 
     async def flush_in_transaction(self, buffer: WriteBuffer) -> Any:
         """

@@ -77,6 +77,15 @@ heads = table(
     narrow=True,
 )
 
+reader_cursors = table(
+    "reader_cursors",
+    required("organization", ID),
+    required("reader", TEXT),
+    required("position", INTEGER),
+    key=("organization", "reader"),
+    narrow=True,
+)
+
 events = table(
     "events",
     required("organization", ID),

@@ -49,9 +49,7 @@ def first_foldable(
     Return the time of the first entry that is to be folded.
     """
     begin, (end, _) = 0 if since is None else micros(since), span_of(before)
-    found = yield SELECT_FIRST(
-        dialect, organization=organization.bytes, begin=begin, end=end, before=micros(before)
-    )
+    found = yield SELECT_FIRST(dialect, organization=organization.bytes, begin=begin, end=end, before=micros(before))
     return moment(found[0][0]) if found else None
 
 
@@ -64,9 +62,7 @@ def fold_span(
     yield from lock_head(dialect, organization)
     begin, end = span_of(used_at)
     # One statement tells what it deletes, so that no entry that another transaction adds meanwhile is left out.
-    folded = yield DELETE_FOLDED(
-        dialect, organization=organization.bytes, begin=begin, end=end, before=micros(before)
-    )
+    folded = yield DELETE_FOLDED(dialect, organization=organization.bytes, begin=begin, end=end, before=micros(before))
     made = carry_overs(map(entry_rows.entity_from, folded), IDS.new, recorded_at=recorded_at)
     if made:
         yield INSERT_CARRY_OVERS.many(dialect, map(entry_rows.row_from, made))

@@ -59,9 +59,7 @@ class Setting:
     version: int = 0
 
 
-SETTINGS: Final = Kind(
-    entity=Setting, name="settings", missing=SettingNotFound, unique={("key",): SettingTaken}
-)
+SETTINGS: Final = Kind(entity=Setting, name="settings", missing=SettingNotFound, unique={("key",): SettingTaken})
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -77,9 +77,7 @@ def local_user_of(organization: OrganizationId) -> UserId:
     return UserId(uuid5(NAMESPACE_URL, f"mission-control:local-user:{organization}"))
 
 
-async def ensure_local_user(
-    ports: Ports, organization: OrganizationId, *, username: str = LOCAL_LOGIN
-) -> UserId:
+async def ensure_local_user(ports: Ports, organization: OrganizationId, *, username: str = LOCAL_LOGIN) -> UserId:
     """
     Create the organization's local user, who owns it, if there is none. Several processes may call this at once.
     """
@@ -103,16 +101,29 @@ async def _make_local_user(ports: Ports, organization: OrganizationId, id: UserI
             (number,) = await ports.numbers.next((DEPLOYMENT, "user"))
             users.add(
                 User(
-                    id=id, number=UserNumber(number), username=username, username_key=name_key(username),
-                    provider=IdentityProvider.TOKEN, email=LOCAL_EMAIL, name=LOCAL_NAME, active=organization,
-                    created_at=now, updated_at=now,
+                    id=id,
+                    number=UserNumber(number),
+                    username=username,
+                    username_key=name_key(username),
+                    provider=IdentityProvider.TOKEN,
+                    email=LOCAL_EMAIL,
+                    name=LOCAL_NAME,
+                    active=organization,
+                    created_at=now,
+                    updated_at=now,
                 )
             )
         if not has_place:
             members.add(
                 Member(
-                    id=MemberId(uuid5(organization, str(id))), organization=organization, user=id, role=OWNER,
-                    all_boards_read=True, all_boards_write=True, created_at=now, updated_at=now,
+                    id=MemberId(uuid5(organization, str(id))),
+                    organization=organization,
+                    user=id,
+                    role=OWNER,
+                    all_boards_read=True,
+                    all_boards_write=True,
+                    created_at=now,
+                    updated_at=now,
                 )
             )
         await unit.commit()

@@ -31,3 +31,14 @@ class EventLog(Protocol):
         """
         Return once there is an entry after *after*. Waiting runs no queries.
         """
+
+    async def cursor(self, organization: OrganizationId, reader: str) -> int | None:
+        """
+        Return the position up to which the reader with this name has handled the log, or None if it has no cursor.
+        """
+
+    async def advance(self, organization: OrganizationId, reader: str, position: int) -> None:
+        """
+        Keep the reader's cursor durably at this position, unless it is there or further already. The cursors of an
+        organization are deleted with it.
+        """

@@ -124,8 +124,9 @@ class AgentActivityReads(Protocol):
         The agent's latest entries, of these kinds if any are given, newest first.
         """
 
-    async def entries_about(self, principal: Principal, agent: AgentId, *, since: datetime,
-    limit: int) -> list[ActivityEntry]:
+    async def entries_about(
+        self, principal: Principal, agent: AgentId, *, since: datetime, limit: int
+    ) -> list[ActivityEntry]:
         """
         The latest entries about the agent by any actor, and by the agent about other agents, newest first.
         """
@@ -203,8 +204,9 @@ def failure_count(kinds: Counter[str]) -> int:
     return sum(kinds[kind] for kind in AGENT_FAILURE_KINDS)
 
 
-def compared_periods(amounts: list[HourlyEventCount], work: AgentTasks, *, hours: int,
-until: datetime) -> tuple[ActivityPeriod, ActivityPeriod]:
+def compared_periods(
+    amounts: list[HourlyEventCount], work: AgentTasks, *, hours: int, until: datetime
+) -> tuple[ActivityPeriod, ActivityPeriod]:
     """
     The last *hours*, and the period of equal length before them.
     """
@@ -233,8 +235,9 @@ def activity_alerts(current: ActivityPeriod, previous: ActivityPeriod) -> list[A
     found: list[ActivityAlert] = []
     if previous.errors and current.errors > previous.errors * 1.5:
         grown = percent_change(current.errors, previous.errors)
-        found.append(ActivityAlert("warning",
-        f"Errors went up by {grown:g} %, from {previous.errors} to {current.errors}"))
+        found.append(
+            ActivityAlert("warning", f"Errors went up by {grown:g} %, from {previous.errors} to {current.errors}")
+        )
     elif not previous.errors and current.errors > 3:
         found.append(ActivityAlert("warning", f"{current.errors} errors, where the period before had none"))
     done, before = current.tasks_completed, previous.tasks_completed

@@ -94,9 +94,7 @@ def outcomes_of(groups: Iterable[DoneTaskGroup]) -> TaskOutcomes:
         by_result=_amounts_by(groups, lambda _: "all").get("all", NO_RESULTS),
         average_retries=_average(sum(each.retries for each in groups), sum(each.amount for each in groups)),
         average_seconds=_average(sum(each.seconds for each in groups), sum(each.timed for each in groups)),
-        by_agent=_counts_by(
-            groups, lambda each: UNASSIGNED if each.assignee is None else names[keys[each.assignee]]
-        ),
+        by_agent=_counts_by(groups, lambda each: UNASSIGNED if each.assignee is None else names[keys[each.assignee]]),
         by_priority=_counts_by(groups, lambda each: each.priority),
         errors=[],
     )

@@ -142,9 +142,7 @@ def _state_in_queue(reading: ExplanationInput, budgets: Budgets | None, *, at: d
     return TaskState.CLAIMABLE, "nothing blocks it", f"the next claim{whose} may take it"
 
 
-def _obstacles_in_queue(
-    reading: ExplanationInput, budgets: Budgets | None, *, at: datetime
-) -> Iterator[StateReason]:
+def _obstacles_in_queue(reading: ExplanationInput, budgets: Budgets | None, *, at: datetime) -> Iterator[StateReason]:
     task = reading.task
     failed = [each for each in reading.blocked_by if each.status is Status.FAILED]
     others = [each for each in reading.blocked_by if each.status is not Status.FAILED]

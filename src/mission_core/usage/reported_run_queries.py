@@ -68,16 +68,12 @@ class ReportedRunReads(Protocol):
     without a board.
     """
 
-    async def page(
-        self, principal: Principal, page: PageRequest, wanted: ReportedRunFilter = ALL_RUNS
-    ) -> PageOfRows:
+    async def page(self, principal: Principal, page: PageRequest, wanted: ReportedRunFilter = ALL_RUNS) -> PageOfRows:
         """
         A page of the runs, newest record first, and their total count.
         """
 
-    async def leaderboard(
-        self, principal: Principal, limit: int, benchmark: str | None = None
-    ) -> list[EvaluatedRuns]:
+    async def leaderboard(self, principal: Principal, limit: int, benchmark: str | None = None) -> list[EvaluatedRuns]:
         """
         The evaluated runs, those of one benchmark if it is given, by agent, model and runtime: the highest mean score
         first, and equal ones by these names.

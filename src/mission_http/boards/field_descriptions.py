@@ -192,9 +192,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "median_cycle_time_hours_7d": "The median hours from the start of the work to the review, in the requested range.",
     "message": "The text of the message.",
     "LateResultRead.message": "The details of the failure; null for a result.",
-    "OrderRead.message": (
-        "What the operator wants the worker to know, or which budget is reached; null for nothing."
-    ),
+    "OrderRead.message": ("What the operator wants the worker to know, or which budget is reached; null for nothing."),
     "OrderRead.kind": (
         "The next step of the worker. `budget_reached`: a hard budget has no room for the run to go on, so the lease "
         "was not extended; stop, and complete or release the task."

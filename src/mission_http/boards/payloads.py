@@ -286,9 +286,7 @@ class TaskRead(BoardsPayload[TaskRow]):
     in_progress_at: Annotated[datetime | None, Of("started_at")]
     created_at: datetime
     updated_at: datetime
-    blocked_by_task_ids: Annotated[
-        list[UUID], Computed(open_dependencies, reads=READ_BY_DEPENDENCIES), NO_DEPENDENCIES
-    ]
+    blocked_by_task_ids: Annotated[list[UUID], Computed(open_dependencies, reads=READ_BY_DEPENDENCIES), NO_DEPENDENCIES]
     is_blocked: Annotated[bool, Computed(is_blocked, reads=("status",)), STATUS_BLOCKS]
     custom_field_values: Annotated[
         MaybeObject, Computed(custom_field_values, reads=("field_values", "fields")), NO_CUSTOM_FIELDS

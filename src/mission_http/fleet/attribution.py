@@ -59,8 +59,9 @@ ERRORS: Final = QueryErrorTexts(
 MOST_ACTIVITIES, MOST_AUDITED, MOST_MUTATIONS, MOST_COMMENTS, MOST_CHANGES = 200, 100, 100, 50, 50
 ACTIVE: Final = (Status.ASSIGNED, Status.IN_PROGRESS)
 MUTATING: Final = tuple(
-    kind for kind,
-    worded in ACTIVITY_WORDINGS.items() if worded.type in ("task_created", "task_updated", "task_assigned")
+    kind
+    for kind, worded in ACTIVITY_WORDINGS.items()
+    if worded.type in ("task_created", "task_updated", "task_assigned")
 )
 
 

@@ -263,8 +263,8 @@ class CreateAgentBody(Body):
     name: Annotated[str, Length(1, 100, says="Name is required")]
     role: Annotated[str, Length(1, 100, says="Role is required")] | Absent = ABSENT
     openclaw_id: (
-        Annotated[str, Length(1, 100),
-        TextPattern("[a-z0-9][a-z0-9-]*", says="openclaw_id must be kebab-case")] | Absent
+        Annotated[str, Length(1, 100), TextPattern("[a-z0-9][a-z0-9-]*", says="openclaw_id must be kebab-case")]
+        | Absent
     ) = ABSENT
     session_key: Annotated[str, Length(0, 200)] | Absent = ABSENT
     soul_content: Annotated[str, Length(0, 50_000)] | Absent = ABSENT
@@ -374,8 +374,9 @@ class UpdateProjectBody(Body):
     github_sync_enabled: BooleanOrBit | Absent = ABSENT
     github_labels_initialized: BooleanOrBit | Absent = ABSENT
     github_default_branch: Annotated[str, Length(1, 255)] | Absent = ABSENT
-    assigned_agents: Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100),
-    CustomCheck(require_unique)] | Absent = ABSENT
+    assigned_agents: (
+        Annotated[list[Annotated[str, Length(1, 100)]], Length(0, 100), CustomCheck(require_unique)] | Absent
+    ) = ABSENT
     gates: GatesBody | Absent = ABSENT
 
     def __attrs_post_init__(self) -> None:

@@ -239,8 +239,9 @@ def _by_type(kinds: Counter[str]) -> list[TypeCountPayload]:
 
 
 def _trends(found: DiagnosticsData) -> TrendsPayload:
-    current, previous = agent_activity.compared_periods(found.amounts, found.work, hours=found.timeframe.hours,
-    until=found.timeframe.until)
+    current, previous = agent_activity.compared_periods(
+        found.amounts, found.work, hours=found.timeframe.hours, until=found.timeframe.until
+    )
     changes = {
         f"{name}_pct": agent_activity.percent_change(getattr(current, name), getattr(previous, name))
         for name in ("activities", "errors", "tasks_completed")

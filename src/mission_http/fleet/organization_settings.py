@@ -62,8 +62,9 @@ KNOWN_SETTINGS: Final = {
     "retention.notifications_days": KnownSetting("retention", "60", "Days for which notifications are to be kept"),
     "retention.pipeline_runs_days": KnownSetting("retention", "90", "Days for which runs of pipelines are to be kept"),
     "retention.token_usage_days": KnownSetting("retention", "90", "Days for which token usage is to be kept"),
-    "retention.gateway_sessions_days": KnownSetting("retention", "90",
-    "Days for which gateway sessions are to be kept"),
+    "retention.gateway_sessions_days": KnownSetting(
+        "retention", "90", "Days for which gateway sessions are to be kept"
+    ),
     "gateway.host": KnownSetting("gateway", "", "Host of a live gateway"),
     "gateway.port": KnownSetting("gateway", "", "Port of a live gateway"),
     "chat.coordinator_target_agent": KnownSetting("chat", "", "Agent that messages to the coordinator go to"),
@@ -108,8 +109,9 @@ def _text(value: Any) -> str:
 
 
 class ChangeSettingsBody(Body):
-    settings: Annotated[dict[str, Any], CustomCheck(setting_texts),
-    SchemaOverride({"type": "object", "additionalProperties": True})]
+    settings: Annotated[
+        dict[str, Any], CustomCheck(setting_texts), SchemaOverride({"type": "object", "additionalProperties": True})
+    ]
 
 
 class ResetSettingBody(Body):
@@ -198,8 +200,8 @@ async def set_back(request: Request) -> Response:
     key = body.get("key")
     if not isinstance(key, str) or not key:
         raise InvalidRequest("key parameter required")
-    await reset_setting(ports_of(request), principal_of(request),
-    ResetSetting(key=key, expects=expected_version_of(request))
+    await reset_setting(
+        ports_of(request), principal_of(request), ResetSetting(key=key, expects=expected_version_of(request))
     )
     known = KNOWN_SETTINGS.get(key)
     return json_response(SettingResetPayload(reset=key, default_value=known.default if known else None))

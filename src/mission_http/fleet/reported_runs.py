@@ -329,9 +329,7 @@ async def evaluate_run(request: Request) -> Response:
     """
     await _require(request, EVALUATION_REQUIRED)
     body, run = await body_of(request, RunEvaluationBody), await _run_in(request)
-    command = EvaluateReportedRun(
-        run=run.id, evaluation=body.evaluation(), expects=expected_version_of(request)
-    )
+    command = EvaluateReportedRun(run=run.id, evaluation=body.evaluation(), expects=expected_version_of(request))
     return _run_response(await evaluate_reported_run(ports_of(request), principal_of(request), command))
 
 

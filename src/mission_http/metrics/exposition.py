@@ -72,9 +72,7 @@ class MetricFamilies:
         )
         for each in self.durations:
             counts = accumulate(each.counts)
-            family.add_metric(
-                (each.method, each.path, each.status), list(zip(BOUNDS, counts, strict=True)), each.total
-            )
+            family.add_metric((each.method, each.path, each.status), list(zip(BOUNDS, counts, strict=True)), each.total)
         return family
 
     def _pools(self) -> Iterator[Metric]:

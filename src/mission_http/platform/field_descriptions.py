@@ -91,7 +91,7 @@ FIELDS: Final[Mapping[str, str]] = {
         "or as a `stop` until the price is known. A budget of money requires it."
     ),
     "version": (
-        "The version of the item, which grows with each change. Sent as `If-Match: \"7\"`, it keeps a change from "
+        'The version of the item, which grows with each change. Sent as `If-Match: "7"`, it keeps a change from '
         "overwriting another one."
     ),
     "wait_seconds": "The most seconds to wait for the decision, after which the lease runs again.",

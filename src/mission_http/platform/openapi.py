@@ -39,7 +39,10 @@ BODY_ERRORS: Final = (BodyMalformed, BodyMissing, FieldsInvalid)
 
 
 def document_of(
-    dialects: Iterable[Dialect], only: Dialect | None = None, quotas: Mapping[str, Quota] = DEFAULT_QUOTAS, *,
+    dialects: Iterable[Dialect],
+    only: Dialect | None = None,
+    quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
+    *,
     server: str = "/",
 ) -> JsonSchema:
     """
@@ -178,8 +181,9 @@ class OperationWriter:
         shapes = {endpoint.status: endpoint.gives, **endpoint.also}
         errors = self._errors(endpoint)
         for status in sorted(errors):
-            shapes.setdefault(status,
-            self.dialect.openapi_metadata.errors.get(status, self.dialect.openapi_metadata.error))
+            shapes.setdefault(
+                status, self.dialect.openapi_metadata.errors.get(status, self.dialect.openapi_metadata.error)
+            )
         told = {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
         success = told[str(endpoint.status)].get("content", {})
         success.get("application/json", {}).update(self._example(endpoint, "response"))

@@ -1,4 +1,4 @@
--- 0019
+-- 0025
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1187,4 +1187,14 @@ CREATE TABLE agent_counts (
  STRICT
 
 ;
-INSERT INTO alembic_version VALUES ('0019');
+CREATE TABLE reader_cursors (
+	organization BLOB NOT NULL, 
+	reader TEXT NOT NULL, 
+	position INTEGER NOT NULL, 
+	CONSTRAINT pk_reader_cursors PRIMARY KEY (organization, reader)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+INSERT INTO alembic_version VALUES ('0025');

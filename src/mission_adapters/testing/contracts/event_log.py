@@ -5,7 +5,10 @@ The contract of the port `EventLog`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -18,6 +21,7 @@ from mission_adapters.testing.world import World
 from mission_core.accounts.model import AgentPrincipal
 from mission_core.errors import StaleWrite
 from mission_core.events.model import GENESIS, ChainHead, Entry
+from mission_core.events.readers import Reader, handle_new_entries, position_before
 from mission_core.events.use_cases import verify_log
 from mission_core.ids import OrganizationId, TaskId
 from mission_core.tasks.events import TaskDeleted
@@ -195,3 +199,57 @@ class EventLogContract(StoreContract):
         entry = (await entries_of(world))[-1]
 
         assert ("task.updated", ada.actor, task.id) == (entry.kind, entry.actor, entry.subject)
+
+    async def test_a_cursor_is_kept_for_each_reader_and_never_goes_back(self, world: World, elsewhere: World) -> None:
+        """
+        The log keeps a cursor for each reader of an organization. It never goes back.
+        """
+        log, own = world.ports.log, world.me.organization
+        before = await log.cursor(own, "mailer")
+        for position in (1, 3, 2):
+            await log.advance(own, "mailer", position)
+
+        assert (None, 3) == (before, await log.cursor(own, "mailer"))
+        assert None is await log.cursor(own, "indexer")
+        assert None is await log.cursor(elsewhere.me.organization, "mailer")
+
+    async def test_a_reader_that_failed_continues_with_the_batch_that_it_did_not_handle(self, world: World) -> None:
+        """
+        A named reader that fails in the middle receives the unhandled batch again, and misses nothing.
+        """
+        log, own = world.ports.log, world.me.organization
+        reader = Reader(name="mailer", kinds=frozenset({"task.created"}))
+        handled: list[UUID] = []
+        fails = True
+
+        async def handle(entries: Sequence[Entry]) -> None:
+            if fails:
+                raise ConnectionError
+            handled.extend(entry.subject for entry in entries)
+
+        tasks = [await world.task() for _ in range(3)]
+        with pytest.raises(ConnectionError):
+            await handle_new_entries(log, own, reader, handle)
+        fails = False
+        tasks.append(await world.task())
+        for _ in range(2):
+            await handle_new_entries(log, own, reader, handle)
+        head = await log.head(own)
+
+        assert [task.id for task in tasks] == handled
+        assert head.position == await log.cursor(own, "mailer")
+
+    async def test_entries_from_a_time_on_are_found_by_their_position(self, world: World) -> None:
+        """
+        The position before the entries of a time is found, also if the time is before or after all entries.
+        """
+        log, own, clock = world.ports.log, world.me.organization, world.clock
+        begin = clock.now()
+        for _ in range(3):
+            clock.advance(hours=1)
+            await world.task()
+        entries = await entries_of(world)
+        times = [begin - timedelta(days=999), entries[-1].at, entries[-2].at, clock.now() + timedelta(seconds=1)]
+        expected = [sum(entry.at < at for entry in entries) for at in times]
+
+        assert expected == [await position_before(log, own, at) for at in times]

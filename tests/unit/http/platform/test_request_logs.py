@@ -57,9 +57,7 @@ def test_health_is_told_only_where_it_is_wanted_or_slow(path):
     """
     Probes ask every few seconds.
     """
-    assert [0, 1, 1] == [
-        len(tell(path=path, **more)) for more in ({}, {"health": True}, {"slow": 1.0, "waited": 2.0})
-    ]
+    assert [0, 1, 1] == [len(tell(path=path, **more)) for more in ({}, {"health": True}, {"slow": 1.0, "waited": 2.0})]
 
 
 def test_a_path_is_told_up_to_a_length():

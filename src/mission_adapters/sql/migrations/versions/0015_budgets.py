@@ -14,9 +14,7 @@ down_revision = "0014"
 
 def upgrade() -> None:
     op.add_column("heads", sa.Column("has_budgets", INTEGER, nullable=False, server_default="0"))
-    op.add_column(
-        "usage_entries", sa.Column("unconfirmed_subscription", INTEGER, nullable=False, server_default="0")
-    )
+    op.add_column("usage_entries", sa.Column("unconfirmed_subscription", INTEGER, nullable=False, server_default="0"))
     op.create_table(
         "budgets",
         sa.Column("id", ID, nullable=False),

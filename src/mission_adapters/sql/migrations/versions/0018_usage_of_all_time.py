@@ -55,9 +55,7 @@ def upgrade() -> None:
         ["organization", sa.text("(input_tokens + output_tokens) DESC"), "session"],
     )
     for table, name in (("usage_tasks", "task"), ("usage_details", "task"), ("usage_details", "session")):
-        op.create_index(
-            f"ix_{table}_organization_{name}_hours_slot", table, ["organization", name, "hours", "slot"]
-        )
+        op.create_index(f"ix_{table}_organization_{name}_hours_slot", table, ["organization", name, "hours", "slot"])
     for name in ("board", "task", "agent", "model"):
         op.create_index(f"ix_usage_entries_{name}_at", "usage_entries", ["organization", name, "at", "id"])
 

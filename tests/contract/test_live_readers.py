@@ -1,0 +1,129 @@
+"""
+Live readers of the log: they share their queries, and each ends with the whole sequence.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from attrs import define, evolve, field
+
+from mission_adapters.testing import make_world, predictable_ports
+from mission_core.events.live_readers import MAX_PENDING_BATCHES, LiveLogs, PositionGone, ReaderTooSlow
+
+
+@pytest.fixture
+async def memory_world():
+    """
+    An organization in memory.
+    """
+    return await make_world(predictable_ports())
+
+
+@define
+class CountedLog:
+    """
+    The log of a store, which counts the reads of entries and heads.
+    """
+
+    log: object
+    reads: list = field(factory=list)
+
+    async def read(self, organization, *, after=0, limit=500):
+        self.reads.append(after)
+        return await self.log.read(organization, after=after, limit=limit)
+
+    async def head(self, organization):
+        self.reads.append("head")
+        return await self.log.head(organization)
+
+    async def wait(self, organization, *, after):
+        await self.log.wait(organization, after=after)
+
+
+async def test_readers_of_an_organization_share_one_query_for_each_wake_up(world):
+    """
+    A hundred readers cost one query at the start and one for each wake-up, and what is derived is computed once.
+    """
+    log, own = CountedLog(world.ports.log), world.me.organization
+    lives, derived = LiveLogs(log), []
+
+    async def derive(entries):
+        derived.append(entries)
+        return [entry.position for entry in entries]
+
+    async def follow(reader):
+        return await (await reader.next()).derived("positions", derive)
+
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(lives.reader(own)) for _ in range(100)]
+        start = readers[0].position
+        following = [asyncio.create_task(follow(reader)) for reader in readers]
+        await world.task()
+        seen = await asyncio.gather(*following)
+
+    assert ["head", start] == log.reads
+    assert 1 == len(derived)
+    assert [seen[0]] * 100 == seen
+    assert {} == lives.feeds
+
+
+async def test_readers_that_resume_anywhere_end_with_the_same_sequence(world):
+    """
+    Readers that drop and resume while others write receive every position once and in order.
+    """
+    own, lives = world.me.organization, LiveLogs(world.ports.log)
+    first = (await world.ports.log.head(own)).position
+    writes = 30
+
+    async def follow(patience):
+        seen, at = [], first
+        while len(seen) < writes:
+            async with lives.reader(own, after=at) as reader:
+                for _ in range(patience):
+                    if len(seen) < writes:
+                        seen += [entry.position for entry in (await reader.next()).entries]
+                        at = reader.position
+        return seen
+
+    following = [asyncio.create_task(follow(patience)) for patience in (1, 2, 5, 99)]
+    await asyncio.gather(*(world.task() for _ in range(writes)))
+    seen = await asyncio.wait_for(asyncio.gather(*following), 20)
+
+    assert [list(range(first + 1, first + writes + 1))] * 4 == seen
+
+
+async def test_a_reader_that_takes_nothing_is_let_go(memory_world):
+    """
+    A reader with too many untaken batches fails, and can resume from its position.
+    """
+    own, lives = memory_world.me.organization, LiveLogs(memory_world.ports.log)
+    async with lives.reader(own) as slow, lives.reader(own) as quick:
+        for _ in range(MAX_PENDING_BATCHES + 1):
+            await memory_world.task()
+            await quick.next()
+        with pytest.raises(ReaderTooSlow):
+            await slow.next()
+        async with lives.reader(own, after=slow.position) as again:
+            batch = await again.next()
+
+    assert slow.position + 1 == batch.entries[0].position
+
+
+async def test_a_position_that_the_log_no_longer_has_is_refused(memory_world):
+    """
+    A cursor before entries that were removed, or after the end of a restored log, is refused with the place to restart.
+    """
+    log, own = memory_world.ports.log, memory_world.me.organization
+    await memory_world.task()
+    head = await log.head(own)
+    with pytest.raises(PositionGone) as ahead:
+        async with LiveLogs(log).reader(own, after=head.position + 1):
+            pass
+    entries = log.entries[own]
+    log.entries[own] = [evolve(entry, position=entry.position + 5) for entry in entries]
+    with pytest.raises(PositionGone) as behind:
+        async with LiveLogs(log).reader(own, after=1):
+            pass
+
+    assert (head.position, 6) == (ahead.value.oldest, behind.value.oldest)
