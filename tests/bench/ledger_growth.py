@@ -4,9 +4,10 @@ PostgreSQL's.
 
     python -m tests.bench.ledger_growth [DATABASE_URL] [--entries N] [--keep FOLDER]
 
-Both databases have the same agents, models, tasks and days; the large one has more entries in each, and more sessions:
-one for every ten entries. Rows are put in by SQL, as copies of one that the product wrote, and the product's rebuild
-makes the sums.
+Both databases have the same days, and on each day the same pairs of an agent and a task, each with its model; the
+large one has more entries of each, and more sessions: one for every ten entries. So what is shown by day, agent, model
+or task is as long in both. Rows are put in by SQL, as copies of one that the product wrote, and the rebuild of the
+product makes the sums.
 """
 
 import argparse
@@ -58,9 +59,10 @@ async def fill(database: GrowingDatabase, entries: int) -> None:
 
     def rows() -> Rows:
         for n in range(entries):
-            session = n // PER_SESSION
-            agent, name = agents[session % AGENTS]
-            task = tasks[session % TASKS] if session % 3 else None
+            place = n % TASKS
+            session = n // (TASKS * PER_SESSION) * TASKS + place
+            agent, name = agents[place % AGENTS]
+            task = tasks[place] if place % 3 else None
             yield template | {
                 "id": new_id().bytes,
                 "report_id": f"report-{n}",
@@ -68,7 +70,7 @@ async def fill(database: GrowingDatabase, entries: int) -> None:
                 "agent": agent,
                 "agent_name": name,
                 "session": f"{name}:{session}",
-                "model": RARE_MODEL if n in rare else MODELS[session % 4],
+                "model": RARE_MODEL if n in rare else MODELS[place % 4],
                 "task": task and task.id.bytes,
                 "task_number": task and task.number,
                 "board": task and task.board.bytes,

@@ -24,6 +24,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     update,
 )
 
@@ -73,6 +74,8 @@ def _mapping_of_kind(kind: Kind[Any]) -> TableMapping:
     last = "number" if "number" in rows.columns else "id"
     indexes = [Index(None, "organization", *names, last) for names in found_by]
     indexes += [Index(name, *columns) for name, columns in FURTHER_INDEXES.get(kind.name, {}).items()]
+    for name, (columns, condition) in PARTIAL_INDEXES.get(kind.name, {}).items():
+        indexes.append(Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition)))
     return TableMapping(kind, table(kind.name, *columns_of(rows), *unique, *indexes), rows)
 
 
@@ -122,6 +125,12 @@ FURTHER_INDEXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
 }
 """The columns of indexes that no kind declares, by their names, for each table."""
+NOT_ONE_REQUEST: Final = "requests <> 1"
+"""The condition of entries of the token ledger that do not stand for one request."""
+PARTIAL_INDEXES: Final[Mapping[str, Mapping[str, tuple[tuple[str, ...], str]]]] = {
+    "usage_entries": {"ix_usage_entries_not_one_request": (("organization", "at"), NOT_ONE_REQUEST)},
+}
+"""The columns of indexes of some rows, and the condition of these rows, by their names, for each table."""
 MAPPINGS: Final = TableMappings()
 
 

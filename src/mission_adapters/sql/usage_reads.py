@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from mission_adapters.sql.board_visibility import BOARD_FILTERS, board_filter_of
 from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.counters import COUNTER_TABLES
-from mission_adapters.sql.kind_tables import MAPPINGS
+from mission_adapters.sql.kind_tables import MAPPINGS, NOT_ONE_REQUEST
 from mission_adapters.sql.statements import (
     IdArray,
     Statement,
@@ -34,14 +34,12 @@ from mission_adapters.sql.statements import (
     cached_statement,
     in_array,
     parameter,
-    unlikely,
 )
 from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.events.counters import NO_ID
 from mission_core.ids import BoardId, TaskId
 from mission_core.lazy_attrs import frozen
-from mission_core.usage.carry_overs import CARRIER
 from mission_core.usage.counters import ALL_TIME, SUMMED
 from mission_core.usage.model import USAGE, UsageEntry
 from mission_core.usage.queries import EVERYTHING, UsageFilter, UsageSum, UsageTask, UsageTotals, cells_of_sum
@@ -66,23 +64,25 @@ ARRAY_FILTERS: Final[Mapping[str, tuple[str, IdArray | TextArray]]] = {
 """The column of each filter with several values, and the type of its parameter."""
 
 
-def _conditions(table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]:
+def _conditions(table: Table, names: Iterable[str], *, by_time: bool = False) -> list[ColumnElement[bool]]:
     """
-    Return the conditions of filters, by the names of their parameters.
+    Return the conditions of filters, by the names of their parameters. With *by_time* no index of a filter's column is
+    used, so that one by time is.
     """
+    plain: Any = _without_index if by_time else _plain
     found: list[ColumnElement[bool]] = [table.c.organization == _organization]
     for name in names:
         if name in BOARD_FILTERS:
-            found.append(BOARD_FILTERS[name](table.c.board))
+            found.append(BOARD_FILTERS[name](plain(table.c.board)))
         elif name in ARRAY_FILTERS:
             column, many = ARRAY_FILTERS[name]
-            found.append(in_array(table.c[column], name, many))
+            found.append(in_array(plain(table.c[column]), name, many))
         elif name == "since":
             found.append((table.c.at if table is entries else table.c.slot) >= parameter("since", int))
         elif name == "until":
             found.append((table.c.at if table is entries else table.c.slot) < parameter("until", int))
         else:
-            found.append(table.c[name] == parameter(name, table.c[name].type.python_type))
+            found.append(plain(table.c[name]) == parameter(name, table.c[name].type.python_type))
     return found
 
 
@@ -99,12 +99,23 @@ def _cells(cells: RollupCells, names: Iterable[str]) -> list[ColumnElement[bool]
     return found
 
 
+def _plain(column: Column[Any]) -> ColumnElement[Any]:
+    return column
+
+
+def _without_index(column: Column[Any]) -> ColumnElement[Any]:
+    """
+    Return the value of a column as an expression, for which no index of the column is used. SQLite has no statistics,
+    and would take one that is worse than another.
+    """
+    return func.coalesce(column, column)
+
+
 def _grouped_by(column: Column[Any]) -> ColumnElement[Any]:
     """
-    Return a column to group by. SQLite, which has no statistics, would read all sums of all times in the order of an
-    index of the plain column.
+    Return a column to group by, so that sums of all times are not read in the order of an index.
     """
-    return func.coalesce(column, column) if column.name in ("task", "session") else column
+    return _without_index(column) if column.name in ("task", "session") else column
 
 
 @cached_statement
@@ -136,21 +147,20 @@ def _select_entries(names: tuple[str, ...]) -> Executable:
 
 
 @cached_statement
-def _count_entries(cells: RollupCells, names: tuple[str, ...]) -> Executable:
+def count_entries(cells: RollupCells, names: tuple[str, ...]) -> Executable:
     """
-    Count entries from a rollup, so that not each is read: an entry counts as one request, one that reverses another as
-    minus one, and a carry-over as all that it stands for.
+    Count entries from a rollup, so that not each is read: the requests, and one minus its requests for each entry that
+    does not stand for one. Those are few, and have an index: an entry that reverses another, and a carry-over.
     """
     table = COUNTER_TABLES[cells.counters]
     bounds = {"since": table.c.slot >= parameter("first_slot", int), "until": table.c.slot < parameter("end_slot", int)}
     within = _cells(cells, (name for name in names if name not in bounds))
     within += [bounds[name] for name in names if name in bounds]
     requests = select(func.coalesce(func.sum(table.c.requests), 0)).where(*within).scalar_subquery()
-    reversing = unlikely(entries.c.reverses > parameter("nothing"))
-    reversals = select(func.count()).select_from(entries).where(*_conditions(entries, names), reversing)
-    carried = select(func.coalesce(func.sum(1 - entries.c.requests), 0))
-    carried = carried.where(*_conditions(entries, names), entries.c.reporter == literal_column(f"'{CARRIER}'"))
-    return select(cast(requests + 2 * reversals.scalar_subquery() + carried.scalar_subquery(), INTEGER))
+    others = select(func.coalesce(func.sum(1 - entries.c.requests), 0)).where(
+        *_conditions(entries, names, by_time=True), literal_column(NOT_ONE_REQUEST)
+    )
+    return select(cast(requests + others.scalar_subquery(), INTEGER))
 
 
 @cached_statement
@@ -255,10 +265,10 @@ class SqlUsageReads:
         names, dialect = tuple(sorted(given)), self.session.dialect
         given["organization"] = principal.organization.bytes
         found = _select_entries(names)(dialect, **given, limit=page.limit, offset=page.offset)
-        slots = {"nothing": b"", "first_slot": window.since, "end_slot": window.until}
+        slots = {"first_slot": window.since, "end_slot": window.until}
         told = {name: value for name, value in slots.items() if value is not None}
         cells = cells_of_sum(principal, window, (), wanted)
-        counted = _count_entries(cells, names)(dialect, **given, **told)
+        counted = count_entries(cells, names)(dialect, **given, **told)
 
         def steps() -> Steps[PageOfRows]:
             rows = yield found

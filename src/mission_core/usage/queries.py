@@ -4,8 +4,9 @@ Read queries for the token ledger and its rollups.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -170,12 +171,6 @@ class UsageTotals(NamedTuple):
         """
         return self.list_cost if self.priced_requests or not self.unpriced_requests else None
 
-    def plus(self, other: UsageTotals) -> UsageTotals:
-        """
-        The sums over both.
-        """
-        return UsageTotals(*map(sum, zip(self, other, strict=True)))
-
 
 class UsageSum(NamedTuple):
     """
@@ -191,21 +186,29 @@ def sum_of(sums: Sequence[UsageSum]) -> UsageTotals:
     """
     The sums over all of these.
     """
-    total = UsageTotals()
-    for each in sums:
-        total = total.plus(each.totals)
-    return total
+    return _total_of([each.totals for each in sums])
 
 
 def sums_by(sums: Sequence[UsageSum], *places: int) -> dict[Any, UsageTotals]:
     """
     The sums by the values at these places of the keys; by the value itself if it is one place.
     """
-    found: dict[Any, UsageTotals] = {}
-    for each in sums:
-        key = each.key[places[0]] if len(places) == 1 else tuple(each.key[place] for place in places)
-        found[key] = found.get(key, UsageTotals()).plus(each.totals)
-    return found
+    key_of = itemgetter(*places)
+    return totals_by((key_of(each.key), each.totals) for each in sums)
+
+
+def totals_by(parts: Iterable[tuple[Any, UsageTotals]]) -> dict[Any, UsageTotals]:
+    """
+    The sums over the totals that have the same key.
+    """
+    found: dict[Any, list[UsageTotals]] = {}
+    for key, totals in parts:
+        found.setdefault(key, []).append(totals)
+    return {key: _total_of(totals) for key, totals in found.items()}
+
+
+def _total_of(totals: Sequence[UsageTotals]) -> UsageTotals:
+    return totals[0] if len(totals) == 1 else UsageTotals(*map(sum, zip(*totals, strict=True)))
 
 
 class UsageRebuild(NamedTuple):

@@ -20,7 +20,7 @@ from mission_core.agents.queries import AgentRow
 from mission_core.ports import Ports
 from mission_core.reports.agent_activity import AGENT_CREATED_KIND, ActivityEntry, AgentComment, events_by_kind
 from mission_core.tasks.model import Status
-from mission_core.usage.queries import UsageSum, UsageTotals, sum_of
+from mission_core.usage.queries import UsageSum, sum_of, totals_by
 from mission_core.values import EPOCH, JsonText, name_key
 from mission_http.fleet.access import VIEWER
 from mission_http.fleet.activities import ACTIVITY_WORDINGS
@@ -182,10 +182,7 @@ async def attribute(request: Request) -> Response:
 
 
 def _cost(sums: Sequence[UsageSum]) -> CostPayload:
-    days: dict[int, UsageTotals] = {}
-    for each in sums:
-        day = each.key[1] // 24
-        days[day] = days.get(day, UsageTotals()).plus(each.totals)
+    days = totals_by((each.key[1] // 24, each.totals) for each in sums)
     trend = [
         DayTokensPayload(
             date=f"{EPOCH + day * DAY:%Y-%m-%d}", day_bucket=day * 86_400, input_tokens=totals.input_tokens,

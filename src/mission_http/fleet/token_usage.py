@@ -49,6 +49,7 @@ from mission_core.usage.queries import (
     UsageWindow,
     sum_of,
     sums_by,
+    totals_by,
     window_of_last,
 )
 from mission_core.usage.use_cases import (
@@ -517,9 +518,7 @@ def _model_payload(model: str, totals: UsageTotals) -> AgentModelTokensPayload:
 
 
 def _payloads(sums: Mapping[str, UsageTotals]) -> Sums:
-    named: dict[str, UsageTotals] = {}
-    for name, totals in sums.items():  # somebody may be called like nobody
-        named[name or NOBODY] = named.get(name or NOBODY, UsageTotals()).plus(totals)
+    named = totals_by((name or NOBODY, totals) for name, totals in sums.items())  # somebody may be called like nobody
     return {name: sums_payload(totals) for name, totals in named.items()}
 
 
@@ -531,10 +530,8 @@ def _grouped(sums: Iterable[UsageSum], place: int) -> dict[str, list[UsageSum]]:
 
 
 def _timeline(sums: Sequence[UsageSum], place: int, window: UsageWindow) -> list[TokenDayPayload]:
-    days: dict[str, UsageTotals] = {}
-    for each in sums:
-        day = iso_day(each.key[place], window.hours)
-        days[day] = days.get(day, UsageTotals()).plus(each.totals)
+    slots = sums_by(sums, place)
+    days = totals_by((iso_day(slot, window.hours), totals) for slot, totals in slots.items())
     return [
         TokenDayPayload(
             date=day, cost=dollars(totals.known_cost), tokens=totals.tokens, unpricedTokens=totals.unpriced_tokens

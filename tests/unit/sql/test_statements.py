@@ -23,10 +23,13 @@ from mission_adapters.sql.tables import tasks
 from mission_adapters.sql.task_reads import select_page
 from mission_adapters.sql.task_row_query import DEPENDENCIES, select_task_json, select_task_rows
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
+from mission_adapters.sql.usage_reads import count_entries
 from mission_adapters.testing import strategies as some
 from mission_core.agents.queries import STORED_AGENTS
 from mission_core.projections import WHOLE_ROWS
 from mission_core.tasks.model import Task
+from mission_core.usage.counters import ALL_TIME, USAGE_TASKS
+from mission_core.usage.queries import RollupCells
 from mission_http.boards.payloads import TaskRead
 from mission_http.platform.projections import projection_of
 
@@ -222,6 +225,15 @@ def test_a_pending_task_of_a_board_is_found_without_reading_the_links_of_others(
     plan = planned(PENDING_TASK, {"owner": b"o" * 16, "dissolved": b"b" * 16})
 
     assert any(step.startswith("SEARCH approval_links USING") for step in plan), plan
+
+
+@pytest.mark.parametrize("names", [(), ("model",), ("board", "since"), ("own_board", "task", "until")])
+def test_a_list_of_the_ledger_is_counted_without_reading_each_entry(names: tuple[str, ...]) -> None:
+    cells = RollupCells(USAGE_TASKS, 1 if {"since", "until"} & {*names} else ALL_TIME)
+    given = dict.fromkeys(names, b"b" * 16) | {"organization": b"o" * 16, "first_slot": 1, "end_slot": 2}
+    plan = planned(count_entries(cells, names), given)
+
+    assert any("usage_entries USING INDEX ix_usage_entries_not_one_request (organization=?" in each for each in plan)
 
 
 def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:

@@ -1187,6 +1187,7 @@ CREATE TABLE agent_counts (
  STRICT
 
 ;
+CREATE INDEX ix_usage_entries_not_one_request ON usage_entries (organization, at) WHERE requests <> 1;
 CREATE TABLE reader_cursors (
 	organization BLOB NOT NULL, 
 	reader TEXT NOT NULL, 
