@@ -392,7 +392,8 @@ class Housekeeping(Protocol):
 
     async def index_tasks(self, organization: OrganizationId, *, limit: int) -> bool:
         """
-        Add *limit* of the organization's tasks to the index of text search, if the store has one and it lacks so many.
+        Add *limit* of the organization's tasks to the index of text search, and of its agents, if the store has one and
+        it lacks so many.
         A search finds the same before and after.
 
         Returns:

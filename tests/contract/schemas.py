@@ -16,7 +16,8 @@ from mission_adapters.sql.migrations import path_in
 Rows = list[tuple[Any, ...]]
 
 VERSIONS = "alembic_version"
-SEARCH_INDEX = ("task_trigrams", "task_texts", "assignee_names", "assignee_trigrams", "ix_workloads_trigrams")
+SEARCH_INDEX = ("task_trigrams", "task_texts", "assignee_names", "assignee_trigrams", "ix_workloads_trigrams",
+                "ix_agents_trigrams")  # fmt: skip
 """What the names of the tables of the search index, and of its index of another table, begin with. Only databases that
 can have it do."""
 COLUMNS = {

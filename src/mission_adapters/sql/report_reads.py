@@ -31,13 +31,7 @@ from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import agents, boards, pulses, tallies, tasks, workloads
-from mission_adapters.sql.text_search import (
-    AGENT_FIELDS,
-    TASK_FIELDS,
-    like_pattern,
-    matching_tasks,
-    search_agents,
-)
+from mission_adapters.sql.text_search import AGENT_FIELDS, TASK_FIELDS, matching_rows
 from mission_core.agents.model import OFFLINE
 from mission_core.approvals.model import APPROVAL_LINKS, APPROVALS, ApprovalStatus
 from mission_core.lazy_attrs import frozen
@@ -423,18 +417,21 @@ class SqlReportReads:
         given = board_filter_of(principal)
         if assignee is not None:
             given["name"] = name_key(assignee)
-        dialect, organization = self.session.dialect, principal.organization
-        found = await self.session.read(lambda: matching_tasks(dialect, organization, text, given, limit=limit))
+        found = await self._matching_rows("tasks", principal, text, given, limit=limit)
         return FoundRows([FoundTask._make(row[: len(TASK_FIELDS)]) for row in found], found[0][-1] if found else 0)
 
     async def find_agents(self, principal: Principal, text: str, *, limit: int) -> FoundRows[FoundAgent]:
         """
         Return the agents whose name, role or last activity contains the text.
         """
-        given = board_filter_of(principal)
-        statement = search_agents(self.session.dialect, *given)
-        found = await self._rows(statement, principal, {**given, "text": like_pattern(text), "most": limit})
+        found = await self._matching_rows("agents", principal, text, board_filter_of(principal), limit=limit)
         return FoundRows([FoundAgent._make(row[: len(AGENT_FIELDS)]) for row in found], found[0][-1] if found else 0)
+
+    async def _matching_rows(
+        self, name: str, principal: Principal, text: str, given: Parameters, *, limit: int
+    ) -> list[Any]:
+        dialect, organization = self.session.dialect, principal.organization
+        return await self.session.read(lambda: matching_rows(dialect, name, organization, text, given, limit=limit))
 
     async def _rows(self, statement: Statement, principal: Principal, given: Parameters) -> list[Any]:
         dialect, own = self.session.dialect, principal.organization.bytes

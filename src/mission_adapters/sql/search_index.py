@@ -1,5 +1,5 @@
 """
-The trigram indexes of the titles and descriptions of tasks, and of the names of their assignees.
+The trigram indexes of the titles and descriptions of tasks, of the names of their assignees, and of agents.
 
 On SQLite it is an FTS5 table of trigrams without the texts, on PostgreSQL a copy of the texts with a `pg_trgm` index.
 It is filled in batches by the housekeeping of the store, because an entry alone costs as much as a whole task, and a
@@ -8,6 +8,9 @@ that was indexed, and those whose text has changed since, which triggers note in
 
 The names are the keys of assignees in `workloads`, each of which has many tasks. On PostgreSQL they have an index of
 their own there. On SQLite a trigger copies each new key to `assignee_names`, and the housekeeping indexes it.
+
+Agents have their names, roles and last activities in an index of their table on PostgreSQL. On SQLite they are in the
+index of tasks, with their negative numbers. Triggers note each new, changed and deleted agent.
 
 The index only finds candidates. The condition of the search decides about each of them.
 """
@@ -32,7 +35,8 @@ MAX_CANDIDATES: Final = 1024
 MAX_TERMS: Final = 16
 """The largest number of trigrams of a search text that are looked up."""
 PLACE_BITS: Final = 40
-"""The bits of a row id of the SQLite index that hold the task's number. Those above hold the organization's place."""
+"""The bits of a row id of the SQLite index below those of the organization's place. The number of a task is added to it,
+and the number of an agent is subtracted."""
 WORD: Final = re.compile(r"[^\W_]{3}")
 """What a search text must contain for `pg_trgm`, which indexes words of letters and digits."""
 
@@ -52,10 +56,12 @@ GROUP BY next.id
 PostgreSQL's own oldest running transaction may be one of another database, or one that changes other tables."""
 
 TEXT_OF: Final = "{0}.title || char(10) || coalesce({0}.description, '')"
+AGENT_TEXT_OF: Final = "{0}.name || char(10) || {0}.role || char(10) || coalesce({0}.activity, '')"
+AGENT_TEXT_ON_POSTGRES: Final = AGENT_TEXT_OF.format("agents").replace("char(10)", "chr(10)")
 _progress: Final = "SELECT closing FROM search_progress WHERE organization = {0}.organization"
 _note_change: Final = """
-INSERT INTO search_changes (organization, number, indexed_text) SELECT {0}.organization, {0}.number, {1}
-WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE organization = {0}.organization AND number = {0}.number);
+INSERT INTO search_changes (organization, number, indexed_text) SELECT {0}.organization, {2}{0}.number, {1}
+WHERE NOT EXISTS (SELECT 1 FROM search_changes WHERE organization = {0}.organization AND number = {2}{0}.number);
 """
 _same_key: Final = "organization = {0}.organization AND assignee_key = {0}.assignee_key"
 _changed: Final = "(OLD.title IS NOT NEW.title OR OLD.description IS NOT NEW.description)"
@@ -64,21 +70,16 @@ _create_tasks: Final = (
     "CREATE VIRTUAL TABLE task_trigrams USING fts5(text, content='', columnsize=0, detail='none', tokenize='trigram')",
     f"""
 CREATE TRIGGER search_task_inserted AFTER INSERT ON tasks WHEN NEW.number <= ({_progress.format("NEW")}) BEGIN
-{_note_change.format("NEW", "NULL")} END
+{_note_change.format("NEW", "NULL", "")} END
 """,
     f"""
 CREATE TRIGGER search_task_updated AFTER UPDATE OF title, description ON tasks
 WHEN {_changed} AND OLD.number <= ({_progress.format("OLD")}) BEGIN
-{_note_change.format("OLD", TEXT_OF.format("OLD"))} END
+{_note_change.format("OLD", TEXT_OF.format("OLD"), "")} END
 """,
     f"""
 CREATE TRIGGER search_task_deleted AFTER DELETE ON tasks WHEN OLD.number <= ({_progress.format("OLD")}) BEGIN
-{_note_change.format("OLD", TEXT_OF.format("OLD"))} END
-""",
-    # The trigrams of the deleted organization must not stay, and without the texts they cannot be taken out singly.
-    """
-CREATE TRIGGER search_organization_deleted AFTER DELETE ON search_progress BEGIN
-UPDATE search_progress SET indexed = 0, closing = 0; DELETE FROM search_changes; END
+{_note_change.format("OLD", TEXT_OF.format("OLD"), "")} END
 """,
 )
 _create_assignees: Final = (
@@ -104,14 +105,42 @@ DELETE FROM assignee_names WHERE {_same_key.format("OLD")}; END
     "CREATE VIRTUAL TABLE assignee_trigrams USING "
     "fts5(name, content='', columnsize=0, detail='none', tokenize='trigram')",
 )
-CREATE_ON_SQLITE: Final = {"task_trigrams": _create_tasks, "assignee_trigrams": _create_assignees}
+_notes_agents: Final = "EXISTS (SELECT 1 FROM search_progress WHERE organization = {0}.organization AND closing_at > 0)"
+_agent_changed: Final = "(OLD.name IS NOT NEW.name OR OLD.role IS NOT NEW.role OR OLD.activity IS NOT NEW.activity)"
+_note_old_agent: Final = _note_change.format("OLD", AGENT_TEXT_OF.format("OLD"), "-")
+_create_agents: Final = (
+    f"""
+CREATE TRIGGER search_agent_inserted AFTER INSERT ON agents WHEN {_notes_agents.format("NEW")} BEGIN
+{_note_change.format("NEW", "NULL", "-")} END
+""",
+    f"""
+CREATE TRIGGER search_agent_updated AFTER UPDATE OF name, role, activity ON agents
+WHEN {_agent_changed} AND {_notes_agents.format("OLD")} BEGIN
+{_note_old_agent} END
+""",
+    f"""
+CREATE TRIGGER search_agent_deleted AFTER DELETE ON agents WHEN {_notes_agents.format("OLD")} BEGIN
+{_note_old_agent} END
+""",
+    "DROP TRIGGER IF EXISTS search_organization_deleted",
+    # The trigrams of the deleted organization must not stay, and without the texts they cannot be taken out singly.
+    """
+CREATE TRIGGER search_organization_deleted AFTER DELETE ON search_progress BEGIN
+UPDATE search_progress SET indexed = 0, closing = 0, closing_at = 0; DELETE FROM search_changes; END
+""",
+)
+CREATE_ON_SQLITE: Final = {
+    "task_trigrams": _create_tasks,
+    "assignee_trigrams": _create_assignees,
+    "search_agent_inserted": _create_agents,
+}
 """Indexes that are not filled yet, and the triggers that note what they lack. No trigger touches an index itself, so a
 SQLite library without FTS5 can still write to the database."""
 _created: Final = "SELECT 1 FROM sqlite_master WHERE name = '{}'"
 CREATED_ON_SQLITE: Final = " INTERSECT ".join(map(_created.format, CREATE_ON_SQLITE))
 NEEDED_ON_SQLITE: Final = f"{_created.format('search_progress')} AND NOT EXISTS ({CREATED_ON_SQLITE})"
 
-CREATE_ON_POSTGRES: Final = """
+CREATE_ON_POSTGRES: Final = f"""
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE TABLE IF NOT EXISTS task_texts (
     organization BYTEA NOT NULL, number BIGINT NOT NULL, text TEXT COLLATE "C" NOT NULL,
@@ -120,6 +149,8 @@ CREATE TABLE IF NOT EXISTS task_texts (
 CREATE INDEX IF NOT EXISTS ix_task_texts_trigrams ON task_texts USING gin (lower(text) gin_trgm_ops)
     WITH (gin_pending_list_limit = 512);
 CREATE INDEX IF NOT EXISTS ix_workloads_trigrams ON workloads USING gin (assignee_key gin_trgm_ops)
+    WITH (gin_pending_list_limit = 64);
+CREATE INDEX IF NOT EXISTS ix_agents_trigrams ON agents USING gin (lower({AGENT_TEXT_ON_POSTGRES}) gin_trgm_ops)
     WITH (gin_pending_list_limit = 64);
 CREATE OR REPLACE FUNCTION search_task_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -145,7 +176,7 @@ END $$;
 CREATE OR REPLACE TRIGGER search_organization_deleted AFTER DELETE ON search_progress
     FOR EACH ROW EXECUTE FUNCTION search_organization_deleted();
 """
-CREATED_ON_POSTGRES: Final = "SELECT to_regclass('ix_workloads_trigrams') IS NOT NULL"
+CREATED_ON_POSTGRES: Final = "SELECT to_regclass('ix_agents_trigrams') IS NOT NULL"
 
 NEEDED_ON_POSTGRES: Final = f"SELECT to_regclass('search_progress') IS NOT NULL AND NOT ({CREATED_ON_POSTGRES})"
 
@@ -232,7 +263,7 @@ def is_searchable(dialect: str, text: str) -> bool:
 
 def index_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps[bool]:
     """
-    Add up to *limit* of an organization's tasks to the index. It runs in a transaction of its own.
+    Add up to *limit* of an organization's tasks to the index, and of its agents. It runs in a transaction of its own.
 
     Returns:
         Whether the next ones can follow at once.
@@ -243,7 +274,7 @@ def index_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps
 
 def lacks_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps[bool]:
     """
-    Whether there is an index, and it lacks at least *limit* tasks of an organization, or of the names of their
+    Whether there is an index, and it lacks at least *limit* tasks or agents of an organization, or of the names of
     assignees, or waits for its next step.
     """
     mark = "$1" if dialect == "postgresql" else "?"
@@ -251,14 +282,16 @@ def lacks_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps
     if not (exists and exists[0][0]) or (dialect == "sqlite" and not has_fts5()):
         return False
     found = yield BoundStatement(
-        f"SELECT indexed, closing FROM search_progress WHERE organization = {mark}", (organization.bytes,)
+        f"SELECT indexed, closing, closing_at FROM search_progress WHERE organization = {mark}", (organization.bytes,)
     )
-    indexed, closing = found[0] if found else (0, 0)
+    indexed, closing, closing_at = found[0] if found else (0, 0, 0)
     if indexed < closing:
         return True
     lists = [f"tasks WHERE number > {closing} AND", "search_changes WHERE"]
     if dialect == "sqlite":
         lists.append("assignee_names WHERE indexed = 0 AND")
+        if not closing_at:
+            lists.append("agents WHERE")
     for each in lists:
         ((count,),) = yield BoundStatement(
             f"SELECT count(*) FROM (SELECT 1 FROM {each} organization = {mark} LIMIT {limit}) AS lacking",
@@ -271,7 +304,7 @@ def lacks_tasks(dialect: str, organization: OrganizationId, limit: int) -> Steps
 
 def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
     own = (organization,)
-    if not (yield BoundStatement("SELECT 1 FROM search_progress WHERE indexed > 0 LIMIT 1")):
+    if not (yield BoundStatement("SELECT 1 FROM search_progress WHERE indexed > 0 OR closing_at > 0 LIMIT 1")):
         for statement in (
             "INSERT INTO task_trigrams (task_trigrams) VALUES ('delete-all')",
             "INSERT INTO assignee_trigrams (assignee_trigrams) VALUES ('delete-all')",
@@ -284,8 +317,17 @@ def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
         "WHERE TRUE ON CONFLICT (organization) DO NOTHING",
         own, returns_rows=False,
     )  # fmt: skip
-    ((place, indexed),) = yield BoundStatement("SELECT place, indexed FROM search_progress WHERE organization = ?", own)
-    yield from _apply_changes_on_sqlite(organization, place << PLACE_BITS, limit)
+    ((place, indexed, notes_agents),) = yield BoundStatement(
+        "SELECT place, indexed, closing_at FROM search_progress WHERE organization = ?", own
+    )
+    if not notes_agents:
+        for statement in (
+            "INSERT INTO search_changes (organization, number) SELECT organization, -number FROM agents "
+            "WHERE organization = ?",
+            "UPDATE search_progress SET closing_at = 1 WHERE organization = ?",
+        ):
+            yield BoundStatement(statement, own, returns_rows=False)
+    has_more_changes = yield from _apply_changes_on_sqlite(organization, place << PLACE_BITS, limit)
     has_more_names = yield from _index_assignees_on_sqlite(organization, limit)
     new = yield BoundStatement(
         "SELECT number FROM tasks WHERE organization = ? AND number > ? ORDER BY number LIMIT ?",
@@ -301,7 +343,7 @@ def _index_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
             "UPDATE search_progress SET indexed = ?1, closing = ?1 WHERE organization = ?2",
             (new[-1][0], organization), returns_rows=False,
         )  # fmt: skip
-    return len(new) == limit or has_more_names
+    return len(new) == limit or has_more_names or has_more_changes
 
 
 def _index_assignees_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
@@ -324,24 +366,31 @@ def _index_assignees_on_sqlite(organization: bytes, limit: int) -> Steps[bool]:
     return len(names) == limit
 
 
-def _apply_changes_on_sqlite(organization: bytes, base: int, limit: int) -> Steps[None]:
+def _apply_changes_on_sqlite(organization: bytes, base: int, limit: int) -> Steps[bool]:
     """
-    Take the old texts of changed and deleted tasks out of the index, and add the new ones.
+    Take the old texts of changed and deleted tasks and agents out of the index, and add the new ones.
+
+    Returns:
+        Whether there may be more.
     """
     changes = yield BoundStatement(
         "SELECT number FROM search_changes WHERE organization = ? ORDER BY number LIMIT ?", (organization, limit)
     )
     if not changes:
-        return
+        return False
     for statement in (
         "INSERT INTO task_trigrams (task_trigrams, rowid, text) SELECT 'delete', ?3 + number, indexed_text "
         "FROM search_changes WHERE organization = ?1 AND number <= ?2 AND indexed_text IS NOT NULL",
         f"INSERT INTO task_trigrams (rowid, text) SELECT ?3 + c.number, {TEXT_OF.format('t')} FROM search_changes AS c "
         "CROSS JOIN tasks AS t ON t.organization = c.organization AND t.number = c.number "
         "WHERE c.organization = ?1 AND c.number <= ?2",
+        f"INSERT INTO task_trigrams (rowid, text) SELECT ?3 + c.number, {AGENT_TEXT_OF.format('a')} "
+        "FROM search_changes AS c CROSS JOIN agents AS a ON a.organization = c.organization AND a.number = -c.number "
+        "WHERE c.organization = ?1 AND c.number <= ?2",
         "DELETE FROM search_changes WHERE organization = ?1 AND number <= ?2 AND ?3 IS NOT NULL",
     ):
         yield BoundStatement(statement, (organization, changes[-1][0], base), returns_rows=False)
+    return len(changes) == limit
 
 
 def _index_on_postgres(organization: bytes, limit: int) -> Steps[bool]:

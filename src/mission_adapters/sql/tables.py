@@ -160,7 +160,8 @@ search_progress = table(
 )
 """The number up to which an organization's tasks are in the trigram index (*indexed*). Triggers note the changes of
 tasks up to *closing*, which is the same but for the time in which PostgreSQL indexes more: all transactions below
-*closing_at* that change tasks must have ended before. On SQLite *place* stands for the organization in the index."""
+*closing_at* that change tasks must have ended before. On SQLite *place* stands for the organization in the index, and
+*closing_at* is 1 when triggers note the changes of its agents, too."""
 
 search_changes = table(
     "search_changes",
@@ -170,7 +171,8 @@ search_changes = table(
     key=("organization", "number"),
     narrow=True,
 )
-"""The tasks that have changed since they were indexed; on SQLite with the text that is in the index, if any."""
+"""The tasks that have changed since they were indexed; on SQLite with the text that is in the index, if any, and also
+agents, by their negative numbers."""
 
 boards = table(
     "boards",

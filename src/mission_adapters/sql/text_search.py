@@ -1,8 +1,8 @@
 """
 Text search in tasks and agents.
 
-The statement that decides scans every row that the principal may see. For tasks it looks only at the candidates of the
-trigram index (`search_index`), unless these are many.
+The statement that decides scans every row that the principal may see. If there are many tasks or agents, it
+looks only at the candidates of the trigram index (`search_index`), unless these are many, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ from sqlalchemy import text as text_clause
 from mission_adapters.sql.board_visibility import BOARD_FILTERS
 from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.search_index import MAX_CANDIDATES, PLACE_BITS, is_searchable, match_of
+from mission_adapters.sql.search_index import (
+    AGENT_TEXT_ON_POSTGRES,
+    MAX_CANDIDATES,
+    PLACE_BITS,
+    is_searchable,
+    match_of,
+)
 from mission_adapters.sql.statements import Statement, cached_statement, parameter
 from mission_adapters.sql.tables import NOT_ASCII, agents, search_changes, search_progress, tasks, workloads
 from mission_core.reports.queries import FoundAgent, FoundTask
@@ -46,10 +52,14 @@ if TYPE_CHECKING:
 Parameters = dict[str, Any]
 TASK_FIELDS: Final = FoundTask._fields
 AGENT_FIELDS: Final = FoundAgent._fields
-TASK_TEXTS: Final = ("title", ("description", "assignee"))
+TEXTS: Final = {"tasks": ("title", ("description", "assignee")), "agents": ("name", ("role", "activity"))}
+"""The column of each table whose matches are the most relevant, and the other columns that are searched."""
+FIELDS: Final = {"tasks": TASK_FIELDS, "agents": AGENT_FIELDS}
 ESCAPE: Final = "!"
 FEW_TASKS = 2000
 """With fewer tasks in the index, a scan of all is as fast."""
+FEW_AGENTS: Final = 500
+"""With a lower number of the newest agent, a scan of all is as fast."""
 FILTERS: Final = {
     **{
         (table.name, name): condition(table.c.board)
@@ -58,7 +68,9 @@ FILTERS: Final = {
     },
     ("tasks", "name"): tasks.c.assignee_key == parameter("name", str),
 }
+TABLES: Final = {table.name: table for table in (tasks, agents)}
 _organization: Final = parameter("organization")
+_zero: Final[ColumnElement[Any]] = literal_column("0")
 task_texts: Final = table_named(
     "task_texts", column("organization", search_changes.c.organization.type), column("number", INTEGER),
     column("text", TEXT),
@@ -112,119 +124,139 @@ def _select_hits(
     return best, total, (best.c.relevance.desc(), best.c.number.desc())
 
 
-def _select_matches(
-    dialect: str,
-    table: Table,
-    title: str,
-    others: Iterable[str],
-    fields: Iterable[str],
-    *conditions: ColumnElement[bool],
-) -> Any:
-    best, total, line = _select_hits(dialect, table, title, others, *conditions)
-    shown = (best.c.relevance if name == "relevance" else table.c[name] for name in fields)
-    return select(*shown, total).select_from(best.join(table, table.c.id == best.c.id)).order_by(*line)
+def _select_shown(best: Any, table: Table) -> Iterable[Any]:
+    return (best.c.relevance if name == "relevance" else table.c[name] for name in FIELDS[table.name])
+
+
+def _conditions(table: Table, board_filters: Iterable[str]) -> list[ColumnElement[bool]]:
+    return [FILTERS[table.name, name] for name in board_filters]
 
 
 @cached_statement
-def search_tasks(dialect: str, *board_filters: str) -> Executable:
+def search_all(dialect: str, name: str, *board_filters: str) -> Executable:
     """
-    Select the most relevant tasks that contain a text, each with the number of all matches.
+    Select the most relevant tasks or agents that contain a text, each with the number of all matches.
     """
-    conditions = [FILTERS["tasks", name] for name in board_filters]
-    found: Executable = _select_matches(dialect, tasks, *TASK_TEXTS, TASK_FIELDS, *conditions)
+    table = TABLES[name]
+    best, total, line = _select_hits(dialect, table, *TEXTS[name], *_conditions(table, board_filters))
+    rows = best.join(table, table.c.id == best.c.id)
+    found: Executable = select(*_select_shown(best, table), total).select_from(rows).order_by(*line)
     return found
 
 
 @cached_statement
-def search_indexed_tasks(dialect: str, max_candidates: int, *board_filters: str) -> Executable:
+def search_indexed(dialect: str, name: str, max_candidates: int, *board_filters: str) -> Executable:
     """
-    Select the most relevant tasks that contain a text, each with the number of all matches and that of the candidates,
-    which alone are looked at. If these are too many, none is. There is one row, with nulls, if nothing is found.
+    Select the most relevant tasks or agents that contain a text, each with the number of all matches and that of the
+    candidates, which alone are looked at. If these are too many, none is. There is one row, with nulls, if nothing is
+    found.
     """
-    some = select(_candidates(dialect).subquery("each_candidate")).limit(literal_column(str(max_candidates + 1)))
-    candidates = some.cte("candidates")
+    table, each = TABLES[name], CANDIDATES[name](dialect).subquery("each_candidate")
+    candidates = select(each).limit(literal_column(str(max_candidates + 1))).cte("candidates")
     if dialect == "postgresql":
         candidates = candidates.prefix_with("MATERIALIZED")
     amount = select(func.count()).select_from(candidates).scalar_subquery()
-    conditions = [FILTERS["tasks", name] for name in board_filters]
-    conditions += [amount <= literal_column(str(max_candidates)), tasks.c.number.in_(select(candidates.c.number))]
-    best, total, line = _select_hits(dialect, tasks, *TASK_TEXTS, *conditions)
-    shown = (best.c.relevance if name == "relevance" else tasks.c[name] for name in TASK_FIELDS)
+    conditions = _conditions(table, board_filters)
+    conditions += [amount <= literal_column(str(max_candidates)), table.c.number.in_(select(candidates.c.number))]
+    best, total, line = _select_hits(dialect, table, *TEXTS[name], *conditions)
     one = select(literal_column("1").label("one")).subquery("one")
-    rows = one.outerjoin(best, true()).outerjoin(tasks, tasks.c.id == best.c.id)
-    found: Executable = select(*shown, total, amount).select_from(rows).order_by(*line)
+    rows = one.outerjoin(best, true()).outerjoin(table, table.c.id == best.c.id)
+    found: Executable = select(*_select_shown(best, table), total, amount).select_from(rows).order_by(*line)
     return found
 
 
-@cached_statement
-def search_agents(dialect: str, *board_filters: str) -> Executable:
-    """
-    Select the most relevant agents that contain a text, each with the number of all matches.
-    """
-    conditions = [FILTERS["agents", name] for name in board_filters]
-    found: Executable = _select_matches(dialect, agents, "name", ("role", "activity"), AGENT_FIELDS, *conditions)
-    return found
-
-
-INDEXED: Final = Statement(
-    select(search_progress.c.place, search_progress.c.indexed).where(search_progress.c.organization == _organization)
+_progress: Final = select(search_progress.c.place, search_progress.c.indexed, search_progress.c.closing_at).where(
+    search_progress.c.organization == _organization
 )
+_newest_agent: Final = select(func.max(agents.c.number)).where(agents.c.organization == _organization)
+INDEXED: Final = {
+    "tasks": Statement(_progress),
+    "agents": Statement(_progress.add_columns(_newest_agent.scalar_subquery())),
+}
 
 
-def matching_tasks(
-    dialect: str, organization: OrganizationId, text: str, board_filters: Parameters, *, limit: int
+def matching_rows(
+    dialect: str, name: str, organization: OrganizationId, text: str, board_filters: Parameters, *, limit: int
 ) -> Steps[list[Any]]:
     """
-    Return the most relevant tasks that contain a text, each with the number of all matches as its last value.
+    Return the most relevant tasks or agents that contain a text, each with the number of all matches as its last value.
     """
     given = {"organization": organization.bytes, "text": like_pattern(text), "most": limit, **board_filters}
-    candidates = yield from candidate_parameters(dialect, organization, text)
+    candidates = yield from candidate_parameters(dialect, name, organization, text)
     if candidates is not None:
-        found = yield search_indexed_tasks(dialect, MAX_CANDIDATES, *board_filters)(dialect, **given, **candidates)
+        found = yield search_indexed(dialect, name, MAX_CANDIDATES, *board_filters)(dialect, **given, **candidates)
         if found[0][-1] <= MAX_CANDIDATES:
             return [row[:-1] for row in found if row[0] is not None]
-    rows: list[Any] = yield search_tasks(dialect, *board_filters)(dialect, **given)
+    rows: list[Any] = yield search_all(dialect, name, *board_filters)(dialect, **given)
     return rows
 
 
-def candidate_parameters(dialect: str, organization: OrganizationId, text: str) -> Steps[Parameters | None]:
+def candidate_parameters(dialect: str, name: str, organization: OrganizationId, text: str) -> Steps[Parameters | None]:
     """
-    Return the parameters of the candidates for a text, or None if the index cannot find the text or has few tasks.
+    Return the parameters of the candidates for a text, or None if the index cannot find the text or has few rows.
     """
     if not is_searchable(dialect, text) or (name_key(text).isascii() and not text.isascii()):
         return None
-    found = yield INDEXED(dialect, organization=organization.bytes)
-    if not found or found[0][1] < FEW_TASKS:
+    found = yield INDEXED[name](dialect, organization=organization.bytes)
+    if not found:
         return None
-    place, indexed = found[0]
-    if dialect == "postgresql":
-        return {"indexed": indexed}
-    base = place << PLACE_BITS
-    return {"indexed": indexed, "match": match_of(text), "base": base, "last": base + (1 << PLACE_BITS) - 1}
+    place, indexed, notes_agents, *newest_agent = found[0]
+    on_postgres = dialect == "postgresql"
+    if newest_agent:
+        if (newest_agent[0] or 0) < FEW_AGENTS or not (on_postgres or notes_agents):
+            return None
+        given = {}
+    elif indexed < FEW_TASKS:
+        return None
+    else:
+        given = {"indexed": indexed}
+    if on_postgres:
+        return given
+    base, most = place << PLACE_BITS, (1 << PLACE_BITS - 1) - 1
+    first, last = (base - most, base - 1) if newest_agent else (base + 1, base + most)
+    return given | {"match": match_of(text), "base": base, "first": first, "last": last}
 
 
-def _candidates(dialect: str) -> Any:
+def _task_candidates(dialect: str) -> Any:
     """
     Select the numbers of the tasks that may contain the text. It may select one more than once.
     """
-    own = tasks.c.organization == _organization
+    own, changes = tasks.c.organization == _organization, search_changes.c
+    if dialect == "postgresql":
+        indexed = _trigram_matches(task_texts.c.number, task_texts, _contains_text(dialect, task_texts.c.text))
+    else:
+        indexed = _indexed_on_sqlite(task_trigrams.c.rowid - parameter("base", int))
     return union_all(
-        _indexed_matches(dialect),
-        select(search_changes.c.number).where(search_changes.c.organization == _organization),
+        indexed,
+        select(changes.number).where(changes.organization == _organization, changes.number > _zero),
         select(tasks.c.number).where(own, tasks.c.number > parameter("indexed", int)),
         select(tasks.c.number).where(own, tasks.c.assignee_key.in_(_assignee_keys(dialect))),
     )
 
 
-def _indexed_matches(dialect: str) -> Select[Any]:
+def _agent_candidates(dialect: str) -> Any:
+    """
+    Select the numbers of the agents that may contain the text. It may select one more than once.
+    """
     if dialect == "postgresql":
-        return _trigram_matches(task_texts.c.number, task_texts, _contains_text(dialect, task_texts.c.text))
-    base = parameter("base", int)
-    return select((task_trigrams.c.rowid - base).label("number")).where(
+        text = literal_column(f"({AGENT_TEXT_ON_POSTGRES})", TEXT)
+        return _trigram_matches(agents.c.number, agents, _contains_text(dialect, text))
+    changes = search_changes.c
+    return union_all(
+        _indexed_on_sqlite(parameter("base", int) - task_trigrams.c.rowid),
+        select(-changes.number).where(changes.organization == _organization, changes.number < _zero),
+    )
+
+
+def _indexed_on_sqlite(number: ColumnElement[Any]) -> Select[Any]:
+    return select(number.label("number")).where(
         literal_column("task_trigrams").op("MATCH")(parameter("match", str)),
-        task_trigrams.c.rowid > base,
+        task_trigrams.c.rowid >= parameter("first", int),
         task_trigrams.c.rowid <= parameter("last", int),
     )
+
+
+CANDIDATES: Final = {"tasks": _task_candidates, "agents": _agent_candidates}
 
 
 def _assignee_keys(dialect: str) -> CompoundSelect[Any]:
