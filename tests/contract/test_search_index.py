@@ -21,12 +21,13 @@ from mission_adapters.sql.migrations import migrate
 from mission_adapters.sql.organization_deletion import DELETES
 from mission_adapters.sql.search_index import MAX_CANDIDATES
 from mission_adapters.sql.store import SqlStore
-from mission_adapters.sql.text_search import candidate_parameters, like_pattern, search_indexed_tasks
+from mission_adapters.sql.text_search import candidate_parameters, like_pattern, search_indexed
 from mission_adapters.testing import ManualClock, ports_over
 from mission_adapters.testing.contracts.base import contract_settings
 from mission_adapters.testing.world import World, make_world
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.reports.text_search import ascii_lowercased, relevance
+from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
 from mission_core.tasks.use_cases import CreateTask, DeleteTask, UpdateTask, create_task, delete_task, update_task
 from tests.contract.conftest import TRIGRAMS
 from tests.contract.schemas import asked
@@ -65,11 +66,11 @@ on_every_store = pytest.mark.parametrize("store_url", ["memory", "sqlite", TRIGR
 
 
 @pytest.fixture(autouse=True)
-def few_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The index is used from one task on.
+    The index is used from one task and one agent on.
     """
-    monkeypatch.setattr(text_search, "FEW_TASKS", 1)
+    monkeypatch.setattr(text_search, "FEW_ROWS", {"tasks": 1, "agents": 1})
 
 
 @st.composite
@@ -148,6 +149,30 @@ async def test_the_index_finds_what_a_scan_finds(ports: Any, plan: list[Any], wa
         assert (matches, len(matches)) == (
             [(each.relevance, each.title, each.description) for each in found.rows], found.total
         )  # fmt: skip
+
+
+@on_every_store
+@pytest.mark.parametrize("field", ["name", "role", "activity"])
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_agent_is_found_by_what_it_has_now(world: World, field: str, again: bool) -> None:
+    """
+    Whatever was changed after the indexing, and indexed again or not. The case of A to Z does not count.
+    """
+    ports, me = world.ports, world.me
+    agent, gone = await world.agent("Early", role="Early"), await world.agent("an early other")
+    await update_agent(ports, me, UpdateAgent(agent=agent.id, activity="Early"))
+    await index(world, 3)
+    await update_agent(ports, me, UpdateAgent(agent=agent.id, **{field: "Laté_50%"}))
+    await delete_agent(ports, me, DeleteAgent(agent=gone.id))
+    new = await world.agent("another late_riser")
+    if again:
+        await index(world)
+    texts = ("EARLY", "laté_50%", "ATE_", "TÉ_", "another")
+    found = [await ports.reads.reports.find_agents(me, text, limit=9) for text in texts]
+
+    assert [[agent.number], [agent.number], [new.number], [], [new.number]] == [
+        [each.number for each in rows.rows] for rows in found
+    ]
 
 
 @on_every_store
@@ -258,9 +283,9 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
         if dialect == "postgresql":  # a table of a page is read as it is
             for statement in (OTHER_TEXTS, OTHER_WORKLOADS):
                 yield BoundStatement(statement, returns_rows=False)
-        given = yield from candidate_parameters(dialect, organization, "Needle")
+        given = yield from candidate_parameters(dialect, "tasks", organization, "Needle")
         assert given is not None
-        ask = search_indexed_tasks(dialect, MAX_CANDIDATES)(
+        ask = search_indexed(dialect, "tasks", MAX_CANDIDATES)(
             dialect, organization=organization.bytes, text=like_pattern("Needle"), most=9, **given
         )
         explain = "EXPLAIN QUERY PLAN " if dialect == "sqlite" else "EXPLAIN "
@@ -283,6 +308,39 @@ async def test_a_search_is_answered_by_the_index(world: World) -> None:
         assert any("Bitmap Index Scan on ix_workloads_trigrams" in line for line in plan), plan
     assert any("ix_workloads_not_ascii" in line for line in plan), plan
     assert not [line for line in plan if re.search("SCAN tasks|Seq Scan on tasks|RECURSIVE|Recursive", line)]
+
+
+@on_every_store
+async def test_a_search_for_agents_reads_the_candidates_alone(world: World) -> None:
+    """
+    Neither all agents nor all of the index.
+    """
+    if not await has_index(world):
+        return
+    for n in range(3):
+        await world.agent(f"needle {n}")
+    await index(world)
+    session, organization = world.ports.numbers.session, world.me.organization
+    dialect = session.dialect
+
+    def steps() -> Steps[Any]:
+        given = yield from candidate_parameters(dialect, "agents", organization, "Needle")
+        assert given is not None
+        ask = search_indexed(dialect, "agents", MAX_CANDIDATES)(
+            dialect, organization=organization.bytes, text=like_pattern("Needle"), most=9, **given
+        )
+        if dialect == "postgresql":  # a table of a page is read as it is
+            yield BoundStatement("SET LOCAL enable_bitmapscan = on", returns_rows=False)
+        explain = "EXPLAIN QUERY PLAN " if dialect == "sqlite" else "EXPLAIN "
+        return [row[-1].strip() for row in (yield ask._replace(text=explain + ask.text))]
+
+    plan = await session.write(steps)
+    noted = "SELECT number FROM search_changes WHERE organization = ?"
+
+    assert [] == ([] if dialect == "postgresql" else await read(world, noted, organization.bytes))
+    wanted = r"task_trigrams VIRTUAL TABLE INDEX 0:M\d" if dialect == "sqlite" else "Index Scan on ix_agents_trigrams"
+    assert any(re.search(wanted, line) for line in plan), plan
+    assert not [line for line in plan if re.search("SCAN agents|Seq Scan on agents", line)]
 
 
 async def index_all(world: World) -> None:

@@ -35,8 +35,8 @@ MAX_CANDIDATES: Final = 1024
 MAX_TERMS: Final = 16
 """The largest number of trigrams of a search text that are looked up."""
 PLACE_BITS: Final = 40
-"""The bits of a row id of the SQLite index below those of the organization's place. The number of a task is added to it,
-and the number of an agent is subtracted."""
+"""The bits of a row id of the SQLite index below those of the organization's place. The number of a task is added to
+this, and the number of an agent is subtracted."""
 WORD: Final = re.compile(r"[^\W_]{3}")
 """What a search text must contain for `pg_trgm`, which indexes words of letters and digits."""
 

@@ -35,12 +35,13 @@ from mission_adapters.sql.columns import INTEGER, TEXT
 from mission_adapters.sql.database_session import Steps
 from mission_adapters.sql.search_index import (
     AGENT_TEXT_ON_POSTGRES,
+    CREATED_ON_POSTGRES,
     MAX_CANDIDATES,
     PLACE_BITS,
     is_searchable,
     match_of,
 )
-from mission_adapters.sql.statements import Statement, cached_statement, parameter
+from mission_adapters.sql.statements import cached_statement, parameter
 from mission_adapters.sql.tables import NOT_ASCII, agents, search_changes, search_progress, tasks, workloads
 from mission_core.reports.queries import FoundAgent, FoundTask
 from mission_core.reports.text_search import ascii_lowercased
@@ -56,10 +57,8 @@ TEXTS: Final = {"tasks": ("title", ("description", "assignee")), "agents": ("nam
 """The column of each table whose matches are the most relevant, and the other columns that are searched."""
 FIELDS: Final = {"tasks": TASK_FIELDS, "agents": AGENT_FIELDS}
 ESCAPE: Final = "!"
-FEW_TASKS = 2000
-"""With fewer tasks in the index, a scan of all is as fast."""
-FEW_AGENTS: Final = 500
-"""With a lower number of the newest agent, a scan of all is as fast."""
+FEW_ROWS = {"tasks": 2000, "agents": 500}
+"""With lower numbers of the last task or agent, a scan of all is as fast."""
 FILTERS: Final = {
     **{
         (table.name, name): condition(table.c.board)
@@ -165,14 +164,19 @@ def search_indexed(dialect: str, name: str, max_candidates: int, *board_filters:
     return found
 
 
-_progress: Final = select(search_progress.c.place, search_progress.c.indexed, search_progress.c.closing_at).where(
-    search_progress.c.organization == _organization
-)
-_newest_agent: Final = select(func.max(agents.c.number)).where(agents.c.organization == _organization)
-INDEXED: Final = {
-    "tasks": Statement(_progress),
-    "agents": Statement(_progress.add_columns(_newest_agent.scalar_subquery())),
-}
+@cached_statement
+def _index_state(dialect: str, name: str) -> Executable:
+    """
+    Select the organization's place in the index, the number of the last task or agent that the index may have, and
+    whether it has those before.
+    """
+    own, place = search_progress.c.organization == _organization, search_progress.c.place
+    if name == "tasks":
+        return select(place, search_progress.c.indexed, literal_column("1")).where(own)
+    newest = select(func.max(agents.c.number)).where(agents.c.organization == _organization).scalar_subquery()
+    if dialect == "postgresql":
+        return select(_zero, newest, literal_column(f"({CREATED_ON_POSTGRES})"))
+    return select(place, newest, search_progress.c.closing_at).where(own)
 
 
 def matching_rows(
@@ -197,23 +201,15 @@ def candidate_parameters(dialect: str, name: str, organization: OrganizationId, 
     """
     if not is_searchable(dialect, text) or (name_key(text).isascii() and not text.isascii()):
         return None
-    found = yield INDEXED[name](dialect, organization=organization.bytes)
-    if not found:
+    found = yield _index_state(dialect, name)(dialect, organization=organization.bytes)
+    place, last_number, is_usable = found[0] if found else (0, 0, 0)
+    if not is_usable or (last_number or 0) < FEW_ROWS[name]:
         return None
-    place, indexed, notes_agents, *newest_agent = found[0]
-    on_postgres = dialect == "postgresql"
-    if newest_agent:
-        if (newest_agent[0] or 0) < FEW_AGENTS or not (on_postgres or notes_agents):
-            return None
-        given = {}
-    elif indexed < FEW_TASKS:
-        return None
-    else:
-        given = {"indexed": indexed}
-    if on_postgres:
+    given = {"indexed": last_number} if name == "tasks" else {}
+    if dialect == "postgresql":
         return given
     base, most = place << PLACE_BITS, (1 << PLACE_BITS - 1) - 1
-    first, last = (base - most, base - 1) if newest_agent else (base + 1, base + most)
+    first, last = (base + 1, base + most) if name == "tasks" else (base - most, base - 1)
     return given | {"match": match_of(text), "base": base, "first": first, "last": last}
 
 
