@@ -57,11 +57,14 @@ class BudgetedRows:
         return bool(self.entries or self.started or self.ended or self.budgets)
 
 
-def budgeted_rows(writes: Iterable[RowWrite], changes: Iterable[TaskChange] = ()) -> BudgetedRows:
+def budgeted_rows(
+    writes: Iterable[RowWrite], changes: Iterable[TaskChange] = (), deleted: Iterable[Run] = ()
+) -> BudgetedRows:
     """
-    Return the rows that matter to budgets in the writes of a flush, and in the changes of its operations.
+    Return the rows that matter to budgets in the writes of a flush, in the changes of its operations, and among the
+    live runs that these deleted.
     """
-    found = BudgetedRows()
+    found = BudgetedRows(ended=list(deleted))
     for write in writes:
         before, after = write.before, write.after
         if isinstance(after, Run):

@@ -450,6 +450,8 @@ class Ports:
     """The prices of models; None means that no price is known."""
     subscribed_providers: frozenset[str] = frozenset()
     """The model providers, in lower case, that a subscription pays for."""
+    usage_kept_for: timedelta | None = None
+    """The time after which entries of the token ledger are folded; None for never. Older ones cannot be reported."""
 
 
 def perform(

@@ -363,7 +363,7 @@ async def _open_ports(settings: Settings, stack: AsyncExitStack, *, read_only: b
     return await stack.enter_async_context(
         database_ports(
             settings.database_url, secret=settings.auth_secret, read_only=read_only, prices=prices,
-            subscribed_providers=subscribed,
+            subscribed_providers=subscribed, usage_kept_for=settings.usage_retention,
         )
     )  # fmt: skip
 

@@ -168,3 +168,33 @@ async def test_only_an_admin_changes_budgets_and_grants_show_their_boards(
     assert 404 == (await boards.call("GET", f"{PATH}/{whole['id']}", user=member)).status
     assert 403 == (await boards.call("PATCH", f"{PATH}/{own['id']}", {"limit": 9}, user=member)).status
     assert 404 == (await boards.call("DELETE", f"{PATH}/{uuid4()}")).status
+
+
+@pytest.mark.every_store
+async def test_a_heartbeat_of_an_agent_counts_its_usage_first(fleet: FleetDriver, world: World) -> None:
+    """
+    The lease that it holds without a secret is not renewed once its budget is reached, until the limit is raised.
+    """
+    agent, key = await fleet.agent()
+    budget = (await fleet.got("POST", "/budgets", CAP, 201))["budget"]
+    task = await fleet.task(assigned_to="ada")
+    assert task["id"] == (await fleet.got("GET", "/tasks/queue?agent=ada", key=key))["task"]["id"]
+    beat = f"/agents/{agent['id']}/heartbeat"
+    usage = {"model": "mill", "inputTokens": 9, "outputTokens": 0, "taskId": task["id"]}
+
+    async def ends_at() -> int:
+        (run,) = (await fleet.got("GET", f"/tasks/{task['id']}/runs"))["runs"]
+        return int(run["expires_at"])
+
+    before = await ends_at()
+    world.clock.advance(minutes=2)
+    answer = await fleet.got("POST", beat, {"token_usage": usage}, key=key)
+
+    assert (True, "budget_reached") == (answer["token_recorded"], answer["order"]["kind"])
+    assert "budget 'cap'" in answer["order"]["message"]
+    assert before == await ends_at()
+    assert "budget_reached" == (await fleet.got("POST", beat, key=key))["order"]["kind"]
+    await fleet.got("PATCH", f"/budgets/{budget['id']}", {"limit": 1})
+    world.clock.advance(minutes=2)
+    assert "order" not in await fleet.got("POST", beat, key=key)
+    assert before < await ends_at()

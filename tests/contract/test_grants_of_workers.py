@@ -170,8 +170,8 @@ async def test_a_lease_where_nothing_may_be_written_any_more_is_left_to_run_out(
     await desk.do(poll_queue, PollQueue(agent="ada"), desk.member(desk.shown))
     desk.world.clock.advance(seconds=IMPLICIT_LEASE_RENEWAL_INTERVAL.total_seconds())
 
-    assert 0 == await desk.do(renew_implicit_leases, RenewImplicitLeases(agent="ada"))
-    assert 1 == await desk.do(renew_implicit_leases, RenewImplicitLeases(agent="ada"), desk.member(desk.shown))
+    assert 0 == (await desk.do(renew_implicit_leases, RenewImplicitLeases(agent="ada"))).count
+    assert 1 == (await desk.do(renew_implicit_leases, RenewImplicitLeases(agent="ada"), desk.member(desk.shown))).count
     assert (PollReason.CONTINUE, task.id) == (
         (polled := await desk.do(poll_queue, PollQueue(agent="ada"))).reason, polled.task,
     )  # fmt: skip

@@ -301,7 +301,7 @@ async def test_a_request_renews_at_most_once_a_minute(world, ada):
     renewed = []
     for seconds in (59, 1, 59, 1):
         world.clock.advance(seconds=seconds)
-        renewed.append(await renew_implicit_leases(world.ports, ada[0], command))
+        renewed.append((await renew_implicit_leases(world.ports, ada[0], command)).count)
     run = await live_run(world, task)
 
     assert [0, 1, 0, 1] == renewed
@@ -334,8 +334,9 @@ async def test_a_request_renews_nothing_of_others(world, ada):
     world.clock.advance(minutes=2)
     before = [await live_run(world, task) for task in tasks]
 
-    assert 0 == await renew_implicit_leases(world.ports, ada[0], RenewImplicitLeases(agent=ada[1]))
-    assert 1 == await renew_implicit_leases(world.ports, ada[0], RenewImplicitLeases(agent=ada[1], instance="two"))
+    assert 0 == (await renew_implicit_leases(world.ports, ada[0], RenewImplicitLeases(agent=ada[1]))).count
+    second = RenewImplicitLeases(agent=ada[1], instance="two")
+    assert 1 == (await renew_implicit_leases(world.ports, ada[0], second)).count
     after = [await live_run(world, task) for task in tasks]
     assert [True, True, True, False] == [old == new for old, new in zip(before, after, strict=True)]
 
@@ -348,7 +349,7 @@ async def test_an_agents_requests_keep_what_an_operator_took_in_its_name(world):
     task = await taken(world, (world.me, "ada"))
     world.clock.advance(minutes=9)
 
-    assert 1 == await renew_implicit_leases(world.ports, ada, RenewImplicitLeases())
+    assert 1 == (await renew_implicit_leases(world.ports, ada, RenewImplicitLeases())).count
     done = await write(world, task, ada, own=True, status=Status.DONE)
     assert (Status.DONE, [("completed", 1)]) == (done.status, await runs_of(world, task))
 
@@ -414,7 +415,7 @@ async def test_deleted_work_is_nobodys_current_task(world, ada):
     world.clock.advance(minutes=2)
     await delete_task(world.ports, world.me, DeleteTask(task=task.id))
 
-    assert 0 == await renew_implicit_leases(world.ports, ada[0], RenewImplicitLeases(agent=ada[1]))
+    assert 0 == (await renew_implicit_leases(world.ports, ada[0], RenewImplicitLeases(agent=ada[1]))).count
     assert NOTHING == await poll(world, *ada)
 
 

@@ -15,7 +15,7 @@ from mission_core.boards.model import Board
 from mission_core.ids import TaskId
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, OrphanedTask, TaskChange
-from mission_core.tasks.runs import Run
+from mission_core.tasks.runs import LIVE_STATES, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,8 @@ def delete_board(runner: OperationRunner, operation: DeleteBoardOperation) -> No
     if operation.reassign_to is None:
         for task, depends_on, unmanned in _orphaned_tasks(store, staff, work):
             runner.decide_task(task, partial(_update_orphan, operation, depends_on, unmanned))
+        live = (run for run in runs if run.state in LIVE_STATES)
+        runner.deleted_runs.extend(evolve(run, ended_at=operation.at) for run in live)
         going: list[Any] = [*runs, *work, *staff]
         for each in going:
             store.remove(each)

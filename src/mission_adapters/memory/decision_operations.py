@@ -57,13 +57,15 @@ if TYPE_CHECKING:
 @frozen
 class OperationRunner:
     """
-    Runs the operations of one flush. *changes* collects the changes that they make.
+    Runs the operations of one flush. *changes* collects the changes that they make, *deleted_runs* the runs that were
+    alive when they were deleted, as ended.
     """
 
     principal: Principal
     store: MemoryStore
     at: datetime
     changes: list[TaskChange] = field(factory=list)
+    deleted_runs: list[Run] = field(factory=list)
 
     @property
     def agents(self) -> AgentTable:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.lazy_attrs import frozen
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
+from mission_core.usage.budgets import BUDGETS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,8 +37,15 @@ class MemoryHousekeeping:
         )
         for each in ended:
             sessions.drop(each.id)
+        self._delete_budgets_of_deleted_runs()
         self.store.journal.clear()
         return limit in (keys, len(ended))
+
+    def _delete_budgets_of_deleted_runs(self) -> None:
+        budgets = self.store.kind_tables[BUDGETS]
+        runs = self.store.runs.rows
+        for id in [each.id for each in budgets.rows.values() if each.run is not None and each.run not in runs]:
+            budgets.drop(id)
 
     async def index_tasks(self, organization: OrganizationId, *, limit: int) -> bool:
         """

@@ -138,7 +138,7 @@ class MemoryStore:
         Raises:
             BudgetReached: If a new run has no room in a hard budget.
         """
-        rows = budgeted_rows(buffer.writes.values(), runner.changes)
+        rows = budgeted_rows(buffer.writes.values(), runner.changes, runner.deleted_runs)
         book = runner.budgets if rows else None
         if book is None:
             return ()

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
 from sqlalchemy import ColumnElement, Executable, Select, delete, func, select, union_all, update
 
 from mission_adapters.counter_registry import COUNTERS
@@ -22,13 +23,14 @@ from mission_adapters.kind_registry import kinds_cascading_from, nullable_refere
 from mission_adapters.sql.approval_holds import approval_links
 from mission_adapters.sql.counters import COUNTER_TABLES, insert_or_add
 from mission_adapters.sql.database_session import Steps
-from mission_adapters.sql.entity_queries import TASK_COLUMNS
+from mission_adapters.sql.entity_queries import RUN_COLUMNS, TASK_COLUMNS
 from mission_adapters.sql.kind_tables import MAPPINGS, clear_references, removed_with
 from mission_adapters.sql.row_writes import lock_row
 from mission_adapters.sql.statement_batch import BatchedStatement, ChangeStatement
 from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import (
     agents,
+    alive,
     api_keys,
     boards,
     dependencies,
@@ -47,7 +49,7 @@ from mission_core.row_mapping import uuid_of_bytes
 from mission_core.tasks.model import Task
 from mission_core.tasks.ports import Candidate, OrphanedTask
 from mission_core.tasks.ports import TaskChange as Decided
-from mission_core.tasks.rows import TASK_ROWS
+from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS
 from mission_core.values import micros
 
 if TYPE_CHECKING:
@@ -112,6 +114,8 @@ PENDING_TASK: Final = Statement(
     .limit(1)
 )
 
+LIVE_RUNS: Final = Statement(select(*RUN_COLUMNS).where(runs.c.task.in_(_tasks), alive))
+
 _mark_ids: Final = union_all(
     *(
         select(mapping.table.c.id).where(mapping.table.c.organization == _organization)
@@ -165,6 +169,8 @@ def delete_board(dialect: str, operation: DeleteBoardOperation, results: FlushRe
             operation.cascade.refuse_departure(uuid_of_bytes(held))
     if target is None:
         yield from _update_orphans(dialect, operation, given, results)
+        live = map(RUN_ROWS.entity_from, (yield LIVE_RUNS(dialect, **given)))
+        results.deleted_runs += [evolve(run, ended_at=operation.at) for run in live]
         removed: tuple[type, ...] = (Board, Agent, Task)
         changes = DELETES
     else:

@@ -46,7 +46,7 @@ def budget_postings(
         BudgetReached: If a new run has no room in a hard budget.
         StaleWrite: If a budget was made since a claim found that there is none.
     """
-    rows = budgeted_rows(buffer.writes.values(), results.changes)
+    rows = budgeted_rows(buffer.writes.values(), results.changes, results.deleted_runs)
     if not rows:
         return FlushPostings()
     owner = buffer.principal.organization

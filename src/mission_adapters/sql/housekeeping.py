@@ -55,7 +55,16 @@ class SqlHousekeeping:
             if await self._value_of(look(dialect, over=over)):
                 deleted = await self._count_of(removal.count(dialect, over=over, most=limit))
                 full = full or deleted >= limit
+        await self._delete_amounts_and_budgets_of_runs()
         return full
+
+    async def _delete_amounts_and_budgets_of_runs(self) -> None:
+        from mission_adapters.sql.budget_housekeeping import DELETIONS  # few organizations have budgets
+
+        dialect = self.session.dialect
+        for look, removal, given in DELETIONS:
+            if await self._value_of(look(dialect, **given)):
+                await self._count_of(removal.count(dialect, **given))
 
     async def index_tasks(self, organization: OrganizationId, *, limit: int) -> bool:
         dialect = self.session.dialect

@@ -51,6 +51,7 @@ class FlushResults:
         changes: The changes of tasks and runs, as they were written.
         head_statements: Statements that must run later, while the organization's head row is locked.
         claimed: The tasks that got a new run.
+        deleted_runs: The runs that were alive when they were deleted, as ended.
         boards_of_tasks: The board of each task that was changed.
         contexts: The tasks that were written, each with its context.
         appended: The positions of the entries that were appended to the log, on PostgreSQL.
@@ -68,6 +69,7 @@ class FlushResults:
     changes: list[TaskChange] = field(factory=list)
     head_statements: list[BatchedStatement] = field(factory=list)
     claimed: list[Task] = field(factory=list)
+    deleted_runs: list[Run] = field(factory=list)
     facts: list[Event] = field(factory=list)
     boards_of_tasks: dict[UUID, UUID] = field(factory=dict)
     contexts: list[tuple[Task, TaskContext]] = field(factory=list)

@@ -137,6 +137,7 @@ if TYPE_CHECKING:
         PollQueue as PollQueue,
         PollReason as PollReason,
         PollResult as PollResult,
+        RenewedLeases as RenewedLeases,
         RenewImplicitLeases as RenewImplicitLeases,
         peek_queue as peek_queue,
         poll_queue as poll_queue,

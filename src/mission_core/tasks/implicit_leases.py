@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal, Role, identity_of
 from mission_core.lazy_attrs import frozen
-from mission_core.tasks.ports import Candidate, Decide, TaskChange
+from mission_core.tasks.ports import BudgetReached, Candidate, Decide, TaskChange
 from mission_core.tasks.runs import IMPLICIT_LEASE_TERM, Assignee, ImplicitHolder, LeaseTerms, Run
 from mission_core.values import name_key
 
@@ -92,16 +92,19 @@ def lease_caller_of(principal: Principal, agent: str | None = None, instance: st
     return LeaseCaller(principal=principal, by=Assignee(agent), instance=instance)
 
 
-def renewal_decision(at: datetime) -> Decide:
+def renewal_decision(at: datetime, budgets_reached: list[BudgetReached] | None = None) -> Decide:
     """
-    Return the decision that renews an implicit lease, if it is due for renewal.
+    Return the decision that renews an implicit lease, if it is due for renewal. If a hard budget has no room for the
+    run to go on, the lease is not renewed, and the refusal is added to *budgets_reached*.
     """
+    refusals = [] if budgets_reached is None else budgets_reached
 
     def decide(candidate: Candidate) -> TaskChange | None:
         run = candidate.run
         if run is None or not run.is_live(at=at):
             return None
-        if candidate.budgets is not None and candidate.budgets.refusal_of_renewal(run, at=at):
+        if candidate.budgets is not None and (refusal := candidate.budgets.refusal_of_renewal(run, at=at)):
+            refusals.append(refusal)
             return None
         kept = run.renew(at=at)
         return TaskChange(heartbeat=kept) if kept else None

@@ -14,7 +14,7 @@ from mission_core.ids import RunId, TaskId
 from mission_core.lazy_attrs import frozen
 from mission_core.tasks.implicit_leases import IMPLICIT_LEASE_TERMS, LeaseCaller, lease_caller_of, renewal_decision
 from mission_core.tasks.leases import claim_decision, expiry_decision
-from mission_core.tasks.ports import CapacityCheck, ClaimFilter, TaskInProgress
+from mission_core.tasks.ports import BudgetReached, CapacityCheck, ClaimFilter, TaskInProgress
 from mission_core.tasks.team_rules import BoardRole, board_role_of
 from mission_core.use_case import use_case
 
@@ -52,11 +52,23 @@ class PollQueue:
 @frozen(kw_only=True)
 class RenewImplicitLeases:
     """
-    Renew the implicit leases of an agent name and instance.
+    Renew the implicit leases of an agent name and instance. With *asks_budgets* also those that were renewed within the
+    last minute are checked for hard budgets.
     """
 
     agent: str | None = None
     instance: str | None = None
+    asks_budgets: bool = False
+
+
+@frozen
+class RenewedLeases:
+    """
+    The number of leases that were extended, and the hard budget that kept another one from it.
+    """
+
+    count: int = 0
+    budget_reached: BudgetReached | None = None
 
 
 @frozen
@@ -145,38 +157,41 @@ def _capacity_check(worker: LeaseCaller, most: int | None, *, at: datetime) -> C
 
 
 @use_case
-async def renew_implicit_leases(ports: Ports, principal: Principal, cmd: RenewImplicitLeases) -> int:
+async def renew_implicit_leases(ports: Ports, principal: Principal, cmd: RenewImplicitLeases) -> RenewedLeases:
     """
     Extend the caller's implicit leases by a term from now, each in a unit of its own. Leases renewed within the last
-    minute are left alone.
-
-    Returns:
-        The number of leases extended.
+    minute are left alone, and so are those of runs that a hard budget has no room for.
 
     Raises:
         KeyOfAnotherAgent: If an agent below admin names another agent.
     """
     worker = lease_caller_of(principal, cmd.agent, cmd.instance)
     if worker is None:
-        return 0
+        return RenewedLeases()
     in_hand = await ports.reads.tasks.in_progress(principal, worker.by.name)
-    return await _renew(ports, principal, worker, in_hand, at=ports.clock.now())
+    return await _renew(ports, principal, worker, in_hand, at=ports.clock.now(), asks_budgets=cmd.asks_budgets)
 
 
 async def _renew(
-    ports: Ports, principal: Principal, worker: LeaseCaller, in_hand: Sequence[TaskInProgress], *, at: datetime
-) -> int:
+    ports: Ports,
+    principal: Principal,
+    worker: LeaseCaller,
+    in_hand: Sequence[TaskInProgress],
+    *,
+    at: datetime,
+    asks_budgets: bool = False,
+) -> RenewedLeases:
     # A lease on a board that the principal may no longer write to is left to expire.
     mine = (each.run for each in in_hand if each.run is not None and may_write_board(principal, each.run.board))
     runs = [run for run in mine if run.is_live(at=at)]
-    renewed = 0
+    renewed, budgets_reached = 0, list[BudgetReached]()
     for run in runs:
-        if not worker.holds(run) or run.renew(at=at) is None:
+        if not worker.holds(run) or (run.renew(at=at) is None and not asks_budgets):
             continue
         try:
             async with ports.unit(principal) as unit:
-                unit.runs.heartbeat(run.id, renewal_decision(at))
+                unit.runs.heartbeat(run.id, renewal_decision(at, budgets_reached))
                 renewed += await unit.commit() is not None
         except NotFound:
             continue  # the task was deleted meanwhile
-    return renewed
+    return RenewedLeases(renewed, next(iter(budgets_reached), None))

@@ -39,6 +39,9 @@ MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far a reported time may be in the future."""
 OLDEST_USE: Final = timedelta(days=400)
 """How far a reported time may be in the past."""
+OLDEST_USE_OF_AGENTS: Final = timedelta(days=7)
+"""How far it may be in the past if an agent's key below admin reports it, so that an agent cannot spend in periods of
+budgets that are long over."""
 
 
 NO_ENTRY: Final = UUID(int=0)

@@ -5,10 +5,17 @@ Use cases of the token ledger: reports of used tokens, and corrections.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from mission_core.accounts.model import Principal, Role, identity_of, require_organization_admin, require_role
+from mission_core.accounts.model import (
+    AgentPrincipal,
+    Principal,
+    Role,
+    identity_of,
+    require_organization_admin,
+    require_role,
+)
 from mission_core.entity_changes import evolve
 from mission_core.errors import Denied, Invalid, InvalidField, NotFound, Refusal
 from mission_core.field_types import check_fields
@@ -21,6 +28,7 @@ from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import (
     MAX_CLOCK_SKEW,
     OLDEST_USE,
+    OLDEST_USE_OF_AGENTS,
     USAGE,
     ReportIdReused,
     UsageCorrected,
@@ -258,8 +266,7 @@ async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter:
     at = report.used_at or now
     if at > now + MAX_CLOCK_SKEW:
         raise InvalidField("used_at", "is in the future", at)
-    if at < now - OLDEST_USE:
-        raise InvalidField("used_at", f"is more than {OLDEST_USE.days} days ago", at)
+    _check_age(attributor, now - at, at)
     if report.reported_cost is not None and not 0 <= report.reported_cost <= MAX_COST:
         raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", report.reported_cost)
     to = await attributor.attribute(report, now=now)
@@ -274,6 +281,20 @@ async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter:
         unconfirmed_subscription=report.subscription and not attributor.is_admin,
         **{name: getattr(report, name) for name in COUNTS},
     )  # fmt: skip
+
+
+def _check_age(attributor: Attributor, age: timedelta, at: datetime) -> None:
+    """
+    Raises:
+        InvalidField: If the tokens were used too long ago.
+    """
+    by_agent = isinstance(attributor.principal, AgentPrincipal) and not attributor.is_admin
+    oldest = OLDEST_USE_OF_AGENTS if by_agent else OLDEST_USE
+    if age > oldest:
+        raise InvalidField("used_at", f"is more than {oldest.days} days ago", at)
+    kept = attributor.ports.usage_kept_for
+    if kept is not None and age > kept:  # an entry of that time may have been folded, and would be counted twice
+        raise InvalidField("used_at", f"is more than {kept.days} days ago, and older entries are folded", at)
 
 
 def _prices_of(ports: Ports) -> PriceBook:

@@ -124,7 +124,8 @@ def authenticator(
             principal = require_role_or_scope(principal, ROLES[access.name], endpoint_of(request).scope)
         except (AuthenticationRequired, RoleTooLow, ScopeMissing) as refusal:
             raise _refusal_for(access, refusal) from None
-        await renew_leases_for_request(request, principal, agent=agent_name_header_of(request))
+        if access is not HEARTBEAT_VIEWER and access is not HEARTBEAT_OPERATOR:  # a heartbeat first counts its usage
+            await renew_leases_for_request(request, principal, agent=agent_name_header_of(request))
         return principal
 
     return authenticate

@@ -28,7 +28,7 @@ from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER, agent_name_header_of
 from mission_http.fleet.bodies import AgentHeartbeatBody
 from mission_http.fleet.path_parameters import agent_in, own_agent_only, own_agent_row
-from mission_http.fleet.payloads import AgentHeartbeatPayload, WorkItemPayload, WorkItemsPayload
+from mission_http.fleet.payloads import AgentHeartbeatPayload, OrderPayload, WorkItemPayload, WorkItemsPayload
 from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
@@ -42,6 +42,7 @@ from mission_http.platform.value_parsers import UUID_TEXT
 
 if TYPE_CHECKING:
     from mission_core.agents.model import Agent
+    from mission_core.tasks.ports import BudgetReached
     from mission_core.tasks.queries import TaskRow
 
 HEARTBEAT_ACTIVITY: Final = "Heartbeat check"
@@ -57,14 +58,16 @@ async def check_in(request: Request) -> Response:
     """
     Record a heartbeat of the agent, and return its waiting tasks.
     """
-    ports, principal = ports_of(request), principal_of(request)
+    ports, principal, reached = ports_of(request), principal_of(request), None
     with own_agent_only(principal):
         if request.method == "HEAD":  # it changes nothing
             name = (await own_agent_row(request)).name
         else:
             name = (await record_agent_heartbeat(ports, principal, _heartbeat_command(request))).name
-            await _renew_leases_of(request, principal, name)
-    return json_response(await _work_items_for(ports, principal, name, at=ports.clock.now()))
+            reached = await _renew_leases_of(request, principal, name)
+    work = await _work_items_for(ports, principal, name, at=ports.clock.now())
+    work.order = _order_of(reached)
+    return json_response(work)
 
 
 async def report(request: Request) -> Response:
@@ -73,28 +76,36 @@ async def report(request: Request) -> Response:
 
     The body is optional. Its `connection_id` names the agent's tool connection, whose heartbeat is recorded too. Its
     `token_usage` is recorded as with `POST /api/tokens`, in the session `<name>:cli`. If it is refused, the heartbeat
-    counts all the same, and `token_error` says why.
+    counts all the same, and `token_error` says why. The usage is counted first: if a hard budget then has no room for
+    the agent's work to go on, its leases are not renewed, and `order` says so.
     """
     ports, principal = ports_of(request), principal_of(request)
     try:
         with own_agent_only(principal):
             sign = _heartbeat_command(request, await _connection_in(request))
             agent = await perform_once(request, record_agent_heartbeat, sign, repeat_agent_change)
-            await _renew_leases_of(request, principal, agent.name)
+            recorded, error = await _record_usage_in(request, agent)
+            reached = await _renew_leases_of(request, principal, agent.name, asks_budgets=recorded)
     except AgentNotFound as refusal:
         return json_response(AgentHeartbeatPayload(error=str(refusal), token_recorded=False))
     work = await _work_items_for(ports, principal, agent.name, at=ports.clock.now())
-    work.token_recorded, work.token_error = await _record_usage_in(request, agent)
+    work.token_recorded, work.token_error, work.order = recorded, error, _order_of(reached)
     return json_response(work)
 
 
-async def _renew_leases_of(request: Request, principal: Principal, name: str) -> None:
+async def _renew_leases_of(
+    request: Request, principal: Principal, name: str, *, asks_budgets: bool = False
+) -> BudgetReached | None:
     """
-    Renew the implicit leases of the agent, unless the authentication of the request has renewed them.
+    Renew the implicit leases of the agent. Return the hard budget that keeps one from being renewed.
     """
     itself = isinstance(principal, AgentPrincipal) and principal.name == name
-    if not itself or agent_name_header_of(request) is not None:
-        await renew_leases_for_request(request, principal, agent=name)
+    agent = None if itself and agent_name_header_of(request) is None else name
+    return await renew_leases_for_request(request, principal, agent=agent, asks_budgets=asks_budgets)
+
+
+def _order_of(reached: BudgetReached | None) -> OrderPayload | UnsetType:
+    return UNSET if reached is None else OrderPayload(id=None, kind="budget_reached", message=str(reached))
 
 
 async def _record_usage_in(request: Request, agent: Agent) -> tuple[bool, str | UnsetType]:

@@ -383,6 +383,7 @@ FIELDS: Final[Mapping[str, str]] = {
         "moment), `blocked` or `finished`."
     ),
     "FleetAgentHeartbeat.status": "`WORK_ITEMS_FOUND` if something waits for the agent, otherwise `HEARTBEAT_OK`.",
+    "FleetAgentHeartbeat.order": "Set if a hard budget has no room for the agent's work to go on.",
     "FleetAgentHeartbeatBody.status": "The status that the agent reports; unchanged by default.",
     "FleetConnection.status": "Whether the tool is still connected.",
     "FleetTask.status": (

@@ -337,6 +337,7 @@ class AgentHeartbeatPayload(Payload):
     error: str | UnsetType = UNSET
     token_recorded: bool | UnsetType = UNSET
     token_error: str | UnsetType = UNSET
+    order: OrderPayload | UnsetType = UNSET
 
 
 class KeyPayload(FleetPayload[ApiKeyRow]):

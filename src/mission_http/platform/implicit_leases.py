@@ -24,6 +24,7 @@ from mission_http.platform.exchange import ports_of
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
+    from mission_core.tasks.ports import BudgetReached
 
 AGENT_INSTANCE: Final = RequestHeader(
     "X-Agent-Instance",
@@ -37,7 +38,8 @@ logger = logging.getLogger("mission_http")
 @define
 class ImplicitLeaseRenewals:
     """
-    The last renewal of each holder's implicit leases, so that they are renewed once a minute, not at every request.
+    The last renewal of each holder's implicit leases, so that they are renewed once a minute, not at every request; and
+    the hard budgets that then kept holders from it.
 
     Beyond *capacity* holders, the one that was renewed longest ago is forgotten. Its next request renews its leases
     early, which is harmless.
@@ -45,6 +47,7 @@ class ImplicitLeaseRenewals:
 
     capacity: int = MAX_HOLDERS
     last_renewals: OrderedDict[tuple[object, ...], datetime] = field(factory=OrderedDict, init=False)
+    budgets_reached: dict[tuple[object, ...], BudgetReached] = field(factory=dict, init=False)
 
     def due(self, pair: tuple[object, ...], *, at: datetime) -> bool:
         """
@@ -54,9 +57,10 @@ class ImplicitLeaseRenewals:
         if last is not None and last <= at < last + IMPLICIT_LEASE_RENEWAL_INTERVAL:
             return False
         self.last_renewals[pair] = at
+        self.budgets_reached.pop(pair, None)
         self.last_renewals.move_to_end(pair)
         if len(self.last_renewals) > self.capacity:
-            self.last_renewals.popitem(last=False)
+            self.budgets_reached.pop(self.last_renewals.popitem(last=False)[0], None)
         return True
 
 
@@ -81,28 +85,39 @@ def agent_instance_of(request: Request) -> str | None:
     return value
 
 
-async def renew_leases_for_request(request: Request, principal: Principal, *, agent: str | None = None) -> None:
+async def renew_leases_for_request(
+    request: Request, principal: Principal, *, agent: str | None = None, asks_budgets: bool = False
+) -> BudgetReached | None:
     """
     Renew the implicit leases that the principal holds as *agent*, or as itself if it is an agent, in a unit of its own.
+    This is done once a minute; with *asks_budgets* budgets are checked in any case.
 
     A failed renewal does not fail the request, and neither does an invalid instance, because most operations ignore it.
     A HEAD request renews nothing.
+
+    Returns:
+        The hard budget that keeps a lease of the principal from being renewed.
     """
     if request.scope["method"] == "HEAD" or (agent is None and not isinstance(principal, AgentPrincipal)):
-        return
+        return None
     try:
         instance = agent_instance_of(request)
     except FieldsInvalid:
-        return
+        return None
     ports = ports_of(request)
     name = agent or principal.display
     attendance: ImplicitLeaseRenewals = request.scope["app"].implicit_lease_renewals
     pair = (principal.organization, identity_of(principal), name_key(name), instance)
-    if not attendance.due(pair, at=ports.clock.now()):
-        return
+    if not attendance.due(pair, at=ports.clock.now()) and not asks_budgets:
+        return attendance.budgets_reached.get(pair)
+    command = RenewImplicitLeases(agent=agent, instance=instance, asks_budgets=asks_budgets)
     try:
-        await renew_implicit_leases(ports, principal, RenewImplicitLeases(agent=agent, instance=instance))
+        renewed = await renew_implicit_leases(ports, principal, command)
     except Invalid:
-        return  # no agent can have that name
+        return None  # no agent can have that name
     except Refusal as refusal:
         logger.warning("lease_renewal_failed agent=%r error=%s reason=%r", name, type(refusal).__name__, str(refusal))
+        return None
+    if renewed.budget_reached is not None:
+        attendance.budgets_reached[pair] = renewed.budget_reached
+    return renewed.budget_reached

@@ -517,6 +517,44 @@ class BudgetsContract(StoreContract):
         with pytest.raises(BudgetNotFound):
             await get_budget(world.ports, world.me, gone.number)
 
+    async def test_a_budget_of_a_run_goes_with_its_task(self, world: World) -> None:
+        """
+        With the next housekeeping.
+        """
+        one, other = [await world.claimed(await world.task(), agent=name) for name in ("ada", "eve")]
+        gone, stays = [
+            await budget_of(world, 3 * MILL, 0, scope=BudgetScope.RUN, run=each.run.id) for each in (one, other)
+        ]
+        await delete_task(world.ports, world.me, DeleteTask(task=one.task.id))
+        await world.ports.housekeeping.delete_expired(at=world.clock.now(), limit=9)
+
+        assert [stays.id] == [each.budget.id for each in await list_budgets(world.ports, world.me)]
+        assert gone.id != stays.id
+
+    async def test_the_time_of_a_run_counts_although_its_board_is_deleted(self, world: World) -> None:
+        board = await world.another_board()
+        budget = await budget_of(world, 600, 0, hard=False, measure=BudgetMeasure.TIME, unknown_prices=None)
+        await world.claimed(await world.task(board=board.id), terms=TERMS)
+        world.clock.advance(seconds=90)
+        await delete_board(world.ports, world.me, DeleteBoard(board=board.id))
+        world.clock.advance(seconds=90)
+
+        assert (90, 0) == await amounts(world, budget)
+
+    async def test_the_housekeeping_keeps_what_live_runs_reserve(self, world: World) -> None:
+        """
+        And what has been spent.
+        """
+        budget = await budget_of(world)
+        one, other = [await world.claimed(await world.task(), agent=name, terms=TERMS) for name in ("ada", "eve")]
+        await spend(world, 2, one)
+        await complete_task(world.ports, world.me, CompleteTask(task=one.task.id, lease=one.lease))
+        await spend(world, 1, other)
+        before = await mills(world, budget)
+        await world.ports.housekeeping.delete_expired(at=world.clock.now(), limit=9)
+
+        assert (3, 4) == before == await mills(world, budget)
+
     async def test_only_an_admin_changes_budgets(self, world: World) -> None:
         ada = await world.principal("ada")
         budget = await budget_of(world)

@@ -20,7 +20,7 @@ from mission_adapters.testing.world import World
 from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.boards.model import BoardDenied
-from mission_core.errors import RoleTooLow
+from mission_core.errors import InvalidField, RoleTooLow
 from mission_core.ids import BoardId, MemberId, UsageId, UserId, UserNumber
 from mission_core.lazy_attrs import frozen
 from mission_core.tasks.agent_deletion import DeleteAgent, delete_agent
@@ -404,6 +404,30 @@ class TokenLedgerContract(StoreContract):
             None, *["invalid_field"] * 6, "agent_not_found", "task_not_found", *["invalid_field"] * 4, None,
         ] == codes  # fmt: skip
         assert 2 == (await total(world)).requests == len(await ledger(world))
+
+    async def test_an_agent_reports_no_old_use(self, world: World) -> None:
+        """
+        It would count in a period of a budget that is over. Who recorded the use elsewhere may, as an admin.
+        """
+        ada, ago = await world.principal("ada"), world.clock.now() - timedelta(days=8)
+        refused, late = await record_usage_batch(
+            world.ports, ada, RecordUsageBatch(reports=(report(used_at=ago), report(used_at=ago + timedelta(days=2))))
+        )
+
+        assert isinstance(refused.refusal, InvalidField)
+        assert "used_at" == refused.refusal.field
+        assert late.entry is not None
+        await recorded(world, used_at=ago)
+
+    async def test_a_use_whose_entries_may_be_folded_is_refused(self, world: World) -> None:
+        """
+        Its report may be the repetition of one that is forgotten.
+        """
+        kept = evolve(world.ports, usage_kept_for=timedelta(days=32))
+        ago = world.clock.now() - timedelta(days=33)
+        (refused,) = await record_usage_batch(kept, world.me, RecordUsageBatch(reports=(report(used_at=ago),)))
+
+        assert "more than 32 days ago" in str(refused.refusal)
 
     async def test_an_agent_reports_for_itself_on_tasks_that_it_holds_or_held(self, world: World) -> None:
         """

@@ -413,7 +413,7 @@ class StoreUnderTest:
         return await poll_queue(ports, principal, PollQueue(**fields))
 
     async def _renew(self, ports: Ports, principal: Principal, **fields: Any) -> int:
-        return await renew_implicit_leases(ports, principal, RenewImplicitLeases(**fields))
+        return (await renew_implicit_leases(ports, principal, RenewImplicitLeases(**fields))).count
 
     async def _sweep(self, ports: Ports, principal: Principal) -> int:
         return await expire_leases(ports, principal)
