@@ -34,7 +34,9 @@ from tests.bench import baseline
 from tests.contract.boards_driver import run_lifespan
 from tests.unit.http.platform.sample_app import ask
 
-TRIGGERING = tuple(f"{verb} {table} " for verb in ("INSERT INTO", "UPDATE", "DELETE FROM") for table in ("tasks", "agents"))
+TRIGGERING = tuple(
+    f"{verb} {table} " for verb in ("INSERT INTO", "UPDATE", "DELETE FROM") for table in ("tasks", "agents")
+)
 """The statements with triggers. SQLite names such a statement again when its trigger begins."""
 BOUNDARIES = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA", "-- PRAGMA")
 """What is not counted on SQLite, where it costs no round trip."""
