@@ -47,6 +47,43 @@ class CountedChanges:
     boards: Mapping[UUID, UUID]
     at: int
     entities: Mapping[str, Sequence[tuple[Any, Any]]] = field(factory=dict)
+    _cells: dict[EntityCells, dict[CounterKey, Amount]] = field(factory=dict, init=False)
+
+    def cells(self, declared: EntityCells) -> dict[CounterKey, Amount]:
+        """
+        Return the sums of the changed entities by cell, which are computed once.
+        """
+        if declared not in self._cells:
+            self._cells[declared] = declared.sums(self.entities.get(declared.name, ()))
+        return self._cells[declared]
+
+
+@frozen(eq=False)
+class EntityCells:
+    """
+    The values of an entity that several counters share, so that entities with the same values are summed once for all.
+
+    Args:
+        name: The name of the entities in `CountedChanges.entities`.
+        cell: The values of an entity that the keys of the counters are made of.
+        amounts: The amounts of an entity.
+    """
+
+    name: str
+    cell: Callable[[Any], CounterKey]
+    amounts: Callable[[Any], tuple[int, ...]]
+
+    def sums(self, changes: Iterable[tuple[Any, Any]]) -> dict[CounterKey, Amount]:
+        """
+        Return what these states before and after add, by cell.
+        """
+        added: dict[CounterKey, list[tuple[int, ...]]] = {}
+        for before, after in changes:
+            if after is not None:
+                added.setdefault(self.cell(after), []).append(self.amounts(after))
+            if before is not None:
+                added.setdefault(self.cell(before), []).append(tuple(-each for each in self.amounts(before)))
+        return {cell: _sum_of_all(amounts) for cell, amounts in added.items()}
 
 
 @frozen(eq=False)
@@ -60,6 +97,7 @@ class Counters:
         of_task: The amounts of a task. They are added when it gets a state, and subtracted when it leaves it.
         of_event: The amounts of an event.
         of_entity: The name of the entities, and the amounts of one, which are added and subtracted like a task's.
+        of_cell: The cells of entities, and the keys of the counters that have the amounts of a cell.
         board: The key that holds the board's id. When the board is deleted, its counters are deleted too, or added to
             those of the board that takes over its tasks. None for counters that stay.
         period: The column of a number that grows with time, for counters that start again when it does: a counter sums
@@ -72,6 +110,7 @@ class Counters:
     of_task: Callable[[Any, CountedChanges], Amounts] | None = None
     of_event: Callable[[Event, CountedChanges], Amounts] | None = None
     of_entity: tuple[str, Callable[[Any, CountedChanges], Amounts]] | None = None
+    of_cell: tuple[EntityCells, Callable[[CounterKey], Iterable[CounterKey]]] | None = None
     board: str | None = "board"
     period: str | None = None
     summed: tuple[str, ...] = ("amount",)
@@ -94,6 +133,8 @@ class Counters:
         """
         Return what these changes add to the counters, by key.
         """
+        if self.of_cell is not None:
+            return self._sums_of_cells(changes, *self.of_cell)
         if self.of_entity is not None:
             return self._sums_of_entities(changes, *self.of_entity)
         sums: defaultdict[CounterKey, int] = defaultdict(int)
@@ -118,6 +159,16 @@ class Counters:
                     sums[key] = sum_of_amounts(sums.get(key, self.zero), amount, sign)
         return {key: amount for key, amount in sums.items() if amount != self.zero}
 
+    def _sums_of_cells(
+        self, changes: CountedChanges, declared: EntityCells, keys_of: Callable[[CounterKey], Iterable[CounterKey]]
+    ) -> dict[CounterKey, Amount]:
+        added: dict[CounterKey, list[Amount]] = {}
+        for cell, amounts in changes.cells(declared).items():
+            for key in keys_of(cell):
+                added.setdefault(key, []).append(amounts)
+        sums = {key: _sum_of_all(amounts) for key, amounts in added.items()}
+        return {key: amount for key, amount in sums.items() if amount != self.zero}
+
 
 def sum_of_amounts(amount: Amount, other: Amount, sign: int = 1) -> Amount:
     """
@@ -126,3 +177,7 @@ def sum_of_amounts(amount: Amount, other: Amount, sign: int = 1) -> Amount:
     if isinstance(amount, tuple):
         return tuple(one + sign * another for one, another in zip(amount, other, strict=True))
     return amount + sign * other
+
+
+def _sum_of_all(amounts: Sequence[Amount]) -> Amount:
+    return amounts[0] if len(amounts) == 1 else tuple(map(sum, zip(*amounts, strict=True)))

@@ -7,13 +7,16 @@ They equal the sums over all entries. `mission-control usage rebuild` computes t
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from mission_core.events.counters import NO_ID, Counters
+from mission_core.events.counters import NO_ID, Counters, EntityCells
 from mission_core.values import micros
 
 if TYPE_CHECKING:
-    from mission_core.events.counters import Amounts, CountedChanges
+    from uuid import UUID
+
+    from mission_core.events.counters import CounterKey
     from mission_core.usage.model import UsageEntry
 
 USAGE_ENTRIES: Final = "usage_entries"
@@ -35,48 +38,56 @@ SUMMED: Final = ("requests", *COUNTS, "unpriced_tokens", "unpriced_requests", "l
 """The fields of entries that are summed. An unknown cost adds nothing."""
 
 
-def _id(value: object) -> bytes:
-    found: bytes = getattr(value, "bytes", NO_ID)
-    return found
+_values: Final = attrgetter("at", "board", "task", "agent", "session", "agent_name", "model")
+_summed: Final = attrgetter(*SUMMED)
+
+
+def _cell(entry: UsageEntry) -> CounterKey:
+    at, board, task, agent, *texts = _values(entry)
+    return (micros(at) // HOUR_MICROS, _id(board), _id(task), _id(agent), *texts)
+
+
+def _id(value: UUID | None) -> bytes:
+    return NO_ID if value is None else value.bytes
 
 
 def _amounts(entry: UsageEntry) -> tuple[int, ...]:
-    return tuple(getattr(entry, name) or 0 for name in SUMMED)
+    found: tuple[int, ...] = _summed(entry)
+    return tuple(each or 0 for each in found) if None in found else found
 
 
-def _totals(entry: UsageEntry, _: CountedChanges) -> Amounts:
-    amounts, of = _amounts(entry), (_id(entry.board), _id(entry.agent), entry.agent_name, entry.model)
-    return [((*cell, *of), amounts) for cell in _cells(entry)]
+def _totals(cell: CounterKey) -> list[CounterKey]:
+    hour, board, _, agent, _, *texts = cell
+    return [(*span, board, agent, *texts) for span in _spans(hour)]
 
 
-def _tasks(entry: UsageEntry, _: CountedChanges) -> Amounts:
-    of = (_id(entry.board), _id(entry.task), _id(entry.agent), entry.agent_name, entry.model)
-    amounts = _amounts(entry)
-    return [((*cell, *of), amounts) for cell in _cells(entry)]
+def _tasks(cell: CounterKey) -> list[CounterKey]:
+    hour, board, task, agent, _, *texts = cell
+    return [(*span, board, task, agent, *texts) for span in _spans(hour)]
 
 
-def _details(entry: UsageEntry, _: CountedChanges) -> Amounts:
-    of = (_id(entry.board), _id(entry.task), entry.session, _id(entry.agent), entry.agent_name, entry.model)
-    amounts = _amounts(entry)
-    return [((*cell, *of), amounts) for cell in _cells(entry)]
+def _details(cell: CounterKey) -> list[CounterKey]:
+    hour, board, task, agent, session, *texts = cell
+    return [(*span, board, task, session, agent, *texts) for span in _spans(hour)]
 
 
-def _sessions(entry: UsageEntry, _: CountedChanges) -> Amounts:
-    return [((entry.session,), _amounts(entry))]
+def _sessions(cell: CounterKey) -> list[CounterKey]:
+    return [(cell[4],)]
 
 
-def _cells(entry: UsageEntry) -> list[tuple[int, int]]:
+def _spans(hour: int) -> list[tuple[int, int]]:
     """
-    The spans that contain the time of use: the length and number of each.
+    The spans that contain an hour: the length and number of each.
     """
-    hour = micros(entry.at) // HOUR_MICROS
     return [(hours, hour // hours if hours else 0) for hours in HOURS_OF_CELLS]
 
+
+_CELLS: Final = EntityCells(USAGE_ENTRIES, _cell, _amounts)
 
 USAGE_TOTALS: Final = Counters(
     "usage_totals",
     {"hours": int, "slot": int, "board": bytes, "agent": bytes, "agent_name": str, "model": str},
-    of_entity=(USAGE_ENTRIES, _totals),
+    of_cell=(_CELLS, _totals),
     board=None,
     summed=SUMMED,
 )
@@ -85,7 +96,7 @@ all time."""
 USAGE_TASKS: Final = Counters(
     "usage_tasks",
     {"hours": int, "slot": int, "board": bytes, "task": bytes, "agent": bytes, "agent_name": str, "model": str},
-    of_entity=(USAGE_ENTRIES, _tasks),
+    of_cell=(_CELLS, _tasks),
     board=None,
     summed=SUMMED,
 )
@@ -96,13 +107,13 @@ USAGE_DETAILS: Final = Counters(
         "hours": int, "slot": int, "board": bytes, "task": bytes, "session": str, "agent": bytes, "agent_name": str,
         "model": str,
     },
-    of_entity=(USAGE_ENTRIES, _details),
+    of_cell=(_CELLS, _details),
     board=None,
     summed=SUMMED,
 )  # fmt: skip
 """The same sums, also by task and session."""
 USAGE_SESSIONS: Final = Counters(
-    "usage_sessions", {"session": str}, of_entity=(USAGE_ENTRIES, _sessions), board=None, summed=SUMMED
+    "usage_sessions", {"session": str}, of_cell=(_CELLS, _sessions), board=None, summed=SUMMED
 )
 """The sums of each session over all time, from which the largest sessions are found."""
 USAGE_ROLLUPS: Final = (USAGE_TOTALS, USAGE_TASKS, USAGE_DETAILS, USAGE_SESSIONS)

@@ -45,6 +45,16 @@ def _within(total: str) -> Any:
     return check
 
 
+def _cached(instance: Any, attribute: Attribute[Any], value: int) -> None:
+    """
+    A validator of the tokens that were written to the cache, after those that were read from it.
+    """
+    _within("input_tokens")(instance, attribute, value)
+    cached = instance.cache_read_tokens + value
+    if cached > instance.input_tokens:
+        raise InvalidField(attribute.name, "and cache_read_tokens together exceed input_tokens", cached)
+
+
 @frozen(kw_only=True)
 class TokenCounts:
     """
@@ -55,15 +65,10 @@ class TokenCounts:
     input_tokens: int = field(validator=_count)
     output_tokens: int = field(validator=_count)
     cache_read_tokens: int = field(default=0, validator=_within("input_tokens"))
-    cache_write_tokens: int = field(default=0, validator=_within("input_tokens"))
+    cache_write_tokens: int = field(default=0, validator=_cached)
     reasoning_tokens: int = field(default=0, validator=_within("output_tokens"))
     input_audio_tokens: int = field(default=0, validator=_within("input_tokens"))
     output_audio_tokens: int = field(default=0, validator=_within("output_tokens"))
-
-    def __attrs_post_init__(self) -> None:
-        if self.cache_read_tokens + self.cache_write_tokens > self.input_tokens:
-            cached = self.cache_read_tokens + self.cache_write_tokens
-            raise InvalidField("cache_write_tokens", "and cache_read_tokens together exceed input_tokens", cached)
 
     @property
     def total(self) -> int:

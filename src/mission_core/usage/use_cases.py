@@ -4,9 +4,10 @@ Use cases of the token ledger: reports of used tokens, and corrections.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from mission_core.accounts.model import (
     AgentPrincipal,
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
     from mission_core.kinds import EntityRepository
     from mission_core.ports import Ports, UnitOfWork
 
+UNPRICED: Final = {
+    "unpriced_requests": 1, "list_cost": None, "cost": None, "price_source": None, "price_version": None,
+    "basis": PriceBasis.UNKNOWN,
+}  # fmt: skip
+"""The values of an entry without a price."""
+COUNTS_OF: Final = attrgetter(*COUNTS)
 MOST_REPORTS: Final = 1000
 """The largest number of reports in one call."""
 LONGEST_REASON: Final = 500
@@ -223,17 +230,17 @@ async def add_reports(
     """
     reporter, now = identity_of(principal), ports.clock.now()
     outcomes: dict[int, UsageOutcome] = {}
-    drafts: dict[int, UsageEntry] = {}
+    drafts: dict[int, UsageDraft] = {}
     told = (each.report_id for each in reports if isinstance(each, UsageReport))
     ids = {each for each in told if isinstance(each, str)}
     known = await ports.reads.usage.reported(principal, reporter, ids) if ids else {}
     attributor = Attributor(ports, unit, principal)
     for place, report in enumerate(reports):
         try:
-            drafts[place] = await _unpriced_entry(attributor, report, reporter, now=now)
+            drafts[place] = await _draft_of(attributor, report, reporter, now=now)
         except (Invalid, NotFound, Denied) as refusal:
             outcomes[place] = UsageOutcome(refusal=refusal)
-    quotes = await _prices_of(ports).quotes([query_of(each) for each in drafts.values()])
+    quotes = await _prices_of(ports).quotes([each.query for each in drafts.values()])
     for (place, draft), quote in zip(drafts.items(), quotes, strict=True):
         outcomes[place] = outcome = _outcome_of(draft, quote, known, ports.subscribed_providers)
         if outcome.entry is None or outcome.repeated:
@@ -255,14 +262,24 @@ def ledger_of(unit: UnitOfWork) -> EntityRepository[UsageEntry]:
     return unit.repository(USAGE)
 
 
-async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter: str, *, now: datetime) -> UsageEntry:
+class UsageDraft(NamedTuple):
     """
-    Check a report, and return its entry without a price.
+    An entry that a report makes: its values without those that its price tells, and the query for the price.
+    """
+
+    values: dict[str, Any]
+    query: PriceQuery
+
+
+async def _draft_of(attributor: Attributor, report: UsageReport, reporter: str, *, now: datetime) -> UsageDraft:
+    """
+    Check a report, and return its entry before it is priced.
     """
     if not isinstance(report, UsageReport):
         raise InvalidField("reports", "must hold nothing but reports", report)
     check_fields(report)
-    counts = TokenCounts(**{name: getattr(report, name) for name in COUNTS})
+    told = dict(zip(COUNTS, COUNTS_OF(report), strict=True))
+    counts = TokenCounts(**told)
     at = report.used_at or now
     if at > now + MAX_CLOCK_SKEW:
         raise InvalidField("used_at", "is in the future", at)
@@ -270,17 +287,17 @@ async def _unpriced_entry(attributor: Attributor, report: UsageReport, reporter:
     if report.reported_cost is not None and not 0 <= report.reported_cost <= MAX_COST:
         raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", report.reported_cost)
     to = await attributor.attribute(report, now=now)
-    ports = attributor.ports
-    return UsageEntry(
-        id=UsageId(ports.ids.new()), organization=attributor.principal.organization, reporter=reporter,
-        report_id=report.report_id, at=at, recorded_at=now, board=to.board, task=to.task.id if to.task else None,
-        task_number=to.task.number if to.task else None, run=to.run, late=to.late, agent=to.agent,
-        agent_name=to.agent_name, session=report.session, operation=report.operation, duration_ms=report.duration_ms,
-        provider=report.provider, model=report.model, reported_cost=report.reported_cost,
-        subscription=report.subscription, batch=report.batch, unpriced_tokens=counts.total, unpriced_requests=1,
+    values = dict(
+        told, id=UsageId(attributor.ports.ids.new()), organization=attributor.principal.organization,
+        reporter=reporter, report_id=report.report_id, at=at, recorded_at=now, board=to.board,
+        task=to.task.id if to.task else None, task_number=to.task.number if to.task else None, run=to.run,
+        late=to.late, agent=to.agent, agent_name=to.agent_name, session=report.session, operation=report.operation,
+        duration_ms=report.duration_ms, provider=report.provider, model=report.model,
+        reported_cost=report.reported_cost, subscription=report.subscription, batch=report.batch,
         unconfirmed_subscription=report.subscription and not attributor.is_admin,
-        **{name: getattr(report, name) for name in COUNTS},
     )  # fmt: skip
+    query = PriceQuery(model=report.model, provider=report.provider, counts=counts, at=at, batch=report.batch)
+    return UsageDraft(values, query)
 
 
 def _check_age(attributor: Attributor, age: timedelta, at: datetime) -> None:
@@ -301,27 +318,23 @@ def _prices_of(ports: Ports) -> PriceBook:
     return ports.prices or NoPrices()
 
 
-def query_of(entry: UsageEntry) -> PriceQuery:
-    """
-    Return the query for the price of an entry.
-    """
-    counts = TokenCounts(**{name: getattr(entry, name) for name in COUNTS})
-    return PriceQuery(model=entry.model, provider=entry.provider, counts=counts, at=entry.at, batch=entry.batch)
-
-
 def _outcome_of(
-    draft: UsageEntry, quote: Quote | None, known: dict[str, UsageEntry], subscribed: frozenset[str]
+    draft: UsageDraft, quote: Quote | None, known: dict[str, UsageEntry], subscribed: frozenset[str]
 ) -> UsageOutcome:
     """
-    Return the outcome of a valid report: its priced entry, or that of an earlier report with the same id.
+    Return the outcome of a checked report: its priced entry, or that of an earlier report with the same id.
     """
-    first = known.get(draft.report_id) if draft.report_id is not None else None
-    if first is not None:
-        return UsageOutcome(first, repeated=True) if _repeats(draft, first) else UsageOutcome(refusal=ReportIdReused())
+    report_id = draft.values["report_id"]
+    first = known.get(report_id) if report_id is not None else None
     try:
-        return UsageOutcome(priced(draft, quote, subscribed))
+        if first is None:
+            return UsageOutcome(
+                UsageEntry(**draft.values | _price_values(draft.query, quote, draft.values, subscribed))
+            )
+        repeats = _repeats(UsageEntry(**draft.values), first)
     except InvalidField as refusal:
         return UsageOutcome(refusal=refusal)
+    return UsageOutcome(first, repeated=True) if repeats else UsageOutcome(refusal=ReportIdReused())
 
 
 COMPARED: Final = ("model", "session", "operation", "duration_ms", "reported_cost", "batch", *COUNTS)
@@ -340,32 +353,33 @@ def _repeats(draft: UsageEntry, first: UsageEntry) -> bool:
     return all(getattr(draft, name) == getattr(first, name) for name in (*COMPARED, *told))
 
 
-def priced(entry: UsageEntry, quote: Quote | None, subscribed: frozenset[str]) -> UsageEntry:
+def _price_values(
+    query: PriceQuery, quote: Quote | None, told: Mapping[str, Any], subscribed: frozenset[str]
+) -> dict[str, Any]:
     """
-    Return an entry with its cost. Without a quote the cost is unknown, and all its tokens are unpriced.
+    Return the values of an entry that its price tells. Without a quote the cost is unknown, and all its tokens are
+    unpriced.
 
     Args:
+        told: What was reported of the entry.
         subscribed: The providers that a subscription pays for.
 
     Raises:
         InvalidField: If it costs more than one report may.
     """
-    provider = entry.provider or (quote.provider if quote else None) or provider_in(entry.model)
+    provider = query.provider or (quote.provider if quote else None) or provider_in(query.model)
     confirmed = (provider or "").lower() in subscribed
-    covered = entry.subscription or confirmed
-    entry = evolve(entry, unconfirmed_subscription=entry.unconfirmed_subscription and not confirmed)
+    covered = told["subscription"] or confirmed
+    unconfirmed = told["unconfirmed_subscription"] and not confirmed
+    values = {"provider": provider, "subscription": covered, "unconfirmed_subscription": unconfirmed}
     if quote is None:
-        return evolve(
-            entry, provider=provider, subscription=covered, unpriced_requests=1,
-            unpriced_tokens=entry.input_tokens + entry.output_tokens, list_cost=None, cost=None, price_source=None,
-            price_version=None, basis=PriceBasis.UNKNOWN,
-        )  # fmt: skip
+        return values | UNPRICED | {"unpriced_tokens": query.counts.total}
     if quote.cost > MAX_COST:
         raise InvalidField("input_tokens", "and output_tokens cost more than one report may; report the parts alone")
-    return evolve(
-        entry, provider=provider, subscription=covered, unpriced_tokens=0, unpriced_requests=0, list_cost=quote.cost,
-        cost=0 if covered else quote.cost, price_source=quote.source, price_version=quote.version, basis=quote.basis,
-    )  # fmt: skip
+    return values | {
+        "unpriced_tokens": 0, "unpriced_requests": 0, "list_cost": quote.cost, "cost": 0 if covered else quote.cost,
+        "price_source": quote.source, "price_version": quote.version, "basis": quote.basis,
+    }  # fmt: skip
 
 
 async def repeat_usage(ports: Ports, principal: Principal, usage: Any) -> UsageEntry:
@@ -455,9 +469,11 @@ async def _replacement(
     counts = TokenCounts(**{name: given[name] for name in COUNTS})
     if given["reported_cost"] is not None and not 0 <= given["reported_cost"] <= MAX_COST:
         raise InvalidField("reported_cost", f"must be from 0 to {MAX_COST} nano-dollars", given["reported_cost"])
-    unpriced = evolve(
+    query = PriceQuery(
+        model=given["model"], provider=given["provider"], counts=counts, at=entry.at, batch=given["batch"]
+    )
+    (quote,) = await _prices_of(ports).quotes([query])
+    return evolve(
         entry, id=UsageId(ports.ids.new()), reporter=reporter, report_id=None, corrects=entry.id, recorded_at=now,
-        version=0, unpriced_tokens=counts.total, **given,
+        version=0, **given | _price_values(query, quote, given, subscribed),
     )  # fmt: skip
-    (quote,) = await _prices_of(ports).quotes([query_of(unpriced)])
-    return priced(unpriced, quote, subscribed)
