@@ -47,6 +47,7 @@ from tests.statement_counts import CountedApp, counted_app
 
 SMALL = 1000
 REPEATS = 25
+WARMING = 3
 GROWTH = 1.5
 BATCH = 200
 """The rows of one transaction. For a larger one SQLite's journal of statements takes ever longer, because tasks have a
@@ -318,18 +319,18 @@ Operation = Callable[[int], Awaitable[Any]]
 
 async def costs_of(*asked: tuple[GrowingDatabase, Operation]) -> list[Cost]:
     """
-    The median cost of an operation in each database, after three calls that warm it. The databases take turns, so that
-    what else the machine does is the same for all.
+    The median cost of an operation in each database, after the first calls, which warm it. The databases take turns, so
+    that what else the machine does is the same for all.
     """
     costs: list[list[tuple[int, int]]] = [[] for _ in asked]
-    for n in range(-3, REPEATS):
+    for n in range(-WARMING, REPEATS):
         for (database, operation), found in zip(asked, costs, strict=True):
             pids = await pids_of(database)
             before, began = cpu_of(pids), time.process_time_ns()
             await operation(n)
             spent, after = time.process_time_ns() - began, cpu_of(pids)
             found.append((spent, sum(after[pid] - before[pid] for pid in after)))
-    return [Cost(*(statistics.median(each) / 1e6 for each in zip(*found[3:], strict=True))) for found in costs]
+    return [Cost(*(statistics.median(each) / 1e6 for each in zip(*found[WARMING:], strict=True))) for found in costs]
 
 
 async def pids_of(database: GrowingDatabase) -> list[int]:

@@ -80,7 +80,7 @@ class Spelling:
         """
         Whether there are tokens in this spelling.
         """
-        return any(name in attributes for name in (*self.input, *self.output))
+        return not attributes.keys().isdisjoint((*self.input, *self.output))
 
     def counts_in(self, attributes: Attributes) -> dict[str, Any]:
         """
@@ -430,6 +430,8 @@ def _named(name: str, told: str) -> UUID | int | None:
 
 
 def _id_or_number(told: str) -> UUID | int | None:
+    if not told:
+        return None
     if told.isascii() and told.isdecimal() and len(told) < 19:
         return int(told)
     try:

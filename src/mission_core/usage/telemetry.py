@@ -16,9 +16,10 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from attrs import evolve, field
+from attrs import field
 
 from mission_core.accounts.model import Principal, Role, identity_of, require_role
+from mission_core.entity_changes import evolve
 from mission_core.errors import Invalid, InvalidField
 from mission_core.field_types import check_fields
 from mission_core.ids import TelemetrySourceId, UsageId
