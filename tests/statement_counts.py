@@ -243,7 +243,6 @@ async def _one_round_under_a_budget(counted: CountedApp) -> dict[str, list[str]]
     project, found = {"project_id": counted.project}, {}
     taken, found["budget, claim"] = await counted.call("POST", "/api/tasks/claim", project, agent=True)
     path, lease = f"/api/tasks/{taken['task']['id']}", {"lease": taken["lease"]["lease"]}
-    _, found["budget, lease heartbeat"] = await counted.call("POST", f"{path}/lease/heartbeat", lease, agent=True)
     report_path, report = usage_reports(0)["fleet report of tokens"]
     report = report | {"taskId": taken["task"]["id"]}
     _, found["budget, report of tokens"] = await counted.call("POST", report_path, report, agent=True)
