@@ -73,6 +73,7 @@ KINDS: Final = KindRegistry(
     "mission_core.usage.telemetry_sources:TELEMETRY_SOURCES",
     "mission_core.usage.budgets:BUDGETS",
     "mission_core.usage.reported_runs:REPORTED_RUNS",
+    "mission_core.usage.price_overrides:PRICE_OVERRIDES",
 )
 
 

@@ -7,14 +7,15 @@ The file in which an operator sets prices of models, in TOML:
     input = 0.20             # dollars per million tokens
     output = 0.80
     cache_read = 0.02        # as input without it; also cache_write, input_audio, output_audio and reasoning
-    since = 2026-01-01       # always without it
+    since = 2026-01-01       # the first day; always without it
+    until = 2026-07-01       # the first day on which it does not apply any more; for ever without it
     batch = 50               # percent of the price of a request in a batch
 """
 
 from __future__ import annotations
 
 import tomllib
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RATES: Final = ("input", "output", "cache_read", "cache_write", "reasoning", "input_audio", "output_audio")
-FIELDS: Final = frozenset({"model", "provider", "since", "batch", *RATES})
+DAYS: Final = ("since", "until")
+FIELDS: Final = frozenset({"model", "provider", "batch", *DAYS, *RATES})
 
 
 class InvalidPriceFile(ValueError):
@@ -69,12 +71,16 @@ def _price_from(table: dict[str, Any]) -> ModelPrice:
     if unknown or missing:
         name, reason = (unknown[0], "is not known") if unknown else (missing[0], "is missing")
         raise InvalidField(name, reason)
-    since = table.get("since")
-    if since is not None and (not isinstance(since, date) or isinstance(since, datetime)):
-        raise InvalidField("since", "must be a date, such as 2026-01-01", since)
-    rates: dict[str, Any] = {name: _nano_dollars(name, table[name]) for name in RATES if name in table}
-    others = {name: table[name] for name in ("model", "provider", "since", "batch") if name in table}
-    return ModelPrice(**others, **rates)
+    given: dict[str, Any] = {name: table[name] for name in ("model", "provider", "batch") if name in table}
+    given |= {name: _midnight(name, table[name]) for name in DAYS if name in table}
+    given |= {name: _nano_dollars(name, table[name]) for name in RATES if name in table}
+    return ModelPrice(**given)
+
+
+def _midnight(name: str, day: Any) -> datetime:
+    if not isinstance(day, date) or isinstance(day, datetime):
+        raise InvalidField(name, "must be a date, such as 2026-01-01", day)
+    return datetime.combine(day, time(), UTC)
 
 
 def _nano_dollars(name: str, dollars: Any) -> int:

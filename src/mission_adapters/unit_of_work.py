@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from mission_adapters.entity_loader import EntityLoader
     from mission_adapters.row_memory import RowMemory
     from mission_core.events.model import Event
+    from mission_core.ids import OrganizationId
     from mission_core.kinds import EntityT, Kind
     from mission_core.ports import IdempotencyKey, RowPart, Versioned
+    from mission_core.usage.price_overrides import PriceOverrides
 
 
 class UnitStore(Protocol):
@@ -52,6 +54,11 @@ class UnitStore(Protocol):
     def memory(self) -> RowMemory | None:
         """
         The rows that the store remembers, or None if it reads every row.
+        """
+
+    def price_overrides(self, organization: OrganizationId) -> PriceOverrides | None:
+        """
+        The price overrides that the store knows of, or None.
         """
 
     async def flush(self, buffer: WriteBuffer) -> Any:
@@ -106,6 +113,12 @@ class BufferedUnitOfWork:
         wide._begin(self.store, self.buffer, SystemPrincipal(organization=self.buffer.principal.organization))
         wide._done = True  # only the original unit commits
         return wide
+
+    @property
+    def price_overrides(self) -> PriceOverrides | None:
+        found = self.store.price_overrides(self.buffer.principal.organization)
+        self.buffer.price_changes = 0 if found is None else found.changes
+        return found
 
     def repository(self, kind: Kind[EntityT]) -> BufferedEntityRepository[EntityT]:
         if kind not in self._plain:

@@ -215,6 +215,13 @@ class UnitOfWork(Protocol):
         The approval gates that tasks must pass before they are done.
         """
 
+    @property
+    def price_overrides(self) -> PriceBook | None:
+        """
+        The prices that the organization sets, as the store remembers them; None if it knows of none. If they have
+        changed, the commit of an entry of the token ledger fails with `StaleWrite`, and the next unit knows the change.
+        """
+
     def repository(self, kind: Kind[EntityT]) -> EntityRepository[EntityT]:
         """
         The repository of this kind of entities.

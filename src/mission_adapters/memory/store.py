@@ -28,7 +28,7 @@ from mission_adapters.memory.tasks import TaskTable
 from mission_adapters.row_parts import ROW_PARTS
 from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import ENTITIES_WITHOUT_KIND, RowWrite, WriteBuffer
-from mission_core.accounts.model import ApiKey
+from mission_core.accounts.model import ApiKey, SystemPrincipal
 from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.entity_changes import evolve
@@ -38,6 +38,7 @@ from mission_core.kinds import kind_of
 from mission_core.tasks.counters import boards_of_tasks
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Assignee, Run
+from mission_core.usage.counters import PRICE_OVERRIDES_NAME
 from mission_core.values import micros
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from mission_adapters.memory.interleaving import Interleaving
     from mission_core.accounts.model import Principal
     from mission_core.events.model import Event
+    from mission_core.ids import OrganizationId
     from mission_core.ports import Clock, IdempotencyKey
+    from mission_core.usage.price_overrides import PriceOverrides
 
 
 class MemoryStore:
@@ -69,6 +72,8 @@ class MemoryStore:
         self.numbers = MemoryNumberSequences()
         self.idempotency_keys = IdempotencyKeys(journal)
         self.counters = MemoryCounters(journal)
+        self.price_changes: dict[OrganizationId, int] = {}
+        """The number of changes of price overrides by organization."""
         boards, agents, keys, runs = BoardTable(journal), AgentTable(journal), ApiKeyTable(journal), RunTable(journal)
         tasks = TaskTable(journal, agents)
         self.tables = EntityTables(journal)
@@ -89,6 +94,18 @@ class MemoryStore:
         """
         return BufferedUnitOfWork(self, principal, once)
 
+    def price_overrides(self, organization: OrganizationId) -> PriceOverrides | None:
+        """
+        The price overrides of an organization; None if it never had one.
+        """
+        changes = self.price_changes.get(organization)
+        if changes is None:
+            return None
+        from mission_core.usage.price_overrides import PRICE_OVERRIDES, PriceOverrides  # few organizations have some
+
+        found = self.kind_tables[PRICE_OVERRIDES].matching(SystemPrincipal(organization=organization), {})
+        return PriceOverrides(prices=tuple(found), changes=changes)
+
     async def flush(self, buffer: WriteBuffer) -> Any:
         """
         Apply all changes of a unit or none, as `UnitOfWork.commit` promises.
@@ -103,6 +120,9 @@ class MemoryStore:
         finally:
             self.tasks.changed.clear()
         self.journal.clear()
+        if buffer.changes_prices:
+            owner = buffer.principal.organization
+            self.price_changes[owner] = self.price_changes.get(owner, 0) + 1
         self.log.wake(buffer.principal.organization)
         return answer
 
@@ -169,8 +189,11 @@ class MemoryStore:
         Require that the written rows and the read dependencies have their expected versions.
 
         Raises:
-            StaleWrite: If one of them has changed.
+            StaleWrite: If one of them has changed, or prices that the unit asked for.
         """
+        owner = buffer.principal.organization
+        if buffer.price_changes is not None and buffer.price_changes != self.price_changes.get(owner, 0):
+            raise StaleWrite(PRICE_OVERRIDES_NAME, owner, remembered=True)
         for id, write in buffer.writes.items():
             fresh = self.tasks.rows.get(id) if write.merges_edits else None
             if fresh is not None and fresh.version != write.before.version:

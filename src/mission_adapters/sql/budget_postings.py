@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mission_adapters.budgeted_rows import budgeted_rows
 from mission_adapters.counter_registry import budget_amounts
 from mission_adapters.sql.counters import amount_statements
-from mission_adapters.sql.event_log import HeadBudgets, KnownHeads, lock_head
+from mission_adapters.sql.event_log import HeadMarks, KnownHeads, lock_head
 from mission_adapters.sql.statement_batch import BatchedStatement
 from mission_core.errors import StaleWrite
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mission_adapters.budgeted_rows import BudgetedRows
     from mission_adapters.sql.database_session import Steps
+    from mission_adapters.sql.event_log import LockedHead
     from mission_adapters.sql.task_decisions import FlushResults
     from mission_adapters.write_buffer import WriteBuffer
     from mission_core.events.model import Event
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 class FlushPostings(NamedTuple):
     """
-    The events and statements that post to the accounts, and what becomes of the mark of the head row.
+    The events and statements that post to the accounts, and what the flush took and writes of the head row's marks.
     """
 
     events: tuple[Event, ...] = ()
     statements: tuple[BatchedStatement, ...] = ()
-    head: HeadBudgets = HeadBudgets()
+    head: HeadMarks = HeadMarks()
 
 
 def budget_postings(
@@ -45,24 +46,40 @@ def budget_postings(
     Raises:
         BudgetReached: If a new run has no room in a hard budget.
         StaleWrite: If a budget was made since a claim found that there is none.
+        StaleWrite: If the prices of new entries of the ledger have changed.
     """
     rows = budgeted_rows(buffer.writes.values(), results.changes, results.deleted_runs)
+    taken = buffer.price_changes if rows.entries else None
+    marks = HeadMarks(price_changes=taken, changes_prices=buffer.changes_prices)
     if not rows:
-        return FlushPostings()
-    owner = buffer.principal.organization
-    if results.book is None and not rows.budgets:
-        # The update of the head row compares a known head with the stored one, if the flush has events.
-        known = heads.get(owner) if dialect == "sqlite" and (results.facts or buffer.events) else None
-        head = known or (yield from lock_head(dialect, owner))
-        if known is None:
-            results.head = head
-            if dialect == "sqlite":
-                heads.put(owner, head)
-        if not head.has_budgets:
-            return FlushPostings(head=HeadBudgets(taken_as_none=True))
-        if results.claimed:
+        return FlushPostings(head=marks)
+    asks_for_budgets = results.book is None and not rows.budgets
+    if asks_for_budgets or marks.price_changes is not None:
+        head = yield from _head(dialect, buffer, results, heads, marks)
+        if asks_for_budgets and not head.has_budgets:
+            return FlushPostings(head=marks._replace(without_budgets=True))
+        if asks_for_budgets and results.claimed:
             raise StaleWrite("task", results.claimed[0].id)
-    return (yield from _post(dialect, buffer, results, rows))
+    return (yield from _post(dialect, buffer, results, rows, marks))
+
+
+def _head(
+    dialect: str, buffer: WriteBuffer, results: FlushResults, heads: KnownHeads, marks: HeadMarks
+) -> Steps[LockedHead]:
+    """
+    Return the head row with the prices of new entries as they are: the locked one, or the known one if the flush has
+    events, because its update then compares the known head with the stored one.
+    """
+    owner = buffer.principal.organization
+    if dialect == "sqlite" and results.head is None and (results.facts or buffer.events):
+        known = heads.get(owner)
+        if known is not None and marks.price_changes in (None, known.price_changes):
+            return known
+    head = results.head = results.head or (yield from lock_head(dialect, owner))
+    if dialect == "sqlite":
+        heads.put(owner, head)
+    marks.check(owner, head)
+    return head
 
 
 def postings_of_claim(book: BudgetBook, run: Run, *, at: datetime) -> tuple[tuple[Event, ...], list[tuple[Any, ...]]]:
@@ -76,7 +93,9 @@ def postings_of_claim(book: BudgetBook, run: Run, *, at: datetime) -> tuple[tupl
     return postings.events, sorted((*key, *each) for key, each in postings.amounts.items())
 
 
-def _post(dialect: str, buffer: WriteBuffer, results: FlushResults, rows: BudgetedRows) -> Steps[FlushPostings]:
+def _post(
+    dialect: str, buffer: WriteBuffer, results: FlushResults, rows: BudgetedRows, marks: HeadMarks
+) -> Steps[FlushPostings]:
     from mission_adapters.sql.budget_book import read_book, sum_ledger  # few organizations have budgets
     from mission_core.usage.budget_accounts import BudgetedChanges, post
 
@@ -95,4 +114,4 @@ def _post(dialect: str, buffer: WriteBuffer, results: FlushResults, rows: Budget
     amounts = sorted((owner.bytes, *key, *each) for key, each in postings.amounts.items())
     statements = amount_statements(dialect, budget_amounts(), amounts)
     after = bool(book.accounts) if rows.budgets else None
-    return FlushPostings(postings.events, tuple(statements), HeadBudgets(after=after))
+    return FlushPostings(postings.events, tuple(statements), marks._replace(budgets_after=after))

@@ -63,7 +63,7 @@ from mission_adapters.sql.row_writes import (
 )
 from mission_adapters.sql.statement_batch import ChangeStatement
 from mission_adapters.sql.statements import IdArray, Statement, in_array, parameter
-from mission_adapters.sql.tables import dependencies, marks, queue
+from mission_adapters.sql.tables import dependencies, heads, marks, queue
 from mission_adapters.sql.task_contexts import CONTEXT_COLUMNS
 from mission_adapters.sql.task_decisions import FlushResults
 from mission_adapters.sql.task_queue import (
@@ -147,10 +147,13 @@ def combined_flush(
     rows = budgeted_rows(writes)
     # The end of a run matters to budgets of time alone.
     only_ends = has_budgets and not (rows.started or rows.entries)
-    if rows.budgets or (has_budgets and rows and not only_ends):
+    if rows.budgets or buffer.changes_prices or (has_budgets and rows and not only_ends):
         return None
     if only_ends and rows:
         guards = [*guards, Term(_no_time_budgets, (), {"budgets_of": buffer.principal.organization.bytes})]
+    if rows.entries and buffer.price_changes is not None:
+        taken = {"prices_of": buffer.principal.organization.bytes, "price_changes": buffer.price_changes}
+        guards = [*guards, Term(_same_prices, (), taken)]
     entities = [*guards, *_entity_terms(buffer, writes)]
     rest = _terms_under_head(buffer, tasks, at)
     if rest is not None and postings:
@@ -328,6 +331,11 @@ def _no_time_budgets() -> Executable:
     budgets = MAPPINGS[BUDGETS].table
     of_time = budgets.c.organization == parameter("budgets_of"), budgets.c.measure == BudgetMeasure.TIME.value
     return select(ONE).where(~exists().where(*of_time))
+
+
+def _same_prices() -> Executable:
+    same = heads.c.organization == parameter("prices_of"), heads.c.price_changes == parameter("price_changes", int)
+    return select(ONE).where(exists().where(*same))
 
 
 def _update_row(

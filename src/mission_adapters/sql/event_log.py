@@ -28,6 +28,7 @@ from mission_core.events.model import GENESIS, Actor, ChainHead, Entry, Event
 from mission_core.ids import OrganizationId
 from mission_core.lazy_attrs import define, frozen
 from mission_core.row_mapping import uuid_of_bytes
+from mission_core.usage.counters import PRICE_OVERRIDES_NAME
 from mission_core.values import micros, moment
 
 ENTRIES_PER_STATEMENT: Final = 8
@@ -69,19 +70,21 @@ def entry_of_row(row: Mapping[str, Any]) -> Entry:
 _of_organization: Final = heads.c.organization == parameter("organization")
 SELECT_HEAD: Final = Statement(select(heads.c.position, heads.c.digest).where(_of_organization))
 SELECT_HEAD_FOR_UPDATE: Final = Statement(
-    select(heads.c.position, heads.c.digest, heads.c.has_budgets).where(_of_organization).with_for_update()
+    select(heads.c.position, heads.c.digest, heads.c.has_budgets, heads.c.price_changes)
+    .where(_of_organization)
+    .with_for_update()
 )
 HAS_BUDGETS: Final = select(heads.c.has_budgets).where(_of_organization).scalar_subquery()
 """Non-zero if the organization has budgets."""
 NONE: Final = literal_column("0", INTEGER)
-_first_head: Final = select(organizations.c.id, literal_column("0"), cast(parameter("genesis"), ID), NONE).where(
+_first_head: Final = select(organizations.c.id, literal_column("0"), cast(parameter("genesis"), ID), NONE, NONE).where(
     organizations.c.id == parameter("organization")
 )
 INSERT_HEAD: Final = {
     dialect: Statement(
         (postgresql if dialect == "postgresql" else sqlite)
         .insert(heads)
-        .from_select(["organization", "position", "digest", "has_budgets"], _first_head)
+        .from_select(["organization", "position", "digest", "has_budgets", "price_changes"], _first_head)
         .on_conflict_do_nothing()
     )
     for dialect in DIALECTS
@@ -115,13 +118,24 @@ def _advance_cursor(dialect: str) -> Executable:
 
 class LockedHead(NamedTuple):
     """
-    The head row of an organization: the position and digest of the last entry, and whether the organization has
-    budgets.
+    The head row of an organization: the position and digest of the last entry, whether the organization has budgets,
+    and the number of changes of its price overrides.
     """
 
     position: int
     digest: bytes
     has_budgets: bool
+    price_changes: int
+
+    def moved(self, entries: Sequence[Entry], marks: HeadMarks) -> LockedHead:
+        """
+        Return the head after these entries.
+        """
+        return LockedHead(
+            entries[-1].position, entries[-1].digest,
+            self.has_budgets if marks.budgets_after is None else marks.budgets_after,
+            self.price_changes + marks.changes_prices,
+        )  # fmt: skip
 
 
 def lock_head(dialect: str, organization: OrganizationId) -> Steps[LockedHead]:
@@ -137,21 +151,37 @@ def lock_head(dialect: str, organization: OrganizationId) -> Steps[LockedHead]:
         found = yield SELECT_HEAD_FOR_UPDATE(dialect, organization=organization.bytes)
     if not found:
         raise OrganizationNotFound
-    position, digest, has_budgets = found[0]
-    return LockedHead(position, digest, bool(has_budgets))
+    position, digest, has_budgets, price_changes = found[0]
+    return LockedHead(position, digest, bool(has_budgets), price_changes)
 
 
-class HeadBudgets(NamedTuple):
+class HeadMarks(NamedTuple):
     """
-    What a flush took and writes of the mark whether an organization has budgets.
+    What a flush took and writes of the marks of budgets and price overrides in a head row.
 
     Args:
-        taken_as_none: Whether the flush is right only if it has none.
-        after: The mark that the flush writes; None leaves it as it is.
+        without_budgets: Whether the flush is right only if the organization has no budgets.
+        budgets_after: The mark of budgets that the flush writes; None leaves it as it is.
+        price_changes: The number of changes of price overrides with which alone the flush is right; None for any.
+        changes_prices: Whether the flush changes price overrides.
     """
 
-    taken_as_none: bool = False
-    after: bool | None = None
+    without_budgets: bool = False
+    budgets_after: bool | None = None
+    price_changes: int | None = None
+    changes_prices: bool = False
+
+    def check(self, organization: OrganizationId, head: LockedHead) -> None:
+        """
+        Check that the flush took the marks as they are in the locked head row.
+
+        Raises:
+            StaleWrite: If it did not.
+        """
+        if self.without_budgets and head.has_budgets:
+            raise StaleWrite("organization", organization, remembered=True)
+        if self.price_changes is not None and self.price_changes != head.price_changes:
+            raise StaleWrite(PRICE_OVERRIDES_NAME, organization, remembered=True)
 
 
 @define
@@ -199,7 +229,7 @@ def move_head(
     actor: Actor,
     facts: Sequence[Event],
     heads: KnownHeads,
-    budgets: HeadBudgets,
+    marks: HeadMarks,
 ) -> Steps[list[Entry]]:
     """
     Move the head row to the last of the entries that store the events, and return these entries. This is for SQLite,
@@ -207,31 +237,29 @@ def move_head(
 
     Raises:
         OrganizationNotFound: If the organization was deleted.
-        StaleWrite: If the flush took it that the organization has no budgets, and it has some.
+        StaleWrite: If the flush took the marks of the head row otherwise than they are.
     """
     known = heads.get(organization)
     head = known or (yield from lock_head(dialect, organization))
     while True:
-        has_budgets = head.has_budgets if budgets.after is None else budgets.after
         entries = chained(organization, actor, facts, head)
-        moved = LockedHead(entries[-1].position, entries[-1].digest, has_budgets)
-        if (yield UPDATE_HEAD.count(dialect, **_head_parameters(entries, head, has_budgets))):
+        moved = head.moved(entries, marks)
+        if (yield UPDATE_HEAD.count(dialect, **_head_parameters(organization, head, moved))):
             heads.put(organization, moved)
             return entries
         head = yield from lock_head(dialect, organization)
-        if head.has_budgets and budgets.taken_as_none:
-            heads.put(organization, head)
-            raise StaleWrite("organization", organization, remembered=True)
+        heads.put(organization, head)
+        marks.check(organization, head)
 
 
-def append_statements(entries: Sequence[Entry], head: LockedHead, *, has_budgets: bool) -> list[BatchedStatement]:
+def append_statements(entries: Sequence[Entry], head: LockedHead, marks: HeadMarks) -> list[BatchedStatement]:
     """
     Return the statements that insert the entries after *head* and move the locked head row.
     """
     if not entries:
         return []
-    moved = BatchedStatement(_update_head, (), _head_parameters(entries, head, has_budgets))
-    return [*insert_statements(entries), moved]
+    given = _head_parameters(entries[-1].organization, head, head.moved(entries, marks))
+    return [*insert_statements(entries), BatchedStatement(_update_head, (), given)]
 
 
 def insert_statements(entries: Sequence[Entry]) -> list[BatchedStatement]:
@@ -257,15 +285,13 @@ def _insert_entries(start: int, count: int) -> ChangeStatement:
     return insert(events).values([{name: parameter(f"{name}{at}", type) for name, type in columns} for at in places])
 
 
-def _head_parameters(entries: Sequence[Entry], head: LockedHead, has_budgets: bool) -> dict[str, Any]:
-    last = entries[-1]
+def _head_parameters(organization: OrganizationId, head: LockedHead, moved: LockedHead) -> dict[str, Any]:
     return {
-        "key": last.organization.bytes,
+        "key": organization.bytes,
         "was_position": head.position,
         "was_digest": head.digest,
-        "position": last.position,
-        "digest": last.digest,
-        "has_budgets": int(has_budgets),
+        **moved._asdict(),
+        "has_budgets": int(moved.has_budgets),
     }
 
 
@@ -281,6 +307,7 @@ def _update_head() -> ChangeStatement:
             position=parameter("position", int),
             digest=parameter("digest"),
             has_budgets=parameter("has_budgets", int),
+            price_changes=parameter("price_changes", int),
         )
     )
 

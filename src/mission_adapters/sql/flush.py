@@ -417,8 +417,7 @@ def _write_under_head(
         parts += insert_statements((yield from move_head(dialect, owner, actor, facts, heads, postings.head)))
     else:
         head = results.head = results.head or (yield from lock_head(dialect, owner))
-        has_budgets = head.has_budgets if postings.head.after is None else postings.head.after
-        parts += append_statements(chained(owner, actor, facts, head), head, has_budgets=has_budgets)
+        parts += append_statements(chained(owner, actor, facts, head), head, postings.head)
         results.appended = range(head.position + 1, head.position + 1 + len(facts))
     for write in buffer.writes.values():
         if isinstance(write.after, Agent) and write.before and write.before.name_key != write.after.name_key:

@@ -38,10 +38,12 @@ from mission_adapters.unit_of_work import BufferedUnitOfWork
 from mission_adapters.write_buffer import WriteBuffer
 from mission_core.errors import StaleWrite, StoreFailed
 from mission_core.ids import AgentId, OrganizationId
+from mission_core.usage.counters import PRICE_OVERRIDES_NAME
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.ports import Clock, IdempotencyKey
+    from mission_core.usage.price_overrides import PriceOverrides
 
 TURN_TIMEOUT: Final = 0.2
 """The seconds that a flush waits for the others of its organization in this process."""
@@ -76,6 +78,8 @@ class SqlStore:
         right only without budgets, are not tried."""
         self.memory: RowMemory | None = RowMemory(self._are_unchanged)
         session.followed.changed_by_others = self._forget
+        self._price_overrides: dict[OrganizationId, PriceOverrides] = {}
+        """The price overrides of the organizations of which a flush has found that they changed."""
 
     @classmethod
     @asynccontextmanager
@@ -126,10 +130,29 @@ class SqlStore:
         """
         return BufferedUnitOfWork(self, principal, once)
 
+    def price_overrides(self, organization: OrganizationId) -> PriceOverrides | None:
+        """
+        Return the price overrides of an organization as this store read them last; None if it never had to read them.
+        They may be outdated, which a flush finds in the head row that it reads anyway.
+        """
+        return self._price_overrides.get(organization)
+
     async def flush(self, buffer: WriteBuffer) -> Any:
         """
-        Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises.
+        Write the buffered changes of a unit in one transaction, as `UnitOfWork.commit` promises. If it finds that the
+        price overrides have changed, they are read for the next try.
         """
+        try:
+            return await self._flush_in_turn(buffer)
+        except StaleWrite as stale:
+            if stale.kind == PRICE_OVERRIDES_NAME and stale.remembered:
+                from mission_adapters.sql.price_overrides import read_price_overrides  # few organizations have some
+
+                dialect, owner = self.session.dialect, buffer.principal.organization
+                self._price_overrides[owner] = await self.session.read(lambda: read_price_overrides(dialect, owner))
+            raise
+
+    async def _flush_in_turn(self, buffer: WriteBuffer) -> Any:
         if self.session.dialect == "sqlite" or not (buffer.events or buffer.operations):
             return await self._flush(buffer)
         # Two flushes of one organization meet at its head row anyway, and to wait here costs less than to wait there.

@@ -73,6 +73,7 @@ heads = table(
     required("position", INTEGER),
     required("digest", ID),
     required("has_budgets", INTEGER),
+    required("price_changes", INTEGER),
     key=("organization",),
     narrow=True,
 )

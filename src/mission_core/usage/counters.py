@@ -23,6 +23,8 @@ USAGE_ENTRIES: Final = "usage_entries"
 """The name of the kind of the entries."""
 BUDGETS_NAME: Final = "budgets"
 """The name of the kind of the budgets."""
+PRICE_OVERRIDES_NAME: Final = "price_overrides"
+"""The name of the kind of the price overrides."""
 COUNTS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
     "input_audio_tokens", "output_audio_tokens",

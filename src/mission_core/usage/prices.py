@@ -6,7 +6,7 @@ of an operator. Money is a whole number of nano-dollars.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -24,7 +24,7 @@ from mission_core.usage.amounts import (
     PriceBasis,
     provider_in,
 )
-from mission_core.values import text, whole_number
+from mission_core.values import text, utc_moment, whole_number
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -166,7 +166,7 @@ class ModelPrice:
     Args:
         model: The model's name, ignoring case. `*` stands for any text.
         provider: The provider that the price is for; None for any.
-        since: The first day on which it applies; None for always.
+        since, until: The time from which it applies, and that from which it does not any more; None for always.
         cache_read, cache_write, reasoning, input_audio, output_audio: The prices of these tokens. None means that of
             input or output.
         batch: The price of a request in a batch, in percent of its normal price.
@@ -174,7 +174,8 @@ class ModelPrice:
 
     model: str = field(validator=text(least=1, most=LONGEST_MODEL))
     provider: str | None = field(default=None, validator=optional(text(least=1, most=LONGEST_PROVIDER)))
-    since: date | None = None
+    since: datetime | None = field(default=None, validator=optional(utc_moment))
+    until: datetime | None = field(default=None, validator=optional(utc_moment))
     input: int = field(validator=_rate)
     output: int = field(validator=_rate)
     cache_read: int | None = field(default=None, validator=optional(_rate))
@@ -184,6 +185,10 @@ class ModelPrice:
     output_audio: int | None = field(default=None, validator=optional(_rate))
     batch: int = field(default=100, validator=whole_number(0, 100))
 
+    def __attrs_post_init__(self) -> None:
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise InvalidField("until", "must be later than since", self.until)
+
     def fits(self, query: PriceQuery) -> bool:
         """
         Whether this is a price of the request's model and provider, at its time.
@@ -191,10 +196,13 @@ class ModelPrice:
         provider = (query.provider or provider_in(query.model) or "").strip().lower()
         if self.provider is not None and self.provider.lower() != provider:
             return False
-        if self.since is not None and query.at.date() < self.since:
+        if self.since is not None and query.at < self.since:
+            return False
+        if self.until is not None and query.at >= self.until:
             return False
         model = query.model.lower()
-        return any(fnmatchcase(name, self.model.lower()) for name in (model, model.rpartition("/")[2]))
+        pattern = self.model.lower().replace("[", "[[]").replace("?", "[?]")  # only `*` has a meaning
+        return any(fnmatchcase(name, pattern) for name in (model, model.rpartition("/")[2]))
 
     def cost_of(self, counts: TokenCounts, *, batch: bool = False) -> int:
         """
@@ -234,12 +242,18 @@ class PriceList:
         """
         return [self._quote(query) for query in queries]
 
+    def version_of(self, price: ModelPrice) -> str:
+        """
+        The version of this price that entries of the ledger tell.
+        """
+        return self.version
+
     def _quote(self, query: PriceQuery) -> Quote | None:
         fitting = next((price for price in reversed(self.prices) if price.fits(query)), None)
         if fitting is None:
             return None
         cost = fitting.cost_of(query.counts, batch=query.batch)
         return Quote(
-            cost=cost, source=self.source, version=self.version, basis=PriceBasis.EXACT,
+            cost=cost, source=self.source, version=self.version_of(fitting), basis=PriceBasis.EXACT,
             provider=query.provider or fitting.provider,
         )  # fmt: skip

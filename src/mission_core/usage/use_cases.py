@@ -38,7 +38,7 @@ from mission_core.usage.model import (
     UsageIsReversal,
     UsageVoided,
 )
-from mission_core.usage.prices import NoPrices, PriceBook, PriceQuery, Quote, TokenCounts
+from mission_core.usage.prices import LayeredPrices, NoPrices, PriceQuery, Quote, TokenCounts
 from mission_core.usage.reported_runs import REPORTED_RUNS, RUN_OPERATION
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, value_or
@@ -240,7 +240,7 @@ async def add_reports(
             drafts[place] = await _draft_of(attributor, report, reporter, now=now)
         except (Invalid, NotFound, Denied) as refusal:
             outcomes[place] = UsageOutcome(refusal=refusal)
-    quotes = await _prices_of(ports).quotes([each.query for each in drafts.values()])
+    quotes = await _quotes_of(ports, unit, [each.query for each in drafts.values()])
     for (place, draft), quote in zip(drafts.items(), quotes, strict=True):
         outcomes[place] = outcome = _outcome_of(draft, quote, known, ports.subscribed_providers)
         if outcome.entry is None or outcome.repeated:
@@ -314,8 +314,13 @@ def _check_age(attributor: Attributor, age: timedelta, at: datetime) -> None:
         raise InvalidField("used_at", f"is more than {kept.days} days ago, and older entries are folded", at)
 
 
-def _prices_of(ports: Ports) -> PriceBook:
-    return ports.prices or NoPrices()
+async def _quotes_of(ports: Ports, unit: UnitOfWork, queries: Sequence[PriceQuery]) -> list[Quote | None]:
+    """
+    Return the quotes of the organization's own prices, else those of the server's.
+    """
+    prices, overrides = ports.prices or NoPrices(), unit.price_overrides
+    book = prices if overrides is None else LayeredPrices((overrides, prices))
+    return await book.quotes(queries)
 
 
 def _outcome_of(
@@ -429,7 +434,7 @@ async def add_correction(
     reporter, now, ledger = identity_of(principal), ports.clock.now(), ledger_of(unit)
     shown = reversal = ledger.add(entry.reversal(UsageId(ports.ids.new()), reporter=reporter, at=now))
     if not cmd.void:
-        shown = ledger.add(await _replacement(ports, entry, cmd, reporter, now=now))
+        shown = ledger.add(await _replacement(ports, unit, entry, cmd, reporter, now=now))
     replacement = None if shown is reversal else shown.id
     unit.record(UsageCorrected(usage=entry.id, replacement=replacement, reason=cmd.reason, at=now))
     return shown
@@ -454,7 +459,7 @@ async def current_entry(unit: UnitOfWork, usage: UsageId) -> UsageEntry:
 
 
 async def _replacement(
-    ports: Ports, entry: UsageEntry, cmd: CorrectUsage, reporter: str, *, now: datetime
+    ports: Ports, unit: UnitOfWork, entry: UsageEntry, cmd: CorrectUsage, reporter: str, *, now: datetime
 ) -> UsageEntry:
     names = ("model", "provider", *COUNTS, "reported_cost", "subscription", "batch")
     given = {name: value_or(getattr(cmd, name), getattr(entry, name)) for name in names}
@@ -472,7 +477,7 @@ async def _replacement(
     query = PriceQuery(
         model=given["model"], provider=given["provider"], counts=counts, at=entry.at, batch=given["batch"]
     )
-    (quote,) = await _prices_of(ports).quotes([query])
+    (quote,) = await _quotes_of(ports, unit, [query])
     return evolve(
         entry, id=UsageId(ports.ids.new()), reporter=reporter, report_id=None, corrects=entry.id, recorded_at=now,
         version=0, **given | _price_values(query, quote, given, subscribed),
