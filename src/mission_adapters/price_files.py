@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mission_core.errors import InvalidField
 from mission_core.usage.amounts import NANOS_PER_DOLLAR
-from mission_core.usage.prices import ModelPrice, PriceList
+from mission_core.usage.prices import RATES, ModelPrice, PriceList
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-RATES: Final = ("input", "output", "cache_read", "cache_write", "reasoning", "input_audio", "output_audio")
 DAYS: Final = ("since", "until")
 FIELDS: Final = frozenset({"model", "provider", "batch", *DAYS, *RATES})
 

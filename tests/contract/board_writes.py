@@ -121,7 +121,9 @@ OF_GROUPS = {"set_heartbeat_interval", "update_group", "delete_group", "write_gr
 OF_QUEUES = {"poll_queue", "peek_queue", "renew_implicit_leases"}
 OF_OTHERS = {"submit_onboarding_message", "receive_payload"}
 """Done by the main agent, and by whoever is outside."""
-ABOUT_ALL = {"create_board", "correct_usage", "create_budget", "update_budget", "delete_budget"}
+ABOUT_ALL = {"create_board", "correct_usage", "create_budget", "update_budget", "delete_budget"} | {
+    f"{verb}_price_override" for verb in ("create", "update", "delete")
+}
 OF_MANY = {"record_usage_batch", "record_telemetry"}
 """What refuses each report alone, as the use case of one report does."""
 READING = {"repeat_broadcast"}

@@ -155,6 +155,8 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         known["usage_id"] = known["tokens/id"] = await _create(app, "/usage", used)
         limited = {"scope": "organization", "measure": "runs", "limit": 9, "period": "once", "hard": False}
         known["budget_id"] = known["budgets/id"] = await _create(app, "/budgets", {"name": "One", **limited})
+        priced = {"model": "one", "input": 1, "output": 2}
+        known["price_id"] = known["prices/id"] = await _create(app, "/prices", priced)
         ran = {"agent_id": "one", "status": "running", "started_at": "2030-01-01", "cost": {"input_tokens": 1}}
         known["run_id"] = (await ask(app, "POST", "/api/v1/runs", json.dumps(ran).encode(), key=KEY)).json["id"]
         await make_person(world, username=f"one-{world.me.organization}")

@@ -46,6 +46,7 @@ OTHERWISE = {
     "GET /api/agents/comms": "conversations are not kept yet",
     "GET /api/v1/boards": "in the order of names",
     "GET /api/v1/budgets": "in the order of scopes",
+    "GET /api/v1/prices": "there are 200 at most",
     "GET /api/v1/usage": "in the order of use",
     "GET /api/v1/gateways": "there is one",
     "GET /api/v1/board-groups": "in the order of names",

@@ -33,7 +33,7 @@ from tests.contract.conftest import World
 pytestmark = pytest.mark.every_store
 
 PREFIX = "/api/v1"
-FREE_TEXTS = ("name", "title", "label", "description")
+FREE_TEXTS = ("name", "title", "label", "model", "description")
 KEPT_BY_STORES = {"id", "version", "created_at", "updated_at"}
 
 
@@ -113,6 +113,7 @@ def body_of(operations: Operations, boards: BoardsDriver) -> dict[str, Any]:
     required = [each for each in fields_of(operations.endpoints["POST"].takes) if each.default is NOTHING]
     values: dict[Any, Callable[[], Any]] = {
         str: lambda: f"word {next(SERIAL)}", list: lambda: [str(boards.board)], UUID: lambda: str(boards.board),
+        float: lambda: 0.5,
     }  # fmt: skip
 
     def value(kind: Any) -> Any:

@@ -28,6 +28,7 @@ from mission_core.boards.tags import CreateTag, create_tag
 from mission_core.tasks.model import Status
 from mission_core.usage.budget_use_cases import CreateBudget, create_budget
 from mission_core.usage.budgets import BudgetMeasure, BudgetPeriod
+from mission_core.usage.price_overrides import CreatePriceOverride, create_price_override
 from mission_core.values import JsonText
 from tests.contract.conftest import World
 
@@ -111,6 +112,9 @@ class Things:
                 old = CreateBudget(name="Old", measure=tokens, limit=9, per_run=1, period=once)
                 budget = await create_budget(ports, me, old)
                 return {"budget": budget.id, "name": "New", "limit": 10, "per_run": 2, "hard": False}
+            case "UpdatePriceOverride":
+                price = await create_price_override(ports, me, CreatePriceOverride(model="old", input=1, output=2))
+                return {"price": price.id, "model": "new", "input": 3, "since": self.world.clock.now(), "batch": 50}
             case "UpdateReportedRun":
                 run = await reported(self.world)
                 return {"run": run.id, "status": "completed", "model": "small", "input_tokens": 5, "tags": ("new",)}

@@ -78,6 +78,8 @@ from mission_core.usage.budgets import (
 )
 from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import LONGEST_DURATION, UsageEntry
+from mission_core.usage.price_overrides import PriceOverride
+from mission_core.usage.prices import RATES
 from mission_core.usage.reported_runs import ReportedRun, RunEvaluation, RunProvenance, TokensOfRun
 from mission_core.usage.telemetry_sources import TelemetrySource
 from mission_core.values import canonical
@@ -760,6 +762,22 @@ def budgets(draw: st.DrawFn, /, **fixed: st.SearchStrategy[object]) -> Budget:
     return Budget(**(values | {name: draw(each) for name, each in fixed.items()}))
 
 
+@st.composite
+def price_overrides(draw: st.DrawFn, /, **fixed: st.SearchStrategy[object]) -> PriceOverride:
+    """
+    Price overrides that could exist.
+    """
+    since, until = draw(st.sets(moments, min_size=2, max_size=2).map(sorted))
+    values: dict[str, Any] = {
+        "id": draw(ids), "organization": draw(ids), "number": draw(numbers), "model": draw(names),
+        "provider": draw(maybe(names)), "since": draw(maybe(st.just(since))), "until": draw(maybe(st.just(until))),
+        "batch": draw(st.integers(0, 100)), "created_at": draw(moments), "updated_at": draw(moments),
+        "input": draw(amounts_of_money), "output": draw(amounts_of_money),
+        **{name: draw(maybe(amounts_of_money)) for name in RATES if name not in ("input", "output")},
+    }  # fmt: skip
+    return PriceOverride(**(values | {name: draw(each) for name, each in fixed.items()}))
+
+
 def reported_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ReportedRun]:
     """
     Reported runs that could exist.
@@ -800,5 +818,6 @@ entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
     TelemetrySource: telemetry_sources, Budget: budgets, ReportedRun: reported_runs,
+    PriceOverride: price_overrides,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

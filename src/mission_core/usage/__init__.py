@@ -42,6 +42,23 @@ if TYPE_CHECKING:
         UnknownPrices as UnknownPrices,
     )
     from mission_core.usage.amounts import PriceBasis as PriceBasis
+    from mission_core.usage.price_overrides import (
+        CreatePriceOverride as CreatePriceOverride,
+        DeletePriceOverride as DeletePriceOverride,
+        PriceOverride as PriceOverride,
+        PriceOverrideCreated as PriceOverrideCreated,
+        PriceOverrideDeleted as PriceOverrideDeleted,
+        PriceOverrideNotFound as PriceOverrideNotFound,
+        PriceOverrides as PriceOverrides,
+        PriceOverrideUpdated as PriceOverrideUpdated,
+        TooManyPriceOverrides as TooManyPriceOverrides,
+        UpdatePriceOverride as UpdatePriceOverride,
+        create_price_override as create_price_override,
+        delete_price_override as delete_price_override,
+        get_price_override as get_price_override,
+        list_price_overrides as list_price_overrides,
+        update_price_override as update_price_override,
+    )
     from mission_core.usage.prices import (
         LayeredPrices as LayeredPrices,
         ModelPrice as ModelPrice,

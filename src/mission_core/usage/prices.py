@@ -156,6 +156,8 @@ class LayeredPrices:
 
 
 _rate: Final = whole_number(0, MAX_COST)
+RATES: Final = ("input", "output", "cache_read", "cache_write", "reasoning", "input_audio", "output_audio")
+"""The fields of a price that are nano-dollars per million tokens."""
 
 
 @frozen(kw_only=True)

@@ -28,7 +28,7 @@ TAGS: Final = (
 )  # fmt: skip
 UUIDS: Final = (
     "task_id", "tag_id", "group_id", "webhook_id", "payload_id", "member_id", "invite_id", "gateway_id", "usage_id",
-    "budget_id", "task_custom_field_definition_id",
+    "budget_id", "price_id", "task_custom_field_definition_id",
 )  # fmt: skip
 """The path parameters that the document declares as UUIDs; all others are strings."""
 RESERVED: Final = (
@@ -88,6 +88,7 @@ def boards_dialect(settings: Settings) -> Dialect:
         _group("metrics:ENDPOINTS", "/metrics"),
         _group("usage:ENDPOINTS", "/usage"),
         _group("budgets:ENDPOINTS", "/budgets"),
+        _group("prices:ENDPOINTS", "/prices"),
     ]  # fmt: skip
     return Dialect(
         name="Boards API",

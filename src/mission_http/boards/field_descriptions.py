@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mission_http.platform.field_descriptions import FIELDS as SHARED
-from mission_http.platform.field_descriptions import budget_fields
+from mission_http.platform.field_descriptions import budget_fields, price_fields
 
 BUDGET_TARGETS: Final = {
     "board_id": "The board that the budget limits, if its scope is `board`; otherwise null.",
@@ -23,6 +23,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "DashboardMetrics.usage": "The tokens that were used in the range, with their cost.",
     "usage_today": "The tokens that were used for the board today, in UTC, with their cost.",
     **budget_fields(("BudgetCreate", "BudgetRead"), "BudgetUpdate", BUDGET_TARGETS),
+    **price_fields("PriceCreate", "PriceUpdate", "PriceRead"),
+    "prices/price_id": "The id of the price.",
     "budgets/budget_id": "The id of the budget.",
     "agents/agent_id": "The id of the agent.",
     "approvals/approval_id": "The id of the approval.",

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Principal
-from mission_core.errors import Conflict, VersionMismatch
+from mission_core.errors import Conflict, Denied, VersionMismatch
 from mission_core.kinds import EntityT, Kind
 from mission_core.lazy_attrs import frozen
 from mission_core.ports import Ports
@@ -50,6 +50,8 @@ class Resource(Generic[EntityT]):
         gives: The payload class.
         order: The key that sorts the list.
         show: Renders entities as payloads, if that needs more than the entities.
+        require: Requires what a reader needs, beside the organization.
+        denies: The errors of *require*.
     """
 
     kind: Kind[EntityT]
@@ -61,6 +63,8 @@ class Resource(Generic[EntityT]):
     gives: Any
     order: Callable[[EntityT], Any]
     show: Callable[[Request, Sequence[EntityT]], Awaitable[Payloads]] | None = None
+    require: Callable[[Principal], None] | None = None
+    denies: tuple[type[Denied], ...] = ()
 
     def list(self, summary: str, *, paged: bool = True) -> Endpoint:
         """
@@ -69,7 +73,7 @@ class Resource(Generic[EntityT]):
 
         async def handle(request: Request) -> Response:
             query = query_of(request, PageQuery) if paged else None
-            found = await ports_of(request).reads.entities.every(principal_of(request), self.kind)
+            found = await ports_of(request).reads.entities.every(self._reader(request), self.kind)
             rows = sorted(found, key=self.order)
             if query is None:
                 return json_response(await self._shown(request, rows))
@@ -79,7 +83,7 @@ class Resource(Generic[EntityT]):
         gives: Any = LimitOffsetPage if paged else list
         return self._endpoint(
             "GET", self.path, handle, f"list_{self.noun}s", summary, gives=gives[self.gives],
-            query=PageQuery if paged else None,
+            query=PageQuery if paged else None, refuses=self.denies,
         )  # fmt: skip
 
     def create(
@@ -114,7 +118,8 @@ class Resource(Generic[EntityT]):
         async def handle(request: Request) -> Response:
             return await self._response(request, await self.row_in_path(request))
 
-        return self._endpoint("GET", self._item, handle, f"get_{self.noun}", summary, refuses=(self.kind.missing,))
+        refuses = (self.kind.missing, *self.denies)
+        return self._endpoint("GET", self._item, handle, f"get_{self.noun}", summary, refuses=refuses)
 
     def change(
         self,
@@ -170,7 +175,13 @@ class Resource(Generic[EntityT]):
             NotFound: The kind's own error, if there is none.
         """
         id = path_id(request, self.parameter)
-        return await ports_of(request).reads.entities.get(principal_of(request), self.kind, id)
+        return await ports_of(request).reads.entities.get(self._reader(request), self.kind, id)
+
+    def _reader(self, request: Request) -> Principal:
+        principal = principal_of(request)
+        if self.require is not None:
+            self.require(principal)
+        return principal
 
     @property
     def _item(self) -> str:

@@ -54,6 +54,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group("server_keys:server_key_endpoints", "/tokens/rotate", tag="Tokens", given=(settings,)),
         _group("token_usage:ENDPOINTS", "/tokens", tag="Tokens"),
         _group("budgets:ENDPOINTS", "/budgets", tag="Tokens"),
+        _group("prices:ENDPOINTS", "/prices", tag="Tokens"),
         _group("reported_runs:ENDPOINTS", "/v1/runs", "/v1/evals", tag="Runs"),
         _group("agent_edits:ENDPOINTS", "/agents", tag="Agents"),
         _group("souls:soul_endpoints", "/agents/{id}/soul", tag="Agents", given=(settings,)),
@@ -110,7 +111,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
             tags=TAGS,
             schema_name=_component_name,
             path_schemas={
-                **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id", "budgets/id"), NUMBER),
+                **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id", "budgets/id", "prices/id"), NUMBER),
                 "agents/id": NUMBER_OR_NAME,
             },
             field_descriptions=FIELDS,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mission_http.platform.field_descriptions import FIELDS as SHARED
-from mission_http.platform.field_descriptions import budget_fields
+from mission_http.platform.field_descriptions import budget_fields, price_fields
 
 BUDGET_TARGETS: Final = {
     "project_id": "The project that the budget limits, if its scope is `board`; otherwise null.",
@@ -21,6 +21,11 @@ BUDGET_TARGETS: Final = {
 FIELDS: Final[Mapping[str, str]] = {
     **SHARED,
     **budget_fields(("FleetBudgetBody", "FleetBudget"), "FleetUpdateBudgetBody", BUDGET_TARGETS),
+    **price_fields("FleetPriceBody", "FleetUpdatePriceBody", "FleetPrice"),
+    "FleetPrice.id": "The number of the price.",
+    "price": "The price.",
+    "prices": "The prices that the workspace has set, oldest first.",
+    "prices/id": "The number of the price.",
     "FleetBudget.id": "The number of the budget.",
     "budget": "The budget.",
     "budgets": "The budgets, from those of the workspace to those of runs.",

@@ -17,7 +17,18 @@ from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Princ
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import AgentRow
 from mission_core.boards.model import BoardDenied
-from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, BudgetId, BudgetNumber, TaskId, TaskNumber
+from mission_core.ids import (
+    AgentId,
+    AgentNumber,
+    BoardId,
+    BoardNumber,
+    BudgetId,
+    BudgetNumber,
+    PriceOverrideId,
+    PriceOverrideNumber,
+    TaskId,
+    TaskNumber,
+)
 from mission_core.values import MAX_INTEGER, UNSTORABLE
 from mission_http.fleet.access import is_restricted_agent
 from mission_http.fleet.errors import InvalidRequest
@@ -62,6 +73,17 @@ def budget_in(request: Request) -> BudgetId | BudgetNumber:
     """
     found = _id_or_number(request, "Invalid budget ID")
     return BudgetId(found) if isinstance(found, UUID) else BudgetNumber(found)
+
+
+def price_in(request: Request) -> PriceOverrideId | PriceOverrideNumber:
+    """
+    Parse the id of a price in the path: a number or a UUID.
+
+    Raises:
+        InvalidRequest: If it is neither.
+    """
+    found = _id_or_number(request, "Invalid price ID")
+    return PriceOverrideId(found) if isinstance(found, UUID) else PriceOverrideNumber(found)
 
 
 def _id_or_number(request: Request, otherwise: str) -> UUID | int:

@@ -100,6 +100,32 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 
 
+def price_fields(*components: str) -> dict[str, str]:
+    """
+    Return the descriptions of the fields of prices, which mean something else in other components.
+    """
+    rates = {
+        "input": "tokens of input", "output": "tokens of output", "cache_read": "tokens that are read from the cache",
+        "cache_write": "tokens that are written to the cache", "reasoning": "tokens of reasoning",
+        "input_audio": "tokens of audio in the input", "output_audio": "tokens of audio in the output",
+    }  # fmt: skip
+    fields = {name: f"The dollars per million {told}{_stand_in(name)}." for name, told in rates.items()}
+    fields |= {
+        "model": "The name of the model, ignoring case. `*` stands for any text.",
+        "provider": "The provider of the model that the price is for; null for any.",
+        "since": "The time of use from which the price applies; null for always.",
+        "until": "The time of use from which the price does not apply any more; null for never.",
+        "batch": "The price of a request in a batch, in percent of its normal price.",
+    }
+    return {f"{component}.{name}": text for component in components for name, text in fields.items()}
+
+
+def _stand_in(rate: str) -> str:
+    if rate in ("input", "output"):
+        return ""
+    return f"; null for that of {'output' if rate in ('reasoning', 'output_audio') else 'input'}"
+
+
 def budget_fields(budgets: tuple[str, ...], update: str, targets: Mapping[str, str]) -> dict[str, str]:
     """
     Return the descriptions of the fields of budgets that mean something else in other components.

@@ -393,7 +393,7 @@ CREATE INDEX ix_group_memory_organization_group_number ON group_memory (organiza
 CREATE TABLE heads (
 	organization BLOB NOT NULL, 
 	position INTEGER NOT NULL, 
-	digest BLOB NOT NULL, has_budgets INTEGER DEFAULT '0' NOT NULL, 
+	digest BLOB NOT NULL, has_budgets INTEGER DEFAULT '0' NOT NULL, price_changes INTEGER DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_heads PRIMARY KEY (organization)
 )
  WITHOUT ROWID,
@@ -1188,6 +1188,31 @@ CREATE TABLE agent_counts (
 
 ;
 CREATE INDEX ix_usage_entries_not_one_request ON usage_entries (organization, at) WHERE requests <> 1;
+CREATE TABLE price_overrides (
+	model TEXT NOT NULL, 
+	provider TEXT, 
+	since INTEGER, 
+	until INTEGER, 
+	input INTEGER NOT NULL, 
+	output INTEGER NOT NULL, 
+	cache_read INTEGER, 
+	cache_write INTEGER, 
+	reasoning INTEGER, 
+	input_audio INTEGER, 
+	output_audio INTEGER, 
+	batch INTEGER NOT NULL, 
+	id BLOB NOT NULL, 
+	organization BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	created_at INTEGER NOT NULL, 
+	updated_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_price_overrides PRIMARY KEY (id), 
+	CONSTRAINT uq_price_overrides_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
 CREATE TABLE reader_cursors (
 	organization BLOB NOT NULL, 
 	reader TEXT NOT NULL, 

@@ -8,7 +8,7 @@ from alembic import op
 from mission_adapters.sql.columns import ID, INTEGER, TEXT
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0023"
 
 
 def upgrade() -> None:
