@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mission_adapters.testing.contracts.base import StoreContract, contract_settings
-from mission_adapters.testing.world import World
-from mission_core.accounts.model import MemberPrincipal, Role
+from mission_adapters.testing.world import World, make_world
+from mission_core.accounts.model import BoardAgentConfined, MemberPrincipal, Role
 from mission_core.agents.update import UpdateAgent, update_agent
 from mission_core.boards.model import BoardDenied
 from mission_core.errors import InvalidField, RoleTooLow
@@ -39,6 +39,16 @@ from mission_core.usage.model import (
     UsageOfAnotherTask,
     UsageRebuildSuperseded,
     UsageVoided,
+)
+from mission_core.usage.price_overrides import (
+    CreatePriceOverride,
+    DeletePriceOverride,
+    UpdatePriceOverride,
+    create_price_override,
+    delete_price_override,
+    get_price_override,
+    list_price_overrides,
+    update_price_override,
 )
 from mission_core.usage.prices import ModelPrice, PriceList
 from mission_core.usage.queries import UsageFilter, UsageTotals, UsageWindow
@@ -71,6 +81,13 @@ def report(model: str = "large", input: int = 1000, output: int = 100, **more: A
     A report of tokens.
     """
     return UsageReport(model=model, input_tokens=input, output_tokens=output, **more)
+
+
+def cheap(model: str) -> CreatePriceOverride:
+    """
+    A command that sets a price of one dollar for a million tokens of input, and two for output.
+    """
+    return CreatePriceOverride(model=model, input=10**9, output=2 * 10**9)
 
 
 async def recorded(world: World, by: Any = None, **of: Any) -> UsageEntry:
@@ -225,6 +242,50 @@ class TokenLedgerContract(StoreContract):
         assert ("operator", "1", PriceBasis.EXACT) == (first.price_source, first.price_version, first.basis)
         assert 1100 * 10_000 == second.cost
         assert [second, first] == sorted(await ledger(world), key=lambda each: each.id, reverse=True)
+
+    async def test_prices_of_the_organization_come_first(self, world: World) -> None:
+        """
+        From the next report on, also for reports and corrections of earlier use; no entry changes. A price that is
+        deleted leaves those of the other price books.
+        """
+        other = await make_world(world.ports)
+        before = await recorded(world)
+        price = await create_price_override(world.ports, world.me, cheap("lar*"))
+        own = await recorded(world, used_at=before.at - timedelta(days=1))
+        corrected = await correct_usage(
+            world.ports, world.me, CorrectUsage(usage=before.id, reason="wrong", batch=True)
+        )
+        await update_price_override(world.ports, world.me, UpdatePriceOverride(price=price.number, input=2 * 10**9))
+        changed = await recorded(world)
+        await delete_price_override(world.ports, world.me, DeletePriceOverride(price=price.id))
+        deleted = await recorded(world)
+
+        assert [4_500_000, 1_200_000, 1_200_000, 2_200_000, 4_500_000] == [
+            each.cost for each in (before, own, corrected, changed, deleted)
+        ]
+        assert [("operator", "1"), *[("override", f"{price.id}@{at}") for at in (0, 0, 1)], ("operator", "1")] == [
+            (each.price_source, each.price_version) for each in (before, own, corrected, changed, deleted)
+        ]
+        assert before in await ledger(world)
+        assert "operator" == (await recorded(evolve(other, ports=world.ports))).price_source
+
+    async def test_who_sees_and_sets_prices_of_the_organization(self, world: World) -> None:
+        """
+        Whoever may read all boards sees them, and an admin of all boards sets them.
+        """
+        price = await create_price_override(world.ports, world.me, cheap("large"))
+        of_board = await world.principal("ada", board=world.board.id)
+        eve, reader = member_of(world, Role.ADMIN, world.board.id), evolve(world.me, role=Role.VIEWER)
+
+        assert [price] == await list_price_overrides(world.ports, reader)
+        assert price == await get_price_override(world.ports, reader, price.number)
+        for by, refused in ((eve, BoardDenied), (of_board, BoardAgentConfined)):
+            with pytest.raises(refused):
+                await list_price_overrides(world.ports, by)
+            with pytest.raises(refused):
+                await get_price_override(world.ports, by, price.id)
+        with pytest.raises(RoleTooLow):
+            await delete_price_override(world.ports, reader, DeletePriceOverride(price=price.id))
 
     async def test_an_unknown_price_stays_unknown(self, world: World) -> None:
         """
