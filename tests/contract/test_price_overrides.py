@@ -83,10 +83,10 @@ async def test_a_change_on_another_process_is_seen_with_the_next_commit(worlds: 
     one, other = worlds
     before = await priced(other)
     price = await create_price_override(one.ports, one.me, cheap("large"))
-    created = [await priced(each) for each in (other, one, other)]
+    created = [await priced(each) for each in (one, other, one)]
     for input in (2, 3):
         await update_price_override(one.ports, one.me, UpdatePriceOverride(price=price.id, input=input))
-    changed = [await priced(each) for each in (other, one)]
+    changed = [await priced(each) for each in (one, other)]
 
     assert ["1", *[f"{price.id}@0"] * 3, *[f"{price.id}@2"] * 2] == [before, *created, *changed]
 
