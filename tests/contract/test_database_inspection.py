@@ -28,8 +28,9 @@ from mission_adapters.sql.database_inspection import (
 )
 from mission_adapters.sql.migrations import HEAD, lacking, migrate
 from mission_adapters.sql.store import SqlStore
-from mission_adapters.testing import make_world
+from mission_adapters.testing import ManualClock, make_world
 from mission_core.agents.organization_creation import ensure_organization
+from mission_core.usage.price_overrides import CreatePriceOverride, create_price_override
 from mission_core.usage.use_cases import RecordUsage, UsageReport, record_usage
 from mission_http.settings import settings_from
 from mission_http.wiring import ports_over_database
@@ -431,6 +432,22 @@ async def test_the_servers_version_and_clock_are_told(fresh_postgres: str) -> No
     assert (15,) <= told.version
     assert told.clock_ahead is not None
     assert timedelta(seconds=1) > abs(told.clock_ahead)
+
+
+async def test_the_oldest_price_of_an_organization_is_told(migrated: str) -> None:
+    """
+    One that ends by itself is no price that may be forgotten.
+    """
+    async with SqlStore.open(migrated) as store:
+        clock = ManualClock()
+        world = await make_world(testing.ports_over(store, clock=clock))
+        assert (await inspect_database(migrated)).oldest_price_at is None
+        for until in (clock.now() + timedelta(days=1), None, None):
+            price = CreatePriceOverride(model="large", input=1, output=1, until=until)
+            await create_price_override(world.ports, world.me, price)
+            clock.advance(seconds=1)
+
+    assert clock.now() - timedelta(seconds=2) == (await inspect_database(migrated)).oldest_price_at
 
 
 async def test_recent_tokens_without_a_price_are_told(migrated: str) -> None:

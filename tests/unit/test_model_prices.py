@@ -6,7 +6,7 @@ input and output. Each of these names is checked against a second, independent t
 """
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP
 from fractions import Fraction
 
@@ -401,14 +401,31 @@ def test_a_cost_is_the_exact_sum_rounded_to_a_nano_dollar(price, counts, percent
 
 def test_the_last_price_that_fits_counts():
     """
-    By name or pattern, with or without the prefix of a provider, and from its first day on.
+    By name or pattern, with or without the prefix of a provider, from its first moment on, and not from its last.
     """
-    later = evolve(PRICE, input=1_000_000_000, since=date(2026, 1, 1))
-    book = PriceList(prices=(evolve(PRICE, model="lar*", input=9_000_000_000), PRICE, later), version="1")
+    later = evolve(PRICE, input=1_000_000_000, since=AT + timedelta(microseconds=1))
+    ended = evolve(PRICE, input=2_000_000_000, since=AT - timedelta(days=1), until=AT)
+    book = PriceList(prices=(evolve(PRICE, model="lar*", input=9_000_000_000), PRICE, later, ended), version="1")
 
     assert 3_000_000 == asked(book) == asked(book, "LARGE") == asked(book, "acme/large")
     assert 9_000_000 == asked(book, "larger")
     assert asked(book, "small") is None
+    assert 1_000_000 == asked(PriceList(prices=(evolve(later, since=AT, until=AT + timedelta(1)),), version="1"))
+
+
+def test_a_name_is_a_name_whatever_is_in_it():
+    """
+    Only an asterisk stands for other text.
+    """
+    book = PriceList(prices=(evolve(PRICE, model="large[1m]?"), evolve(PRICE, model="*[2m]")), version="1")
+
+    assert 3_000_000 == asked(book, "large[1m]?") == asked(book, "acme/Large[2m]")
+    assert [None] * 3 == [asked(book, name) for name in ("large1x", "large[1m]x", "large2")]
+
+
+def test_a_price_ends_after_it_begins():
+    with pytest.raises(InvalidField, match="until must be later than since"):
+        evolve(PRICE, since=AT, until=AT)
 
 
 def test_a_price_of_a_provider_is_for_that_one():
@@ -450,15 +467,15 @@ def test_a_file_of_prices_is_read_with_its_version(tmp_path):
     path = tmp_path / "prices.toml"
     path.write_text(
         '[[price]]\nmodel = "qwen*"\nprovider = "our-gpus"\ninput = 0.2\noutput = 0.80\ncache_read = 0.000000001\n'
-        "since = 2025-01-01\nbatch = 50\n[[price]]\nmodel = 'x'\ninput = 1\noutput = 2\n"
+        "since = 2025-01-01\nuntil = 2026-01-01\nbatch = 50\n[[price]]\nmodel = 'x'\ninput = 1\noutput = 2\n"
     )
     book = read_price_file(path)
     path.write_text(path.read_text() + "\n")
 
     assert (
         ModelPrice(
-            model="qwen*", provider="our-gpus", since=date(2025, 1, 1), input=200_000_000, output=800_000_000,
-            cache_read=1, batch=50,
+            model="qwen*", provider="our-gpus", since=datetime(2025, 1, 1, tzinfo=UTC),
+            until=datetime(2026, 1, 1, tzinfo=UTC), input=200_000_000, output=800_000_000, cache_read=1, batch=50,
         ),
         ModelPrice(model="x", input=1_000_000_000, output=2_000_000_000),
     ) == book.prices  # fmt: skip
@@ -478,6 +495,7 @@ def test_a_file_of_prices_is_read_with_its_version(tmp_path):
         ("[[price]]\nmodel='x'\ninput=-1\noutput=1", "price 1: input must be a whole number"),
         ("[[price]]\nmodel='x'\ninput=0.00000000001\noutput=1", "price 1: input must have at most 9 digits"),
         ("[[price]]\nmodel='x'\ninput=1\noutput=1\nsince='now'", "price 1: since must be a date"),
+        ("[[price]]\nmodel='x'\ninput=1\noutput=1\nuntil=1", "price 1: until must be a date"),
         ("[[price]]\nmodel=''\ninput=1\noutput=1", "price 1: model must have"),
     ],
 )  # fmt: skip

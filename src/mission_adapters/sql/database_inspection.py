@@ -49,6 +49,7 @@ DAY_MICROS: Final = 24 * 3_600_000_000
 UNPRICED_TOKENS: Final = """
 SELECT CAST(coalesce(sum(unpriced_tokens), 0) AS BIGINT) FROM usage_totals WHERE hours = 24 AND slot >= {since}
 """
+OLDEST_PRICE: Final = "SELECT min(updated_at) FROM price_overrides WHERE until IS NULL"
 SERVER_STATE: Final = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
@@ -130,6 +131,7 @@ class DatabaseInspection:
         server_keys: The generated server keys that replace the key from the environment, oldest first.
         fingerprint: The fingerprint of the secret. None before the first start that stores it.
         unpriced_tokens: The tokens in the ledger that were used in the last 30 days and whose price is unknown.
+        oldest_price_at: The time of the last change of the oldest price override that has no end; None without one.
         sealed: The encrypted values, each with the id of its row. Read only if there is no fingerprint.
     """
 
@@ -148,6 +150,7 @@ class DatabaseInspection:
     server_keys: tuple[GeneratedServerKey, ...] = ()
     fingerprint: bytes | None = None
     unpriced_tokens: int = 0
+    oldest_price_at: datetime | None = None
     sealed: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
     @property
@@ -252,7 +255,7 @@ def _read_contents(found: DatabaseInspection, reader: sqlite3.Connection) -> Dat
     if found.revision is None or found.missing_revisions is None:
         return found
     ((newest,),) = reader.execute(NEWEST_ENTRY)
-    found = evolve(found, newest_entry_at=None if newest is None else moment(newest))
+    found = evolve(found, newest_entry_at=_moment_or_none(newest))
     if found.missing_revisions:
         return found
     found = evolve(
@@ -260,6 +263,7 @@ def _read_contents(found: DatabaseInspection, reader: sqlite3.Connection) -> Dat
         server_keys=_server_keys_of(reader.execute(SERVER_KEYS)),
         search_index=_search_index_of_file(reader),
         unpriced_tokens=reader.execute(_unpriced_tokens()).fetchone()[0],
+        oldest_price_at=_moment_or_none(reader.execute(OLDEST_PRICE).fetchone()[0]),
     )
     if fingerprint := reader.execute(SELECT_FINGERPRINT).fetchone():
         return evolve(found, fingerprint=fingerprint[0])
@@ -274,6 +278,10 @@ def _search_index_of_file(reader: sqlite3.Connection) -> SearchIndexState:
 
 def _unpriced_tokens() -> str:
     return UNPRICED_TOKENS.format(since=micros(SystemClock().now()) // DAY_MICROS - UNPRICED_DAYS)
+
+
+def _moment_or_none(value: int | None) -> datetime | None:
+    return None if value is None else moment(value)
 
 
 def _server_keys_of(rows: Iterable[Iterable[Any]]) -> tuple[GeneratedServerKey, ...]:
@@ -347,6 +355,7 @@ async def _inspect_connection(found: DatabaseInspection, connection: Connection)
         server_keys=_server_keys_of(await connection.fetch(SERVER_KEYS)),
         search_index=await _search_index_of_server(connection),
         unpriced_tokens=await connection.fetchval(_unpriced_tokens()),
+        oldest_price_at=_moment_or_none(await connection.fetchval(OLDEST_PRICE)),
         fingerprint=await connection.fetchval(SELECT_FINGERPRINT),
         sealed=tuple([tuple(row) for each in SELECT_ENCRYPTED for row in await connection.fetch(each)]),
     )

@@ -203,9 +203,17 @@ def check_installation(picture: InstallationState) -> Iterator[DoctorFinding]:
         check_rate_limits(picture.rate_limiter, picture.listen_address),
         check_worker_count(picture.workers),
         check_extras(picture.extras),
-        check_prices(picture.prices, unpriced_tokens=0 if database is None else database.examined.unpriced_tokens),
+        _check_prices(picture, database),
     )
     yield from (each for each in found if not _follows_from_malformed(each, picture.malformed))
+
+
+def _check_prices(picture: InstallationState, database: DatabaseState | None) -> Iterator[DoctorFinding]:
+    if database is None:
+        return check_prices(picture.prices, unpriced_tokens=0)
+    examined = database.examined
+    age = None if examined.oldest_price_at is None else database.at - examined.oldest_price_at
+    return check_prices(picture.prices, unpriced_tokens=examined.unpriced_tokens, override_age=age)
 
 
 def _follows_from_malformed(finding: DoctorFinding, malformed: Mapping[str, str]) -> bool:

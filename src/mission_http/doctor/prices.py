@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 PRICES: Final = Check("prices")
 PACKAGE: Final = "genai-prices"
+OVERRIDES: Final = "prices of organizations"
 STALE_PACKAGE: Final = timedelta(days=90)
 """The age from which prices of the package are stale. Providers change prices every few weeks."""
 STALE_FILE: Final = timedelta(days=365)
-"""The age from which the file of the operator's own prices may be forgotten."""
+"""The age from which the operator's file, or a price that an organization set, may be forgotten."""
 
 
 @frozen(kw_only=True)
@@ -68,18 +69,24 @@ def _changed_at(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def check_prices(prices: PricesState, *, unpriced_tokens: int) -> Iterator[DoctorFinding]:
+def check_prices(
+    prices: PricesState, *, unpriced_tokens: int, override_age: timedelta | None = None
+) -> Iterator[DoctorFinding]:
     """
     Check that prices are known, and that they are not stale.
 
     Args:
         unpriced_tokens: The tokens of the last 30 days in the ledger whose price is unknown.
+        override_age: How long ago the oldest price override that has no end was changed; None without one.
     """
     if prices.file is not None and prices.error:
         advice = f"correct the file, or unset {PRICES_FILE_VARIABLE}"
         yield PRICES.problem(str(prices.file), prices.error, advice, PRICES_FILE_VARIABLE)
     elif prices.file_age is not None:
         yield _check_age(str(prices.file), prices.file_age, STALE_FILE, f"check its prices, and save {prices.file}")
+    if override_age is not None:
+        advice = "change or delete it with /api/prices or /api/v1/prices, or give it an end"
+        yield _check_age(OVERRIDES, override_age, STALE_FILE, advice)
     if prices.package_age is not None:
         advice = f"pip install --upgrade {PACKAGE}, and restart the server"
         yield _check_age(PACKAGE, prices.package_age, STALE_PACKAGE, advice)
@@ -91,5 +98,5 @@ def check_prices(prices: PricesState, *, unpriced_tokens: int) -> Iterator[Docto
 
 
 def _check_age(source: str, age: timedelta, stale: timedelta, advice: str) -> DoctorFinding:
-    found = f"its prices are {max(age.days, 0)} days old or older"
+    found = f"{'the oldest is' if source == OVERRIDES else 'its prices are'} {max(age.days, 0)} days old or older"
     return PRICES.ok(source, found) if age < stale else PRICES.warning(source, found, advice)

@@ -27,6 +27,14 @@ def test_prices_of_the_package_are_stale_after_ninety_days(days: int, level: Fin
     assert f"{days} days" in prices(days).found
 
 
+@pytest.mark.parametrize(("days", "level"), [(364, FindingLevel.OK), (365, FindingLevel.WARNING)])
+def test_a_price_of_an_organization_is_forgotten_after_a_year(days: int, level: FindingLevel) -> None:
+    found, _ = check_prices(PricesState(package_age=None), unpriced_tokens=0, override_age=timedelta(days=days))
+
+    assert ("prices of organizations", level) == (found.looked_at, found.level)
+    assert f"{days} days" in found.found
+
+
 def test_a_missing_package_is_a_warning_once_tokens_have_no_price() -> None:
     unused, used = prices(None), prices(None, 1_234_567)
 
