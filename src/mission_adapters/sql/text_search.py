@@ -57,7 +57,7 @@ TEXTS: Final = {"tasks": ("title", ("description", "assignee")), "agents": ("nam
 """The column of each table whose matches are the most relevant, and the other columns that are searched."""
 FIELDS: Final = {"tasks": TASK_FIELDS, "agents": AGENT_FIELDS}
 ESCAPE: Final = "!"
-FEW_ROWS = {"tasks": 2000, "agents": 500}
+FEW_ROWS = {"tasks": 2000, "agents": 1000}
 """With lower numbers of the last task or agent, a scan of all is as fast."""
 FILTERS: Final = {
     **{
