@@ -156,7 +156,9 @@ def whole_number(least: int, most: int = MAX_INTEGER) -> Validator:
     A validator of integers from *least* to *most*.
     """
 
-    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
+    def check(instance: object, attribute: Attribute[Any], value: Any) -> None:
+        if value.__class__ is int and least <= value <= most:
+            return
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise InvalidField(attribute.name, f"must be a whole number from {least} to {most}", value)
 

@@ -13,6 +13,7 @@ from mission_core.usage.telemetry import MalformedTelemetry, TelemetrySignal
 
 DELTA: Final = frozenset({1, "1", "AGGREGATION_TEMPORALITY_DELTA"})
 CUMULATIVE: Final = frozenset({2, "2", "AGGREGATION_TEMPORALITY_CUMULATIVE"})
+OBJECT: Final = frozenset({dict})
 LONGEST_NUMBER: Final = 40
 """The most characters of a number in a text."""
 
@@ -86,7 +87,9 @@ def _attributes(told: dict[str, Any]) -> dict[str, Scalar]:
     for each in _objects(told, "attributes"):
         name, value = _text(each, "key"), _object(each, "value")
         for kind, inner in value.items():
-            if kind == "intValue":
+            if kind == "stringValue" and inner.__class__ is str:  # most are
+                found[name] = inner
+            elif kind == "intValue":
                 found[name] = _number(value, kind)
             elif kind in ("stringValue", "boolValue", "doubleValue") and isinstance(inner, str | bool | int | float):
                 found[name] = inner
@@ -112,7 +115,7 @@ def _objects(told: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = told.get(name)
     if found is None:
         return []
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    if not isinstance(found, list) or not {*map(type, found)} <= OBJECT:
         raise MalformedTelemetry(f"{name} is not a list of objects")
     return found
 

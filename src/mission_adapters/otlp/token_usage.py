@@ -11,11 +11,14 @@ from math import isfinite
 from typing import Any, Final
 from uuid import UUID
 
+from attrs import field
+
 from mission_adapters.otlp.items import Attributes, EventItem, Item, PointItem, Scalar, SpanItem
 from mission_core.errors import InvalidField
 from mission_core.ids import AgentId, AgentNumber, BoardId, BoardNumber, TaskId, TaskNumber
 from mission_core.lazy_attrs import frozen
 from mission_core.usage.amounts import MAX_COST, NANOS_PER_DOLLAR
+from mission_core.usage.counters import COUNTS
 from mission_core.usage.model import LONGEST_DURATION
 from mission_core.usage.telemetry import (
     CounterReading,
@@ -38,7 +41,8 @@ BOARD: Final = "mission.board"
 """The attributes that name the agent, task and board, of a resource or of the span, event or data point itself."""
 MODELS: Final = ("gen_ai.response.model", "gen_ai.request.model", "model")
 SESSIONS: Final = ("session.id", "gen_ai.conversation.id", "conversation.id", "thread.id")
-NO_COUNTS: Final = {"input_tokens": 0, "output_tokens": 0}
+NO_COUNTS: Final = dict.fromkeys(COUNTS, 0)
+MORE_INPUT: Final = "more_input"
 INSTANCES: Final = ("service.instance.id", "process.pid")
 PROCESSES: Final = ("service.namespace", "service.name", "host.id", "host.name", "container.id", *INSTANCES)
 PROVIDERS: Final = {
@@ -75,6 +79,18 @@ class Spelling:
     more_input: tuple[str, ...] = ()
     cache_apart: bool | None = False
     reasoning_apart: bool = False
+    _places: tuple[tuple[str, str], ...] = field(init=False)
+    """The attributes that tell counts, each with the name of the count, in their order."""
+
+    @_places.default
+    def _attributes_of_counts(self) -> tuple[tuple[str, str], ...]:
+        names = {
+            "input_tokens": self.input, "output_tokens": self.output, "cache_read_tokens": self.cache_read,
+            "cache_write_tokens": self.cache_write, "reasoning_tokens": self.reasoning,
+            "input_audio_tokens": self.input_audio, "output_audio_tokens": self.output_audio,
+            MORE_INPUT: self.more_input,
+        }  # fmt: skip
+        return tuple((name, count) for count, spelled in names.items() for name in spelled)
 
     def is_told_by(self, attributes: Attributes) -> bool:
         """
@@ -89,16 +105,15 @@ class Spelling:
         Raises:
             InvalidField: If one is not a whole number.
         """
-        names = {
-            "input_tokens": self.input, "output_tokens": self.output, "cache_read_tokens": self.cache_read,
-            "cache_write_tokens": self.cache_write, "reasoning_tokens": self.reasoning,
-            "input_audio_tokens": self.input_audio, "output_audio_tokens": self.output_audio,
-        }  # fmt: skip
-        counts = {name: _count_in(attributes, found) for name, found in names.items()}
+        told: dict[str, int] = {}
+        for name, count in self._places:
+            if name in attributes and count not in told:
+                told[count] = _whole(name, attributes[name])
+        more_input, counts = told.pop(MORE_INPUT, 0), NO_COUNTS | told
         cached = counts["cache_read_tokens"] + counts["cache_write_tokens"]
         if self.cache_apart or (self.cache_apart is None and cached > counts["input_tokens"]):
             counts["input_tokens"] += cached
-        counts["input_tokens"] += _count_in(attributes, self.more_input)
+        counts["input_tokens"] += more_input
         if self.reasoning_apart or counts["reasoning_tokens"] > counts["output_tokens"]:
             counts["output_tokens"] += counts["reasoning_tokens"]
         return counts
@@ -374,11 +389,6 @@ def _model_in(own: Attributes) -> str | None:
 def _text_in(attributes: Attributes, name: str) -> str:
     found = attributes.get(name)
     return "" if found is None or isinstance(found, bool) else str(found).strip()
-
-
-def _count_in(attributes: Attributes, names: tuple[str, ...]) -> int:
-    found = next((name for name in names if name in attributes), None)
-    return 0 if found is None else _whole(found, attributes[found])
 
 
 def _whole(name: str, value: Scalar) -> int:

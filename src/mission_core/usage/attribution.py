@@ -7,7 +7,8 @@ An agent reports for itself, on tasks that it holds or held. Only an admin names
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from attrs import field
@@ -34,6 +35,10 @@ LOST: Final = frozenset({RunState.EXPIRED.value, RunState.REVOKED.value})
 """The states of a run whose lease was lost."""
 
 
+NAMED: Final = attrgetter("agent", "label", "task", "board", "fence", "drops_unknown_task")
+"""The values of a report that tell what it is attributed to."""
+
+
 class Attribution(NamedTuple):
     """
     The board, task, run and agent that a report is counted for.
@@ -50,7 +55,8 @@ class Attribution(NamedTuple):
 @frozen
 class Attributor:
     """
-    Attributes the reports of one principal. Each agent, label, task and board is read once.
+    Attributes the reports of one principal at one time. Each agent, label, task and board is read once, and reports
+    that name the same are attributed once.
     """
 
     ports: Ports
@@ -61,6 +67,7 @@ class Attributor:
     agents: dict[AgentId | AgentNumber | str, Agent] = field(factory=dict)
     tasks: dict[TaskId | TaskNumber, Task] = field(factory=dict)
     boards: dict[BoardId | BoardNumber, BoardId] = field(factory=dict)
+    known: dict[tuple[Any, ...], Attribution] = field(factory=dict)
 
     async def attribute(self, report: UsageReport, *, now: datetime) -> Attribution:
         """
@@ -75,6 +82,12 @@ class Attributor:
             UsageOfAnotherBoard: If somebody else than an admin names another board.
             InvalidField: If the agent had no lease with the given fence.
         """
+        named = NAMED(report)
+        if named not in self.known:
+            self.known[named] = await self._attribution(report, now)
+        return self.known[named]
+
+    async def _attribution(self, report: UsageReport, now: datetime) -> Attribution:
         agent, name = await self._agent(report)
         task = await self._task(report)
         holder = name if self.is_admin and name else self.principal.name

@@ -130,8 +130,11 @@ class ReportRaced(StaleWrite):
     remembered: bool = False
 
 
+_session_text: Final = text(most=LONGEST_SESSION)
+
+
 def _session(instance: object, attribute: Attribute[Any], value: str) -> None:
-    text(most=LONGEST_SESSION)(instance, attribute, value)
+    _session_text(instance, attribute, value)
     if len(value.encode()) > LONGEST_SESSION:  # it is part of a key, which PostgreSQL limits
         raise InvalidField(attribute.name, f"must have at most {LONGEST_SESSION} bytes in UTF-8", value)
 

@@ -38,18 +38,22 @@ def _within(total: str) -> Any:
     """
 
     def check(instance: Any, attribute: Attribute[Any], value: int) -> None:
+        if value.__class__ is int and 0 <= value <= getattr(instance, total):
+            return
         _count(instance, attribute, value)
-        if value > getattr(instance, total):
-            raise InvalidField(attribute.name, f"is part of {total} and must not exceed it", value)
+        raise InvalidField(attribute.name, f"is part of {total} and must not exceed it", value)
 
     return check
+
+
+_within_input: Final = _within("input_tokens")
 
 
 def _cached(instance: Any, attribute: Attribute[Any], value: int) -> None:
     """
     A validator of the tokens that were written to the cache, after those that were read from it.
     """
-    _within("input_tokens")(instance, attribute, value)
+    _within_input(instance, attribute, value)
     cached = instance.cache_read_tokens + value
     if cached > instance.input_tokens:
         raise InvalidField(attribute.name, "and cache_read_tokens together exceed input_tokens", cached)
@@ -64,10 +68,10 @@ class TokenCounts:
 
     input_tokens: int = field(validator=_count)
     output_tokens: int = field(validator=_count)
-    cache_read_tokens: int = field(default=0, validator=_within("input_tokens"))
+    cache_read_tokens: int = field(default=0, validator=_within_input)
     cache_write_tokens: int = field(default=0, validator=_cached)
     reasoning_tokens: int = field(default=0, validator=_within("output_tokens"))
-    input_audio_tokens: int = field(default=0, validator=_within("input_tokens"))
+    input_audio_tokens: int = field(default=0, validator=_within_input)
     output_audio_tokens: int = field(default=0, validator=_within("output_tokens"))
 
     @property
