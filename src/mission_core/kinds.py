@@ -7,7 +7,7 @@ table or collection from that declaration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -167,6 +167,11 @@ class EntityReads(Protocol):
         Raises:
             NotFound: The kind's own error, if this organization has no such row.
             BoardDenied: If the principal may not see its board.
+        """
+
+    async def several(self, principal: Any, kind: Kind[EntityT], ids: Collection[UUID]) -> list[EntityT]:
+        """
+        Those of the rows with these ids that the principal may see, in any order, in one query.
         """
 
     async def every(self, principal: Any, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:

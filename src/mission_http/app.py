@@ -20,12 +20,14 @@ from mission_http.platform.allowed_hosts import AllowedHostsMiddleware
 from mission_http.platform.cors import with_cors
 from mission_http.platform.dispatcher import Dispatcher
 from mission_http.platform.endpoints import Dialect
+from mission_http.platform.event_streams import EventStreams
 from mission_http.platform.implicit_leases import ImplicitLeaseRenewals
 from mission_http.platform.openapi_endpoints import DOCUMENT_ENDPOINTS, OpenApiDocuments
 from mission_http.platform.presence_updates import PresenceUpdates
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RateLimits
 from mission_http.platform.request_logs import RequestLog
 from mission_http.platform.response_headers import ResponseHeadersMiddleware, SecurityHeaders
+from mission_http.platform.stream_limits import StreamLimits
 
 if TYPE_CHECKING:
     from mission_core.errors import Refusal
@@ -47,6 +49,7 @@ def create_app(
     durations: RequestDurations | None = None,
     limiter: OpenLimiter = nullcontext,
     quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
+    streams: StreamLimits = StreamLimits(),  # noqa: B008
 ) -> MissionApp:
     """
     Build the ASGI application for several HTTP APIs (dialects), alone or to be mounted in another application.
@@ -63,6 +66,7 @@ def create_app(
         durations: Counts the durations of requests; by default they are not counted.
         limiter: Opens the rate limiter; requests are not limited by default.
         quotas: The rate limits in force, by class.
+        streams: The limits on open event streams.
     """
     first, *others = dialects
     first = evolve(first, endpoints=(*first.endpoints.parts, *DOCUMENT_ENDPOINTS))
@@ -76,6 +80,7 @@ def create_app(
         documents=OpenApiDocuments(spoken, quotas),
         limits=RateLimits(quotas),
         network=network,
+        event_streams=EventStreams(streams),
         dispatcher=dispatcher,
         http=ResponseHeadersMiddleware.around(http, security or SecurityHeaders(), spoken, network, log, durations),
     )
@@ -90,6 +95,7 @@ class MissionApp:
     documents: OpenApiDocuments
     limits: RateLimits
     network: NetworkSettings
+    event_streams: EventStreams
     implicit_lease_renewals: ImplicitLeaseRenewals = field(factory=ImplicitLeaseRenewals, init=False)
     presence_updates: PresenceUpdates = field(factory=PresenceUpdates, init=False)
     _open_ports: OpenPorts
@@ -154,6 +160,7 @@ class MissionApp:
             try:
                 yield
             finally:
+                self.event_streams.stop()
                 await self.presence_updates.finish()
                 self._ports = self.limits.limiter = None
                 if self._http.log is not None:

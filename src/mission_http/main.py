@@ -169,6 +169,7 @@ def application(
         network=settings.network,
         limiter=limiter or (lambda: rate_limiter_from_settings(settings)),
         quotas=settings.rate_limits.quotas,
+        streams=settings.streams,
         log=log,
         durations=None if metrics is None else metrics.durations,
     )

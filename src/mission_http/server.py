@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False, timeout_graceful_shutdown=ceil(limits.stop) + 1, backlog=ACCEPT_BATCH,
             )
         )  # fmt: skip
-        self.settings = settings
+        self.settings, self.app = settings, app
         self.announce = announce or Banner(settings).print
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -77,6 +77,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.app.event_streams.stop()
         loop, connections = asyncio.get_running_loop(), self.server_state.connections
         loop.call_later(self.settings.connections.stop, self.supervisor.abort, connections)
         await super().shutdown(sockets)

@@ -32,6 +32,7 @@ from mission_http.identity_provider_settings import AuthMode, IdentityProviderSe
 from mission_http.logs.settings import LogSettings
 from mission_http.network_settings import NetworkSettings
 from mission_http.platform.response_headers import SecurityHeaders
+from mission_http.platform.stream_limits import StreamLimits
 from mission_http.rate_limit_settings import RateLimitSettings
 from mission_http.worker_settings import worker_count
 
@@ -100,6 +101,7 @@ class Settings:
     identity_providers: IdentityProviderSettings = IdentityProviderSettings()
     rate_limits: RateLimitSettings = RateLimitSettings()
     connections: ConnectionLimits = ConnectionLimits()
+    streams: StreamLimits = StreamLimits()
     workers: int = 1
     """The number of server processes that share the port."""
     security: SecurityHeaders = SecurityHeaders()
@@ -203,6 +205,7 @@ def settings_from(
         identity_providers=IdentityProviderSettings.of(env),
         rate_limits=RateLimitSettings.of(env),
         connections=ConnectionLimits.of(env),
+        streams=StreamLimits.of(env),
         workers=worker_count(env),
         security=_security(env, fronting),
         logs=LogSettings.of(env),

@@ -62,6 +62,12 @@ class MemoryAgentReads:
             agent = named.id
         return agent_row(self.agents.find(principal, agent))
 
+    async def several(self, principal: Principal, agents: Collection[AgentId]) -> list[AgentRow]:
+        """
+        Those of these agents that the principal may see.
+        """
+        return [agent_row(self.agents.rows[id]) for id in agents if self.agents.is_seen(principal, id)]
+
     async def page(
         self, principal: Principal, wanted: AgentFilter, page: PageRequest, shown: Projection = STORED_AGENTS
     ) -> PageOfRows:

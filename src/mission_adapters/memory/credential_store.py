@@ -52,7 +52,12 @@ class MemoryCredentialStore:
         if key is None:
             servers = self.kind_tables[SERVER_KEYS].matching(DEPLOYMENT_PRINCIPAL, {"digest": digest})
             return next(
-                (evolve(SERVER_PRINCIPAL, organization=each.of) for each in servers if each.is_valid(at=at)), None
+                (
+                    evolve(SERVER_PRINCIPAL, organization=each.of, expires_at=each.expires_at)
+                    for each in servers
+                    if each.is_valid(at=at)
+                ),
+                None,
             )
         if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
             return None
@@ -69,6 +74,7 @@ class MemoryCredentialStore:
             scopes=frozenset(key.scopes),
             key=key.id,
             seen_at=agent.presence.last_seen_at,
+            expires_at=key.expires_at,
         )
 
     def is_operator_secret(self, digest: bytes) -> bool:
@@ -84,7 +90,8 @@ class MemoryCredentialStore:
         found = self.kind_tables[SESSIONS].matching(DEPLOYMENT_PRINCIPAL, {"digest": digest})
         if not found or found[0].expires_at <= at:
             return None
-        return self._member_principal(found[0].user, found[0].workspace, session=found[0].id)
+        member = self._member_principal(found[0].user, found[0].workspace, session=found[0].id)
+        return None if member is None else evolve(member, expires_at=found[0].expires_at)
 
     async def member(self, user: UserId, organization: OrganizationId | None = None) -> MemberPrincipal | None:
         """

@@ -4,7 +4,7 @@ Tables and reads in memory for the entities that are declared by a `Kind`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import fields_dict
@@ -129,7 +129,7 @@ class KindTable(Table[EntityT]):
         row = self.rows.get(id) if id else None
         if row is None or row.organization != owner:
             raise self.kind_declaration.missing
-        if not self._is_seen(principal, row):
+        if not self.is_seen(principal, row):
             raise BoardDenied
         return row
 
@@ -146,11 +146,14 @@ class KindTable(Table[EntityT]):
         rows = [
             row
             for row in found
-            if all(getattr(row, name) == value for name, value in equal.items()) and self._is_seen(principal, row)
+            if all(getattr(row, name) == value for name, value in equal.items()) and self.is_seen(principal, row)
         ]
         return sorted(rows, key=_number_of if self.has_number else _id_of)
 
-    def _is_seen(self, principal: Principal, row: EntityT) -> bool:
+    def is_seen(self, principal: Principal, row: EntityT) -> bool:
+        """
+        Whether the principal may see this row of its organization.
+        """
         if readable_boards(principal) is None or not is_limited_by_grants(self.kind_declaration.entity):
             return True
         return any(may_read_board(principal, board) for board in boards_of_row(row, TableLookup(self.tables)))
@@ -202,6 +205,14 @@ class MemoryEntityReads:
         An entity of a kind, by id or number.
         """
         return self.tables[kind].find(principal, key)
+
+    async def several(self, principal: Principal, kind: Kind[EntityT], ids: Collection[UUID]) -> list[EntityT]:
+        """
+        Those of the entities with these ids that the principal may see.
+        """
+        table, owner = self.tables[kind], kind.owner(principal.organization)
+        found = table.each(id for id in ids if id in table.rows)
+        return [row for row in found if row.organization == owner and table.is_seen(principal, row)]
 
     async def every(self, principal: Principal, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:
         """

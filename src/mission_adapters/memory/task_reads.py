@@ -23,7 +23,7 @@ from mission_core.usage.counters import BUDGETS_NAME
 from mission_core.values import PageOfRows, name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
@@ -58,6 +58,15 @@ class MemoryTaskReads:
         A task, found by id or number.
         """
         return shown.render(self.rows_of(principal, [self.tasks.find(principal, task)])[0])
+
+    async def several(self, principal: Principal, tasks: Collection[TaskId], shown: Projection) -> list[Any]:
+        """
+        Those of these tasks that the principal may see.
+        """
+        known = [self.tasks.rows[id] for id in tasks if id in self.tasks.rows]
+        own = [task for task in known if task.organization == principal.organization]
+        seen = [task for task in own if may_read_board(principal, task.board)]
+        return list(map(shown.render, self.rows_of(principal, map(self.tasks.with_assignee_agent, seen))))
 
     async def committed(self, principal: Principal, task: Task, shown: Projection) -> Any:
         """

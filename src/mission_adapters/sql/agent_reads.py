@@ -30,7 +30,7 @@ from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.counters import sum_where
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
-from mission_adapters.sql.statements import IntegerArray, TextArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IdArray, IntegerArray, TextArray, cached_statement, in_array, parameter
 from mission_adapters.sql.tables import DASHED_NAME, OTHER_HANDLES, agent_counts, agents, api_keys
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import (
@@ -69,6 +69,7 @@ COUNT_FILTERS: Final[dict[str, Callable[[Table], ColumnElement[bool]]]] = {
 FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     **{name: partial(condition, agents) for name, condition in COUNT_FILTERS.items()},
     "id": lambda: agents.c.id == parameter("id"),
+    "ids": lambda: in_array(agents.c.id, "ids", IdArray()),
     "number": lambda: agents.c.number == parameter("number", int),
     "name": lambda: agents.c.name_key == parameter("name", str),
     "after": lambda: agents.c.number < parameter("after", int),
@@ -185,6 +186,19 @@ class SqlAgentReads:
         row = AgentRow(*found[0]) if found else None
         board = BoardId(UUID(bytes=row.board)) if row and row.board else None
         return require_visible(principal, row, board, AgentNotFound)
+
+    async def several(self, principal: Principal, agents: Collection[AgentId]) -> list[AgentRow]:
+        """
+        Return those of these agents that the principal may see.
+        """
+        given = {"ids": [each.bytes for each in agents], **board_filter_of(principal)}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield _select_one(*given)(dialect, organization=own, **given)
+            return rows
+
+        return [AgentRow(*row) for row in await self.session.read(steps)]
 
     async def page(
         self, principal: Principal, wanted: AgentFilter, page: PageRequest, shown: Projection = STORED_AGENTS

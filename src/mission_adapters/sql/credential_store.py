@@ -209,7 +209,9 @@ class SqlCredentialStore:
             return None
         organization, agent, name, board, lead, scopes, key, seen_at, expires_at = rows[0]
         if agent is None:
-            server = evolve(SERVER_PRINCIPAL, organization=uuid_of_bytes(organization))
+            server = evolve(
+                SERVER_PRINCIPAL, organization=uuid_of_bytes(organization), expires_at=optional_moment(expires_at)
+            )
             return Valid(server, expires_at)
         named = tuple(json.loads(scopes))
         principal: Principal = make_agent_principal(
@@ -222,6 +224,7 @@ class SqlCredentialStore:
             scopes=frozenset(named),
             key=uuid_of_bytes(key),
             seen_at=optional_moment(seen_at),
+            expires_at=optional_moment(expires_at),
         )
         return Valid(principal, expires_at)
 

@@ -4,14 +4,22 @@ Generic reads of entities of a kind in SQL, limited to what a principal may see.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from mission_adapters.board_scope import has_board, is_limited_by_grants
 from mission_adapters.sql.board_visibility import board_filter_of
 from mission_adapters.sql.database_session import BoundStatement, DatabaseSession, Steps
-from mission_adapters.sql.kind_tables import MAPPINGS, filters_of, select_count, select_first, select_page, select_rows
+from mission_adapters.sql.kind_tables import (
+    MAPPINGS,
+    filters_of,
+    select_count,
+    select_first,
+    select_page,
+    select_rows,
+    select_several,
+)
 from mission_core.accounts.model import may_read_board
 from mission_core.boards.model import BoardDenied
 from mission_core.lazy_attrs import frozen
@@ -52,6 +60,15 @@ class SqlEntityReads:
             return cast("EntityT", row)
 
         return await self.session.read(steps)
+
+    async def several(self, principal: Principal, kind: Kind[EntityT], ids: Collection[UUID]) -> list[EntityT]:
+        """
+        Return those of the entities with these ids that the principal may see.
+        """
+        board_filters = board_filter_of(principal)
+        given = {"organization": kind.owner(principal.organization).bytes, "ids": [each.bytes for each in ids]}
+        statement = select_several(kind, tuple(board_filters))
+        return await self._rows(kind, statement(self.session.dialect, **given, **board_filters))
 
     async def every(self, principal: Principal, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:
         """

@@ -33,7 +33,7 @@ from mission_adapters.kind_registry import KINDS, kinds_cascading_from
 from mission_adapters.sql.board_visibility import on_boards
 from mission_adapters.sql.columns import columns_of, metadata, table
 from mission_adapters.sql.conversions import ColumnValues
-from mission_adapters.sql.statements import cached_statement, parameter
+from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter
 from mission_core.agents.model import Agent
 from mission_core.kinds import Kind, kind_of
 from mission_core.lazy_attrs import frozen
@@ -166,6 +166,17 @@ def select_rows(kind: Kind[Any], filters: Filters = (), board_filters: tuple[str
     """
     kind_table = MAPPINGS[kind].table
     found: Executable = _where(select(*kind_table.c), kind, filters, board_filters).order_by(_order_column(kind_table))
+    return found
+
+
+@cached_statement
+def select_several(kind: Kind[Any], board_filters: tuple[str, ...]) -> Executable:
+    """
+    Select the organization's rows of a kind that have given ids and pass these board filters.
+    """
+    kind_table = MAPPINGS[kind].table
+    chosen = in_array(kind_table.c.id, "ids", IdArray())
+    found: Executable = _where(select(*kind_table.c), kind, (), board_filters).where(chosen)
     return found
 
 

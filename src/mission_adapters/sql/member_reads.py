@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
 from sqlalchemy import ColumnElement, Executable, FromClause, Select, and_, select
 
 from mission_adapters.sql.database_session import DatabaseSession, Steps
@@ -19,6 +20,7 @@ from mission_core.ids import BoardId, SessionId, UserNumber
 from mission_core.kinds import DEPLOYMENT
 from mission_core.lazy_attrs import frozen
 from mission_core.row_mapping import uuid_of_bytes
+from mission_core.values import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +100,8 @@ def read_session_principal(dialect: str, digest: bytes, *, at: int) -> Steps[tup
     if not rows:
         return None
     *_, session, expires_at = rows[0]
-    return _principal_from(rows, SessionId(uuid_of_bytes(session))), expires_at
+    member = _principal_from(rows, SessionId(uuid_of_bytes(session)))
+    return evolve(member, expires_at=moment(expires_at)), expires_at
 
 
 def read_member_principal(

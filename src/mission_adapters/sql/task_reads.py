@@ -4,7 +4,7 @@ The read models of tasks in SQL: single tasks, pages, run history, tasks in prog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -72,6 +72,7 @@ COMMON_FILTERS: Final[dict[str, Filter]] = {
 """The filters that apply to tasks and to task counters alike, by the names of their parameters."""
 TASK_FILTERS: Final[dict[str, Filter]] = COMMON_FILTERS | {
     "id": lambda _: tasks.c.id == parameter("id"),
+    "ids": lambda _: in_array(tasks.c.id, "ids", IdArray()),
     "number": lambda _: tasks.c.number == parameter("number", int),
     "after": lambda _: tasks.c.number < parameter("after", int),
     "name": lambda _: tasks.c.assignee_key == parameter("name", str),
@@ -248,6 +249,20 @@ class SqlTaskReads:
             return rows[0]
 
         return shown.render(await self.session.read(steps))
+
+    async def several(self, principal: Principal, tasks: Collection[TaskId], shown: Projection) -> list[Any]:
+        """
+        Return those of these tasks that the principal may see.
+        """
+        given: Parameters = {"ids": [each.bytes for each in tasks], **board_filter_of(principal)}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[list[TaskRow]]:
+            found = yield _select_one(shown, *given)(dialect, organization=own, **given)
+            rows = yield from task_rows_of(dialect, principal.organization, found, shown)
+            return rows
+
+        return list(map(shown.render, await self.session.read(steps)))
 
     async def committed(self, principal: Principal, task: Task, shown: Projection) -> Any:
         """

@@ -60,6 +60,8 @@ class SystemPrincipal:
     display: str = "System"
     user: UserId | None = None
     role: Role = Role.ADMIN
+    expires_at: datetime | None = field(default=None, eq=False)
+    """When the credential expires that authenticated the request, if it does. The other principals have it, too."""
 
     @property
     def actor(self) -> Actor:
@@ -89,6 +91,7 @@ class AgentPrincipal:
     scopes: frozenset[str] = field(default=Factory(lambda self: frozenset((self.role.value,)), takes_self=True))
     key: ApiKeyId | None = None
     seen_at: datetime | None = field(default=None, eq=False)
+    expires_at: datetime | None = field(default=None, eq=False)
 
     @property
     def confined(self) -> bool:
@@ -134,6 +137,7 @@ class MemberPrincipal:
     reads: frozenset[BoardId] | None = None
     writes: frozenset[BoardId] | None = None
     session: SessionId | None = None
+    expires_at: datetime | None = field(default=None, eq=False)
 
     @property
     def actor(self) -> Actor:

@@ -174,6 +174,11 @@ class AgentReads(Protocol):
             BoardDenied: If its board is not granted to the principal.
         """
 
+    async def several(self, principal: Principal, agents: Collection[AgentId]) -> list[AgentRow]:
+        """
+        Those of these agents that the principal may see, in any order, in one query.
+        """
+
     async def page(
         self, principal: Principal, wanted: AgentFilter, page: PageRequest, shown: Projection = STORED_AGENTS
     ) -> PageOfRows:

@@ -174,6 +174,8 @@ class TaskDeleted(Event):
     task: TaskId
     number: int
     title: str
+    board: BoardId | None = None
+    """None in entries that were written before this field."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -6,7 +6,7 @@ Ids are 16 bytes, times are microseconds since 1970, JSON columns are text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from mission_core.boards.custom_fields import CustomField
@@ -173,6 +173,11 @@ class TaskReads(Protocol):
         Raises:
             TaskNotFound: If the organization has no such task.
             BoardDenied: If the principal has no grant for its board.
+        """
+
+    async def several(self, principal: Principal, tasks: Collection[TaskId], shown: Projection) -> list[Any]:
+        """
+        Return the rows of those of these tasks that the principal may see, as *shown* renders them, in any order.
         """
 
     async def committed(self, principal: Principal, task: Task, shown: Projection) -> Any:

@@ -417,6 +417,6 @@ async def delete_task(ports: Ports, principal: Principal, cmd: DeleteTask) -> Ta
             unit.record(task_updated(each, "depends_on", at=now))
         await unit.gates.remove_approvals(task)
         unit.tasks.remove(task)
-        unit.record(TaskDeleted(task=task.id, number=task.number, title=task.title, at=now))
+        unit.record(TaskDeleted.of(task, at=now))
         await unit.commit()
     return task

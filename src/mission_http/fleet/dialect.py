@@ -31,7 +31,7 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Connections", "Auth", "Users", "Settings",
+    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Events", "Connections", "Auth", "Users", "Settings",
     "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
@@ -55,6 +55,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group("token_usage:ENDPOINTS", "/tokens", tag="Tokens"),
         _group("budgets:ENDPOINTS", "/budgets", tag="Tokens"),
         _group("prices:ENDPOINTS", "/prices", tag="Tokens"),
+        _group("event_stream:event_stream_endpoints", "/events", "/v1/runs/stream", given=(settings,)),
         _group("reported_runs:ENDPOINTS", "/v1/runs", "/v1/evals", tag="Runs"),
         _group("agent_edits:ENDPOINTS", "/agents", tag="Agents"),
         _group("souls:soul_endpoints", "/agents/{id}/soul", tag="Agents", given=(settings,)),
@@ -95,7 +96,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         query_converter=QUERY_CONVERTER,
         authenticate=authenticator(cookies, settings.identity_providers.proxy),
         render=render_error,
-        reserved=(*(f"/agents/{name}" for name in ("evals", "optimize", "sync")), "/v1/runs/stream"),
+        reserved=tuple(f"/agents/{name}" for name in ("evals", "optimize", "sync")),
         also=RUN_PATHS,
         statuses=STATUSES,
         precheck=credential_precheck(settings),

@@ -5,7 +5,10 @@ Authentication of requests: find the principal of a credential or bearer token.
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from attrs import evolve
 
 from mission_core.accounts.identity_claims import SigningKeysUnavailable, TokenRefused, identity_from_claims
 from mission_core.accounts.model import AgentPrincipal, presence_update_due, secret_digest
@@ -61,8 +64,10 @@ async def principal_of_bearer_token(request: Request, secret: str, *, touch: boo
         if found is not None:
             return found
     try:
-        person = identity_from_claims(await verifier.claims_of(secret), IdentityProvider.OIDC)
-        return await provisioned_member(ports, person, clients=verifier.accepts_clients)
+        claims = await verifier.claims_of(secret)
+        person = identity_from_claims(claims, IdentityProvider.OIDC)
+        member = await provisioned_member(ports, person, clients=verifier.accepts_clients)
+        return evolve(member, expires_at=datetime.fromtimestamp(claims["exp"], UTC))
     except (TokenRefused, SigningKeysUnavailable) as refusal:
         found = await principal_of_credential(request, secret, touch=touch)
         if found is None:

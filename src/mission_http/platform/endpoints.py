@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from mission_core.accounts.model import Principal
 from mission_core.errors import Conflict, Denied, Exhausted, Invalid, NotFound, Refusal, StoreFailed, VersionMismatch
+from mission_core.events.live_readers import PositionGone
 from mission_core.lazy_attrs import frozen
 from mission_http.platform.cross_site_requests import CHANGING_METHODS
 from mission_http.platform.errors import (
@@ -29,6 +30,7 @@ from mission_http.platform.errors import (
     RequestTimedOut,
     ServerBusy,
     TooManyRequests,
+    TooManyStreams,
     UnexpectedError,
     bearer_challenge,
 )
@@ -53,6 +55,8 @@ DEFAULT_STATUSES: Final[Mapping[type[Exception], int]] = {
     HeadersTooLarge: 431,
     RequestTimedOut: 408,
     ServerBusy: 503,
+    TooManyStreams: 429,
+    PositionGone: 410,
 }
 """The statuses of errors; a dialect overrides or adds some."""
 

@@ -13,6 +13,7 @@ Errors of the platform, independent of a dialect; each dialect renders them in i
     └── PathUnknown          no endpoint has this path
     Exhausted
     ├── TooManyRequests      a rate limit is used up
+    ├── TooManyStreams       the caller or its address has too many open event streams
     └── ServerBusy           the server has too many connections
     Refusal
     ├── MethodRefused        the path is known, this method is not
@@ -160,6 +161,17 @@ class ServerBusy(Exhausted):
     retry_after: Final = 1
 
     says = "the server has too many connections; try again in a second"
+
+
+class TooManyStreams(Exhausted):
+    """
+    The caller, or its address, has too many open event streams.
+    """
+
+    code = "too_many_streams"
+    retry_after: Final = 10
+
+    says = "too many event streams are open; close one, or try again later"
 
 
 @define(repr=False)
