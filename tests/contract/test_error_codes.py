@@ -22,7 +22,7 @@ pytestmark = pytest.mark.parametrize("store_url", ["memory"], indirect=True, sco
 SHARED = set(
     """
     access_requested agent_name_taken already_assigned already_connected already_done already_member
-    assignee_elsewhere blocked budget_reached comment_required conflict decided_already dependencies_frozen
+    assignee_elsewhere blocked budget_reached comment_required conflict cursor_gone decided_already dependencies_frozen
     dependency_cycle
     exhausted field_in_use field_key_taken gate_closed handle_taken held_by_another home_stays invited_already
     keys_unavailable last_owner_stays lease_lost limiter_failed linked_already local_user_stays main_agent_stays
@@ -31,8 +31,13 @@ SHARED = set(
     report_raced reported_run_id_taken seal_broken
     server_busy session_key_taken setting_taken setup_raced slug_taken stale_write store_busy store_failed
     store_not_ready store_unreachable subject_taken tag_slug_taken token_minted too_many_agents too_many_orders
+<<<<<<< HEAD
     too_many_price_overrides too_many_requests usage_is_carry_over usage_is_reversal usage_rebuild_superseded
     usage_voided use_the_lease username_taken version_mismatch
+=======
+    too_many_requests too_many_streams usage_is_carry_over usage_is_reversal usage_rebuild_superseded usage_voided
+    use_the_lease username_taken version_mismatch
+>>>>>>> ca4b7ec (streams: limits, documents and errors)
     """.split()  # noqa: SIM905
 )
 """Once told, a code stays. A new error adds one here."""

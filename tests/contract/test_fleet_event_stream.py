@@ -93,7 +93,7 @@ async def test_a_stream_of_runs_names_the_event(fleet: FleetDriver) -> None:
 
 async def test_a_client_resumes_after_the_last_event_that_it_received(fleet: FleetDriver) -> None:
     """
-    With `Last-Event-ID`, which goes before `since`, nothing is missed and nothing comes twice.
+    With `Last-Event-ID`, which goes before `last_event_id`, nothing is missed and nothing comes twice.
     """
     async with opened(fleet.app, EVENTS, **OWN) as stream:
         await stream.event()
@@ -101,10 +101,10 @@ async def test_a_client_resumes_after_the_last_event_that_it_received(fleet: Fle
         tasks = [await fleet.task(f"{number}") for number in range(3)]
         seen = await stream.events(3)  # the last one is the first of two events about one change
         last = stream.last_id
-    async with opened(fleet.app, f"{EVENTS}?since={beginning}", **OWN, last_event_id=str(last)) as stream:
+    async with opened(fleet.app, f"{EVENTS}?last_event_id={beginning}", **OWN, last_event_id=str(last)) as stream:
         await stream.event()
         rest = await stream.events(3)
-    async with opened(fleet.app, f"{EVENTS}?since={beginning}", **OWN) as stream:
+    async with opened(fleet.app, f"{EVENTS}?last_event_id={beginning}", **OWN) as stream:
         await stream.event()
         all_events = await stream.events(6)
 

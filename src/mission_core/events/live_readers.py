@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import field
 
-from mission_core.errors import Conflict, Exhausted, StoreFailed
+from mission_core.errors import Conflict, StoreFailed
 from mission_core.events.readers import BATCH_SIZE
 from mission_core.lazy_attrs import define
 
@@ -40,14 +40,12 @@ class PositionGone(Conflict):
     says = "the log cannot be read from this cursor any more; read the current state, then start without a cursor"
 
 
-@define
-class ReaderTooSlow(Exhausted):
+class ReaderTooSlow(Exception):
     """
-    A live reader did not take the entries as fast as they came.
+    A live reader did not take the entries as fast as they came. It can resume after the last one that it took.
     """
 
     code = "reader_too_slow"
-    says = "the entries were not read as fast as they came; resume after the last one"
 
 
 @define(eq=False)

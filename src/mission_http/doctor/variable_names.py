@@ -12,6 +12,7 @@ from attrs import fields
 
 from mission_core.reports.workload_thresholds import WorkloadThresholds
 from mission_http.connection_limits import MAX_CONNECTIONS_VARIABLE as MAX_CONNECTIONS
+from mission_http.platform.stream_limits import PER_ADDRESS_VARIABLE, PER_CALLER_VARIABLE
 from mission_http.rate_limit_settings import BACKEND, CLASS_BY_VARIABLE, DISABLE, PREFIX, REDIS_URL_VARIABLES
 from mission_http.settings import (
     METRICS_TOKEN_VARIABLE,
@@ -51,7 +52,7 @@ KNOWN_VARIABLES: Final = frozenset(
         *FIXED_VARIABLES.split(), *SECRET_NAMES, NEXT_AUTH_SECRET, *CLASS_BY_VARIABLE, *REDIS_URL_VARIABLES, BACKEND,
         DISABLE, METRICS_TOKEN_VARIABLE, PRICES_FILE_VARIABLE, RETENTION_VARIABLE, SUBSCRIBED_PROVIDERS_VARIABLE,
         WEBHOOK_LIMIT_VARIABLE,
-        MAX_CONNECTIONS, WORKERS_VARIABLE,
+        MAX_CONNECTIONS, PER_ADDRESS_VARIABLE, PER_CALLER_VARIABLE, WORKERS_VARIABLE,
         *(f"{WORKLOAD_PREFIX}{each.name.upper()}" for each in fields(WorkloadThresholds)),
         *(
             f"{issuer}_{what}"

@@ -5,7 +5,7 @@ The event streams of the Fleet API: all events of the organization, and those of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -43,7 +43,6 @@ from mission_http.platform.exchange import principal_of
 from mission_http.platform.field_annotations import Query
 from mission_http.platform.projections import projection_of
 from mission_http.platform.query_strings import query_of
-from mission_http.platform.shapes import Fixed
 from mission_http.platform.stream_cursors import StreamCursors
 
 if TYPE_CHECKING:
@@ -97,10 +96,6 @@ KINDS: Final = (
 )  # fmt: skip
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class RunEventPayload(ReportedRunPayload):
-    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
 
 
 class TaskState(NamedTuple):
@@ -300,7 +295,8 @@ class _Renderer:
         type = RUN_TYPES[self.entry.kind]
         if type == "run.updated" and self.told.get("status", run.status) in ENDED_RUNS:
             type = "run.completed"
-        return self._event(type, RunEventPayload.of(run), board=run.board)
+        shown = msgspec.json.decode(_encode(ReportedRunPayload.of(run)))  # where it shows this id as text
+        return self._event(type, shown | {"workspace_id": WORKSPACE_NUMBER}, board=run.board)
 
     def _audit_event(self) -> StreamEvent:
         username = self.told.get("username")
@@ -413,11 +409,11 @@ async def render_runs(ports: Ports, organization: OrganizationId, entries: Seque
 
 class EventStreamQuery(Query):
     types: str | None = None
-    since: str | None = None
+    last_event_id: str | None = None
 
 
 class RunStreamQuery(Query):
-    since: str | None = None
+    last_event_id: str | None = None
 
 
 def event_stream_endpoints(settings: Settings) -> list[Endpoint]:
@@ -435,12 +431,12 @@ def event_stream_endpoints(settings: Settings) -> list[Endpoint]:
         Stream the events of the organization, as server-sent events.
 
         Each event has a `type`, its `data` and a `timestamp` in milliseconds. `types` names the wanted ones, separated
-        by commas. With `Last-Event-ID`, or an id in `since`, the stream continues after that event. It ends with the
+        by commas. With `Last-Event-ID` the stream continues after that event. It ends with the
         event `stream.ended` and a reason, for example when the credential is revoked.
         """
         query = query_of(request, EventStreamQuery)
         client = StreamClient(
-            request, events, resumed_place(request, events.cursors, query.since), _filter(request, query.types)
+            request, events, resumed_place(request, events.cursors, query.last_event_id), _filter(request, query.types)
         )
         return EventStreamResponse(client)
 
@@ -451,7 +447,9 @@ def event_stream_endpoints(settings: Settings) -> list[Endpoint]:
         The event is `run.created`, `run.updated`, `run.completed` or `run.eval_attached`, and its data the run.
         """
         query = query_of(request, RunStreamQuery)
-        return EventStreamResponse(StreamClient(request, runs, resumed_place(request, runs.cursors, query.since)))
+        return EventStreamResponse(
+            StreamClient(request, runs, resumed_place(request, runs.cursors, query.last_event_id))
+        )
 
     more: dict[str, Any] = {
         "media_types": (MEDIA_TYPE,), "who": VIEWER, "headers": (LAST_EVENT_ID,),

@@ -37,6 +37,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "?action": "What to return, such as `health` or `stats`; an overview, or the list of tokens, by default.",
     "?agent": "The name of the agent. For the queue it is by default that of `X-Agent-Name` or of the key.",
     "?agent_name": "The name of the agent to remove from the project.",
+    "?types": "The types of the wanted events, separated by commas; all by default.",
+    "?last_event_id": "As `Last-Event-ID`, for clients that cannot send the header; the header goes before it.",
     "?assigned_to": "List only tasks that are assigned to this name.",
     "?beta_start": "The time at which the two windows meet, in Unix seconds or ISO 8601.",
     "?code": "The authorization code from Google.",

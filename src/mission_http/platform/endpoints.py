@@ -111,7 +111,7 @@ class Endpoint:
     """The attrs class of the request body, or a union of several."""
     gives: Any = field(default=None, kw_only=True)
     media_types: tuple[str, ...] = field(default=(), kw_only=True)
-    """Other media types than JSON in which the operation may answer, as text."""
+    """Other media types than JSON in which the operation may answer, as text; without *gives*, the only ones."""
     query: type | None = field(default=None, kw_only=True)
     who: EndpointAccess = field(default=PUBLIC, kw_only=True)
     changes: bool = field(default=False, kw_only=True)

@@ -358,17 +358,17 @@ class EventStreamResponse(Response):
             reader.fail(StreamEnded("client_disconnected"))
 
 
-def resumed_place(request: Request, cursors: StreamCursors, since: str | None = None) -> StreamPosition | None:
+def resumed_place(request: Request, cursors: StreamCursors, sent_otherwise: str | None = None) -> StreamPosition | None:
     """
-    The place from which a client resumes, by the header `Last-Event-ID`, or else by the cursor *since*; None if it
-    sent neither.
+    The place from which a client resumes, by the header `Last-Event-ID`, or else by the query parameter
+    `last_event_id`; None if it sent neither.
 
     Raises:
         FieldsInvalid: If the cursor is not one of this stream.
     """
     sent, where = request.headers.get("last-event-id", "").strip(), ("header", "Last-Event-ID")
-    if not sent and since is not None and since.strip():
-        sent, where = since.strip(), ("query", "since")
+    if not sent and sent_otherwise is not None:
+        sent, where = sent_otherwise.strip(), ("query", "last_event_id")
     if not sent:
         return None
     place = cursors.place(principal_of(request).organization, sent)

@@ -185,9 +185,11 @@ class OperationWriter:
                 status, self.dialect.openapi_metadata.errors.get(status, self.dialect.openapi_metadata.error)
             )
         told = {str(status): self._response(status, shape, errors.get(status, ())) for status, shape in shapes.items()}
-        success = told[str(endpoint.status)].get("content", {})
-        success.get("application/json", {}).update(self._example(endpoint, "response"))
-        success.update({each: {"schema": {"type": "string"}} for each in endpoint.media_types})
+        success = told[str(endpoint.status)]
+        success.get("content", {}).get("application/json", {}).update(self._example(endpoint, "response"))
+        if endpoint.media_types:
+            others = {each: {"schema": {"type": "string"}} for each in endpoint.media_types}
+            success["content"] = success.get("content", {}) | others
         _describe_refused_hosts(told.setdefault("403", {"description": "Forbidden"}))
         return told
 
