@@ -228,6 +228,8 @@ def wrong_locations(answer: Answer) -> Iterator[str]:
     """
     The names of the fields that a refusal calls wrong.
     """
+    if answer.status < 400:
+        return
     told = answer.json
     if isinstance(told.get("detail"), list):
         yield from (str(part) for each in told["detail"] for part in each["loc"][1:2])

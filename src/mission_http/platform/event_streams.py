@@ -42,6 +42,8 @@ LAST_EVENT_ID: Final = RequestHeader(
     "Last-Event-ID", "The `id` of the last event that the client received: the stream continues after it."
 )
 MEDIA_TYPE: Final = "text/event-stream"
+CLIENT_GONE: Final = "client_disconnected"
+"""The reason that no client is told."""
 NO_FACTS: Final[Mapping[str, Any]] = {}
 
 
@@ -257,7 +259,8 @@ class StreamClient:
             except (StreamEnded, PositionGone, ReaderTooSlow, StoreFailed) as end:
                 if not exchange_of(request).started:
                     raise
-                await write(framing.ending(_reason(end)))
+                if _reason(end) != CLIENT_GONE:
+                    await write(framing.ending(_reason(end)))
             finally:
                 if expiry is not None:
                     expiry.cancel()
@@ -355,7 +358,7 @@ class EventStreamResponse(Response):
         streams: EventStreams = self.client.request.scope["app"].event_streams
         reader = streams.open.get(self.client)
         if reader is not None:
-            reader.fail(StreamEnded("client_disconnected"))
+            reader.fail(StreamEnded(CLIENT_GONE))
 
 
 def resumed_place(request: Request, cursors: StreamCursors, sent_otherwise: str | None = None) -> StreamPosition | None:
