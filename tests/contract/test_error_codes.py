@@ -31,13 +31,8 @@ SHARED = set(
     report_raced reported_run_id_taken seal_broken
     server_busy session_key_taken setting_taken setup_raced slug_taken stale_write store_busy store_failed
     store_not_ready store_unreachable subject_taken tag_slug_taken token_minted too_many_agents too_many_orders
-<<<<<<< HEAD
-    too_many_price_overrides too_many_requests usage_is_carry_over usage_is_reversal usage_rebuild_superseded
-    usage_voided use_the_lease username_taken version_mismatch
-=======
-    too_many_requests too_many_streams usage_is_carry_over usage_is_reversal usage_rebuild_superseded usage_voided
-    use_the_lease username_taken version_mismatch
->>>>>>> ca4b7ec (streams: limits, documents and errors)
+    too_many_price_overrides too_many_requests too_many_streams usage_is_carry_over usage_is_reversal
+    usage_rebuild_superseded usage_voided use_the_lease username_taken version_mismatch
     """.split()  # noqa: SIM905
 )
 """Once told, a code stays. A new error adds one here."""

@@ -79,7 +79,8 @@ def test_no_request_made_from_the_document_surprises_the_server(server: Server, 
     run = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml"), "run",
-            f"{server.base}/openapi.json", *PARTS[part], "--exclude-path-regex", STREAMS, *headers, "--checks", ",".join(CHECKS),
+            f"{server.base}/openapi.json", *PARTS[part], "--exclude-path-regex", STREAMS, *headers,
+            "--checks", ",".join(CHECKS),
             "--phases", "coverage,fuzzing", "--max-examples", str(max_examples(6)), "--workers", "1", "--warnings",
             "off",
             "--continue-on-failure",
