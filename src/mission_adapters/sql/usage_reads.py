@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -163,15 +164,22 @@ def count_entries(cells: RollupCells, names: tuple[str, ...]) -> Executable:
     return select(cast(requests + others.scalar_subquery(), INTEGER))
 
 
+def _each_text(dialect: str, name: str) -> Any:
+    """
+    Return the texts of a parameter as rows with one column, `value`.
+    """
+    given = bindparam(name, type_=TextArray(), required=False)
+    values = func.unnest(cast(given, ARRAY(TEXT))) if dialect == "postgresql" else func.json_each(given)
+    each = values.table_valued("value", name="each_text")
+    return each.render_derived() if dialect == "postgresql" else each
+
+
 @cached_statement
 def _select_last_used(dialect: str, names: tuple[str, ...]) -> Executable:
     """
     Select the latest use under each name, which is the end of a range of an index. Grouped by name, all would be read.
     """
-    given = bindparam("names", type_=TextArray(), required=False)
-    values = func.unnest(cast(given, ARRAY(TEXT))) if dialect == "postgresql" else func.json_each(given)
-    each = values.table_valued("value", name="each_name")
-    each = each.render_derived() if dialect == "postgresql" else each
+    each = _each_text(dialect, "names")
     value = cast(each.c.value, TEXT)
     latest = select(func.max(entries.c.at)).where(*_conditions(entries, names), entries.c.agent_name == value)
     return select(value, latest.correlate(each).scalar_subquery())
@@ -188,13 +196,20 @@ def _select_tasks(names: tuple[str, ...]) -> Executable:
     return found.where(in_array(tasks.c.id, "ids", IdArray())).order_by(tasks.c.id)
 
 
-SELECT_REPORTED: Final = Statement(
-    select(*entries.c).where(
-        entries.c.organization == _organization,
-        entries.c.reporter == parameter("reporter", str),
-        in_array(entries.c.report_id, "report_ids", TextArray()),
-    )
-)
+@cached_statement
+def select_reported(dialect: str) -> Executable:
+    """
+    Select the entries of a reporter with some report ids. PostgreSQL looks up each id: without statistics it would
+    read all entries of the reporter.
+    """
+    own = select(*entries.c).where(entries.c.organization == _organization)
+    own = own.where(entries.c.reporter == parameter("reporter", str))
+    if dialect == "sqlite":
+        return own.where(in_array(entries.c.report_id, "report_ids", TextArray()))
+    each = _each_text(dialect, "report_ids")
+    one = own.where(entries.c.report_id == cast(each.c.value, TEXT)).limit(literal_column("1")).lateral("reported")
+    return select(*one.c).select_from(each.join(one, true()))
+
 
 _reversal: Final = entries.alias("reversal")
 SELECT_REPORTED_BELOW: Final = Statement(
@@ -282,7 +297,9 @@ class SqlUsageReads:
         Return the entries of this reporter with these report ids.
         """
         storable = [each for each in ids if not UNSTORABLE.search(each)]
-        rows = await self._read(SELECT_REPORTED, principal, {"reporter": reporter, "report_ids": storable})
+        rows = await self._read(
+            select_reported(self.session.dialect), principal, {"reporter": reporter, "report_ids": storable}
+        )
         found = [entry_rows.entity_from(row) for row in rows]
         return {str(each.report_id): each for each in found}
 
