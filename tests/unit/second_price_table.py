@@ -2,13 +2,15 @@
 Prices of a second, independent table: `model_prices_and_context_window` of the package LiteLLM, in dollars per million
 tokens.
 
-The figures were copied by a script from the wheels on 2026-11-30. Version 1.80.0 knows `claude-sonnet-4-5` of
-2025-09-29 and not `claude-opus-4-5` of 2025-11-24; version 1.110.2 was the newest. Each line has a name as agents
-report it, the name in the table, and the prices of input, output, reading the cache and writing it, or `-` where it has
-none.
+Each line has a name as agents report it, the name in the table, and the prices of input, output, reading the cache and
+writing it, or `-` where it has none. All lines were compared by a script with the file
+`litellm/model_prices_and_context_window_backup.json` of the wheels on 2026-12-01; version 1.110.2 was among the newest.
 """
 
 from typing import Final, NamedTuple
+
+UPLOADED: Final = {"1.70.0": "2025-05-17", "1.80.0": "2025-11-16", "1.110.2": "2026-11-20"}
+"""The days on which the versions of the package were uploaded to PyPI, as its index tells."""
 
 
 class TablePrice(NamedTuple):
@@ -62,6 +64,9 @@ FIGURES: Final = {
         gemini/gemini-2.5-flash gemini/gemini-2.5-flash 0.3 2.5 0.03 -
         us.anthropic.claude-sonnet-4-5-20250929-v1:0 us.anthropic.claude-sonnet-4-5-20250929-v1:0 3.3 16.5 0.33 4.125
         bedrock/us.anthropic.claude-opus-4-1-20250805-v1:0 us.anthropic.claude-opus-4-1-20250805-v1:0 15 75 1.5 18.75
+    """,
+    ("1.70.0",): """
+        o3 o3 10 40 2.5 -
     """,
     ("1.80.0",): """
         claude-opus-4-1 claude-opus-4-1 15 75 1.5 18.75
@@ -135,7 +140,7 @@ FIGURES: Final = {
         minimax/minimax-m2.1 minimax/MiniMax-M2.1 0.3 1.2 0.03 0.375
         deepseek-chat deepseek-chat 0.28 0.42 0.028 -
         gemini-flash-latest gemini/gemini-flash-latest 0.75 3.75 0.075 -
-        gemini-3-pro-preview vertex_ai/gemini-3-pro-preview 2 12 - -
+        gemini-3-pro-preview vertex_ai/gemini-3-pro-preview 2 12 0.2 -
     """,  # noqa: E501
 }
 """The lines of each table by the versions that have them."""
