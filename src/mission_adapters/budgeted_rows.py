@@ -10,9 +10,9 @@ from uuid import UUID
 from attrs import field
 
 from mission_core.kinds import kind_of
-from mission_core.lazy_attrs import frozen
+from mission_core.lazy_attrs import define
 from mission_core.tasks.runs import LIVE_STATES, Run
-from mission_core.usage.counters import BUDGETS_NAME, USAGE_ENTRIES
+from mission_core.usage.counters import BUDGETS_NAME, PRICE_OVERRIDES_NAME, USAGE_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from mission_core.tasks.ports import TaskChange
 
 
-@frozen
+@define
 class BudgetedRows:
     """
-    The rows that matter to budgets. *budgets* are the states of budgets before and after.
+    The rows that matter to budgets. *budgets* are the states of budgets before and after. Prices matter to none; with
+    *changes_prices* the flush writes price overrides.
     """
 
     entries: list[Any] = field(factory=list)
     started: list[Run] = field(factory=list)
     ended: list[Run] = field(factory=list)
     budgets: list[tuple[Any, Any]] = field(factory=list)
+    changes_prices: bool = False
 
     @property
     def runs(self) -> set[UUID]:
@@ -74,6 +76,8 @@ def budgeted_rows(
                 found.entries.append(after)
             elif kind.name == BUDGETS_NAME:
                 found.budgets.append((before, after))
+            elif kind.name == PRICE_OVERRIDES_NAME:
+                found.changes_prices = True
     for change in changes:
         if change.new_run is not None:
             found.started.append(change.new_run)

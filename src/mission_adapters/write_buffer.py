@@ -14,11 +14,9 @@ from mission_core.agents.model import Agent
 from mission_core.boards.model import Board
 from mission_core.entity_changes import evolve
 from mission_core.errors import StaleWrite
-from mission_core.kinds import kind_of
 from mission_core.lazy_attrs import define, frozen
 from mission_core.tasks.model import Task
 from mission_core.tasks.runs import Run
-from mission_core.usage.counters import PRICE_OVERRIDES_NAME
 from mission_core.use_case import may_use_remembered_rows
 
 if TYPE_CHECKING:
@@ -103,16 +101,6 @@ class WriteBuffer:
     price_changes: int | None = None
     """The number of changes of the price overrides by which the unit asked for prices; None if it did not ask. The
     flush of an entry of the token ledger must find that there are no more."""
-
-    @property
-    def changes_prices(self) -> bool:
-        """
-        Whether the unit writes price overrides.
-        """
-        return any(
-            (kind := kind_of(type(write.after or write.before))) is not None and kind.name == PRICE_OVERRIDES_NAME
-            for write in self.writes.values()
-        )
 
     def entity(self, entity: type, id: UUID) -> Any | None:
         """

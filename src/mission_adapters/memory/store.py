@@ -120,9 +120,6 @@ class MemoryStore:
         finally:
             self.tasks.changed.clear()
         self.journal.clear()
-        if buffer.changes_prices:
-            owner = buffer.principal.organization
-            self.price_changes[owner] = self.price_changes.get(owner, 0) + 1
         self.log.wake(buffer.principal.organization)
         return answer
 
@@ -159,6 +156,9 @@ class MemoryStore:
             BudgetReached: If a new run has no room in a hard budget.
         """
         rows = budgeted_rows(buffer.writes.values(), runner.changes, runner.deleted_runs)
+        if rows.changes_prices:  # if the flush fails after all, a report is only repeated in vain
+            owner = buffer.principal.organization
+            self.price_changes[owner] = self.price_changes.get(owner, 0) + 1
         book = runner.budgets if rows else None
         if book is None:
             return ()

@@ -50,7 +50,7 @@ def budget_postings(
     """
     rows = budgeted_rows(buffer.writes.values(), results.changes, results.deleted_runs)
     taken = buffer.price_changes if rows.entries else None
-    marks = HeadMarks(price_changes=taken, changes_prices=buffer.changes_prices)
+    marks = HeadMarks(price_changes=taken, changes_prices=rows.changes_prices)
     if not rows:
         return FlushPostings(head=marks)
     asks_for_budgets = results.book is None and not rows.budgets

@@ -147,7 +147,7 @@ def combined_flush(
     rows = budgeted_rows(writes)
     # The end of a run matters to budgets of time alone.
     only_ends = has_budgets and not (rows.started or rows.entries)
-    if rows.budgets or buffer.changes_prices or (has_budgets and rows and not only_ends):
+    if rows.budgets or rows.changes_prices or (has_budgets and rows and not only_ends):
         return None
     if only_ends and rows:
         guards = [*guards, Term(_no_time_budgets, (), {"budgets_of": buffer.principal.organization.bytes})]

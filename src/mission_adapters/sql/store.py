@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 TURN_TIMEOUT: Final = 0.2
 """The seconds that a flush waits for the others of its organization in this process."""
+KNOWN_PRICES: Final = 1024
+"""The number of organizations whose price overrides a process keeps at most."""
 CLOCK_CORRECTION_INTERVAL: Final = 60.0
 """The seconds between two corrections of the clock by the server's time."""
 
@@ -149,6 +151,8 @@ class SqlStore:
                 from mission_adapters.sql.price_overrides import read_price_overrides  # few organizations have some
 
                 dialect, owner = self.session.dialect, buffer.principal.organization
+                while len(self._price_overrides) >= KNOWN_PRICES:
+                    del self._price_overrides[next(iter(self._price_overrides))]
                 self._price_overrides[owner] = await self.session.read(lambda: read_price_overrides(dialect, owner))
             raise
 
