@@ -50,6 +50,23 @@ OPERATIONS = {
     ("post", "/api/v1/boards"): "create_board_api_v1_boards_post",
     ("get", "/api/v1/boards/{board_id}"): "get_board_api_v1_boards__board_id__get",
     ("patch", "/api/v1/boards/{board_id}"): "update_board_api_v1_boards__board_id__patch",
+    ("get", "/api/v1/boards/{board_id}/tasks/stream"): "stream_tasks_api_v1_boards__board_id__tasks_stream_get",
+    ("get", "/api/v1/boards/{board_id}/approvals/stream"): (
+        "stream_approvals_api_v1_boards__board_id__approvals_stream_get"
+    ),
+    ("get", "/api/v1/boards/{board_id}/memory/stream"): (
+        "stream_board_memory_api_v1_boards__board_id__memory_stream_get"
+    ),
+    ("get", "/api/v1/boards/{board_id}/group-memory/stream"): (
+        "stream_board_group_memory_for_board_api_v1_boards__board_id__group_memory_stream_get"
+    ),
+    ("get", "/api/v1/board-groups/{group_id}/memory/stream"): (
+        "stream_board_group_memory_api_v1_board_groups__group_id__memory_stream_get"
+    ),
+    ("get", "/api/v1/agents/stream"): "stream_agents_api_v1_agents_stream_get",
+    ("get", "/api/v1/activity/task-comments/stream"): (
+        "stream_task_comment_feed_api_v1_activity_task_comments_stream_get"
+    ),
     ("get", "/api/v1/boards/{board_id}/tasks"): "list_tasks_api_v1_boards__board_id__tasks_get",
     ("post", "/api/v1/boards/{board_id}/tasks"): "create_task_api_v1_boards__board_id__tasks_post",
     ("patch", "/api/v1/boards/{board_id}/tasks/{task_id}"): (
@@ -82,7 +99,7 @@ OPERATIONS = {
     ("post", "/api/v1/board-groups/{group_id}/memory"): (
         "create_board_group_memory_api_v1_board_groups__group_id__memory_post"
     ),
-    ("get", "/api/v1/boards/{board_id}/group-memory"): (
+    ("get", "/api/v1/boards/{board_id}/group-memory", "/api/v1/boards/{board_id}/group-memory/stream"): (
         "list_board_group_memory_for_board_api_v1_boards__board_id__group_memory_get"
     ),
     ("post", "/api/v1/boards/{board_id}/group-memory"): (
@@ -350,6 +367,10 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/boards/{board_id}/memory"),
         ("get", "/api/v1/boards/{board_id}/group-memory"),
         ("post", "/api/v1/boards/{board_id}/group-memory"),
+        *(
+            ("get", f"/api/v1/boards/{{board_id}}/{each}/stream")
+            for each in ("approvals", "group-memory", "memory", "tasks")
+        ),
         ("get", "/api/v1/boards/{board_id}/snapshot"),
         ("get", "/api/v1/boards/{board_id}/group-snapshot"),
         ("get", "/api/v1/boards/{board_id}/onboarding"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 USER_KINDS: Final = frozenset({"user.updated", "user.deleted", "user.password_changed"})
 MEMBER_KINDS: Final = frozenset({"member.changed", "member.left"})
 REVOKING_KINDS: Final = USER_KINDS | MEMBER_KINDS | {
-    "agent.deleted", "agent.renamed", "agent.updated", "board.deleted", "board.updated", "key.revoked",
+    "agent.deleted", "agent.renamed", "agent.updated", "board.deleted", "key.revoked",
     "organization.dissolved", "server_key.rotated", "user.signed_out",
 }  # fmt: skip
 """The kinds of all events after which a principal may see less than before."""
@@ -41,8 +41,6 @@ def may_end_access(entry: Entry, principal: Principal) -> bool:
     if isinstance(principal, MemberPrincipal):
         if kind == "user.signed_out":
             return _told(entry, "session") == str(principal.session)
-        if kind == "board.updated":
-            return principal.reads is not None and entry.subject in principal.reads
         return entry.subject in (principal.user, principal.member)
     return kind == "server_key.rotated" or (principal.user is not None and entry.subject == principal.user)
 

@@ -31,10 +31,7 @@ UUIDS: Final = (
     "budget_id", "price_id", "task_custom_field_definition_id",
 )  # fmt: skip
 """The path parameters that the document declares as UUIDs; all others are strings."""
-RESERVED: Final = (
-    "/agents/stream", "/boards/{board_id}/approvals/stream", "/boards/{board_id}/tasks/stream", "/gateways/commands",
-    "/gateways/sessions",
-)  # fmt: skip
+RESERVED: Final = ("/gateways/commands", "/gateways/sessions")
 LEASE_OPERATIONS: Final = ("adopt", "claim", "complete", "explain", "fail", "lease", "orders", "release", "runs")
 UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
 
@@ -55,6 +52,12 @@ def boards_dialect(settings: Settings) -> Dialect:
         _group(
             "snapshots:snapshot_endpoints", "/boards/{board_id}/snapshot", "/boards/{board_id}/group-snapshot",
             "/board-groups/{group_id}/snapshot", given=(approval_cards,),
+        ),
+        _group(
+            "streams:stream_endpoints", "/activity/task-comments/stream", "/agents/stream",
+            "/board-groups/{group_id}/memory/stream",
+            *(f"/boards/{{board_id}}/{each}/stream" for each in ("approvals", "group-memory", "memory", "tasks")),
+            given=(settings,),
         ),
         _group("tasks:ENDPOINTS", "/boards/{board_id}/tasks"),
         _group("comments:ENDPOINTS", "/boards/{board_id}/tasks/{task_id}/comments"),

@@ -40,6 +40,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "webhooks/webhook_id": "The id of the webhook.",
     "?assigned_agent_id": "List only tasks that are assigned to this agent.",
     "?board_group_id": "List only boards of this group.",
+    "?since": "The time from which the stream begins; a blank or unreadable one stands for now.",
     "?board_id": "Only those of this board.",
     "?force": "Ignored: there is no gateway to force.",
     "?gateway_allow_insecure_tls": "Whether to accept any TLS certificate of the gateway.",

@@ -7,6 +7,7 @@ A stream renders the entries of a wake-up once for all its clients; each client 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -227,6 +228,7 @@ class StreamClient:
         start: The place from which the client resumes; None for the events that come from now on.
         wants: The client's own filter.
         authorize: Raises if the principal may not read the stream.
+        board: The board that the stream is about; the stream ends when it is deleted or leaves its group.
     """
 
     request: Request
@@ -234,6 +236,7 @@ class StreamClient:
     start: StreamPosition | None
     wants: Callable[[StreamEvent], bool] = wants_all
     authorize: Callable[[Principal], Awaitable[Any]] | None = None
+    board: BoardId | None = None
 
     async def follow(self, begin: Callable[[], Awaitable[None]], write: Callable[[bytes], Awaitable[None]]) -> None:
         """
@@ -287,7 +290,7 @@ class StreamClient:
                 told = reached
                 await write(framing.comment() + moved)
                 continue
-            if any(entry.position > known and may_end_access(entry, principal) for entry in batch.entries):
+            if any(entry.position > known and self._is_ended_by(entry, principal) for entry in batch.entries):
                 raise StreamEnded("access_changed")
             events = await self._rendered(batch, ports)
             sent = [
@@ -297,6 +300,14 @@ class StreamClient:
             if sent:
                 told = sent[-1].place
                 await write(b"".join(one.chunk for one in sent))
+
+    def _is_ended_by(self, entry: Entry, principal: Principal) -> bool:
+        if self.board is not None and entry.subject == self.board:
+            if entry.kind == "board.deleted":
+                return True
+            if entry.kind == "board.updated" and "group" in json.loads(entry.payload or "{}").get("changed", ()):
+                return True
+        return may_end_access(entry, principal)
 
     async def _rendered(self, batch: LogBatch, ports: Ports) -> list[RenderedEvent]:
         return await batch.derived(self.stream, partial(self.stream.rendered, ports))
