@@ -99,7 +99,7 @@ OPERATIONS = {
     ("post", "/api/v1/board-groups/{group_id}/memory"): (
         "create_board_group_memory_api_v1_board_groups__group_id__memory_post"
     ),
-    ("get", "/api/v1/boards/{board_id}/group-memory", "/api/v1/boards/{board_id}/group-memory/stream"): (
+    ("get", "/api/v1/boards/{board_id}/group-memory"): (
         "list_board_group_memory_for_board_api_v1_boards__board_id__group_memory_get"
     ),
     ("post", "/api/v1/boards/{board_id}/group-memory"): (
@@ -246,7 +246,10 @@ ADDED = {
     ("post", "/{task_id}/orders"), ("get", "/{task_id}/explain"), ("get", "/{task_id}/runs"),
 }  # fmt: skip
 MINTED = ("post", "/api/v1/agents/{agent_id}/token")
-SHARED = ("/api/v1/boards/{board_id}/group-snapshot", "/api/v1/boards/{board_id}/group-memory")
+SHARED = (
+    "/api/v1/boards/{board_id}/group-snapshot", "/api/v1/boards/{board_id}/group-memory",
+    "/api/v1/boards/{board_id}/group-memory/stream",
+)  # fmt: skip
 """What people and agents are both told of."""
 HALVES = ("/api/v1/boards/{board_id}/tasks", "/api/v1/agent/boards/{board_id}/tasks")
 LISTS = (
