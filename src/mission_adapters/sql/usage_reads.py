@@ -35,6 +35,7 @@ from mission_adapters.sql.statements import (
     cached_statement,
     in_array,
     parameter,
+    unlikely,
 )
 from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
@@ -120,16 +121,26 @@ def _grouped_by(column: Column[Any]) -> ColumnElement[Any]:
 
 
 @cached_statement
-def _select_sums(cells: RollupCells, by: tuple[str, ...], names: tuple[str, ...], most: bool) -> Executable:
+def select_sums(
+    dialect: str, cells: RollupCells, by: tuple[str, ...], names: tuple[str, ...], most: bool
+) -> Executable:
+    """
+    Select the sums by some columns. The cells of some sessions are looked up one by one: from a condition on the column
+    SQLite, which has no statistics, would read those of all sessions.
+    """
     table = COUNTER_TABLES[cells.counters]
+    where, read = _cells(cells, (name for name in names if name != "sessions")), [table]
+    if "sessions" in names:
+        read.append(each := _each_text(dialect, "sessions"))
+        where.append(unlikely(table.c.session == cast(each.c.value, TEXT)))
     columns: list[Any] = [table.c[name] for name in by]
     amounts, tokens = [table.c[name] for name in SUMMED], table.c.input_tokens + table.c.output_tokens
     if by == tuple(cells.counters.keys):  # each is a sum already, and has an index by its tokens
-        found = select(*columns, *amounts).where(*_cells(cells, names), or_(*(each != 0 for each in amounts)))
+        found = select(*columns, *amounts).select_from(*read).where(*where, or_(*(each != 0 for each in amounts)))
     else:
         columns, sums = [_grouped_by(each) for each in columns], [func.sum(each) for each in amounts]
         found = select(*columns, *(cast(func.coalesce(each, 0), INTEGER) for each in sums))
-        found = found.where(*_cells(cells, names)).group_by(*columns).having(or_(*(each != 0 for each in sums)))
+        found = found.select_from(*read).where(*where).group_by(*columns).having(or_(*(each != 0 for each in sums)))
         tokens = func.sum(tokens)
     return found.order_by(tokens.desc(), *columns).limit(parameter("most", int)) if most else found
 
@@ -253,7 +264,7 @@ class SqlUsageReads:
             return []
         given |= _slots_of(window)
         cells = cells_of_sum(principal, window, by, wanted)
-        statement = _select_sums(cells, tuple(by), tuple(sorted(given)), most is not None)
+        statement = select_sums(self.session.dialect, cells, tuple(by), tuple(sorted(given)), most is not None)
         rows = await self._read(statement, principal, given if most is None else given | {"most": most})
         width = len(by)
         return [UsageSum(tuple(map(_shown, row[:width])), UsageTotals(*row[width:])) for row in rows]
@@ -369,7 +380,7 @@ def _filters(principal: Principal, wanted: UsageFilter) -> dict[str, Any] | None
     if wanted.tasks is not None:
         given["tasks"] = [each.bytes for each in wanted.tasks]
     if wanted.sessions is not None:
-        given["sessions"] = list(wanted.sessions)
+        given["sessions"] = list(dict.fromkeys(wanted.sessions))
     return given
 
 

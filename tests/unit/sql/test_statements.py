@@ -23,12 +23,12 @@ from mission_adapters.sql.tables import tasks
 from mission_adapters.sql.task_reads import select_page
 from mission_adapters.sql.task_row_query import DEPENDENCIES, select_task_json, select_task_rows
 from mission_adapters.sql.tasks_in_progress import select_tasks_in_progress
-from mission_adapters.sql.usage_reads import count_entries
+from mission_adapters.sql.usage_reads import count_entries, select_sums
 from mission_adapters.testing import strategies as some
 from mission_core.agents.queries import STORED_AGENTS
 from mission_core.projections import WHOLE_ROWS
 from mission_core.tasks.model import Task
-from mission_core.usage.counters import ALL_TIME, USAGE_TASKS
+from mission_core.usage.counters import ALL_TIME, USAGE_DETAILS, USAGE_TASKS
 from mission_core.usage.queries import RollupCells
 from mission_http.boards.payloads import TaskRead
 from mission_http.platform.projections import projection_of
@@ -234,6 +234,16 @@ def test_a_list_of_the_ledger_is_counted_without_reading_each_entry(names: tuple
     plan = planned(count_entries(cells, names), given)
 
     assert any("usage_entries USING INDEX ix_usage_entries_not_one_request (organization=?" in each for each in plan)
+
+
+@pytest.mark.parametrize(("hours", "names"), [(ALL_TIME, ()), (24, ("since",)), (1, ("own_board", "since", "until"))])
+def test_the_cells_of_a_session_are_found_without_reading_those_of_others(hours: int, names: tuple[str, ...]) -> None:
+    sums = select_sums("sqlite", RollupCells(USAGE_DETAILS, hours), ("agent_name",), ("sessions", *names), False)
+    given = dict.fromkeys(names, 1) | {"organization": b"o" * 16, "sessions": ["one"]}
+
+    assert "ix_usage_details_organization_session_hours_slot (organization=? AND session=? AND hours=?" in " ".join(
+        planned(sums, given)
+    )
 
 
 def planned(asked: Statement, given_values: dict[str, Any]) -> list[str]:
