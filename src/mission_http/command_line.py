@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 app = App(name="mission-control", help="A control plane for fleets of AI agents.", version=distribution_version)
-audit = App(name="audit", help="Verify the event log.")
+audit = App(name="audit", help="Verify and export the event log.")
 app.command(audit)
 imports = App(name="import", help="Import the data of another installation; safe to repeat.")
 app.command(imports)
@@ -88,6 +88,11 @@ LostSecret = Annotated[
     Parameter(
         help="Accept the current AUTH_SECRET because the old one is lost; encrypted values are lost, too.", negative=()
     ),
+]
+LogFile = Annotated[Path, Parameter(help="The new file, such as /srv/audit/mission-control.jsonl.")]
+CheckpointsOnly = Annotated[bool, Parameter(help="Leave out the entries.", negative=())]
+CheckpointFile = Annotated[
+    Path | None, Parameter(help="A file that `audit export` wrote; its checkpoints must fit the log, too.")
 ]
 BaseUrl = Annotated[str | None, Parameter(help="The public URL of the server, such as https://mission.example.com.")]
 FleetFile = Annotated[
@@ -322,36 +327,30 @@ async def _rebuild(settings: Settings) -> list[str]:
 
 
 @audit.command
-def verify(*, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+def verify(*, checkpoint: CheckpointFile = None, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """
     Verify the digest chain of every organization's event log. Prints the first wrong entry and exits with 1.
     """
+    from mission_http.log_verification import verify_logs
+
     settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
-    if not asyncio.run(_verify(settings)):
+    if not asyncio.run(verify_logs(settings, checkpoint)):
         sys.exit(1)
 
 
-async def _verify(settings: Settings) -> bool:
-    from mission_core.events.model import ChainBreak
-    from mission_core.events.use_cases import verify_log
-    from mission_http.doctor.database import DatabaseState
-    from mission_http.wiring import database_location, ports_over_database
+@audit.command
+def export(
+    file: LogFile,
+    *,
+    checkpoints_only: CheckpointsOnly = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """
+    Export the event log of every organization to a file of JSON lines, each with a signed checkpoint, even while
+    serving. Verify against a checkpoint that is kept elsewhere to find a log that was cut or rewritten.
+    """
+    from mission_http.log_verification import export_logs
 
-    sound = True
-    never_served = (
-        f"nothing to verify: {database_location(settings)} was never served; check --data-dir or --database-url"
-    )
-    if (await DatabaseState.inspect(settings)).is_not_created:
-        raise SettingsError(never_served)
-    async with ports_over_database(settings, read_only=True) as ports:
-        organizations = await ports.credentials.organizations()
-        if not organizations:
-            raise SettingsError(never_served)
-        for organization in organizations:
-            found = await verify_log(ports.log, organization)
-            if isinstance(found, ChainBreak):
-                sound = False
-                print(f"organization {organization}: entry {found.position} {found.reason}")
-            else:
-                print(f"organization {organization}: {found.position} entries, digest {found.digest.hex()}: sound")
-    return sound
+    settings = settings_from(data_dir=data_dir, database_url=database_url, in_use=False)
+    print("\n".join(asyncio.run(export_logs(settings, file, checkpoints_only=checkpoints_only))))

@@ -3,6 +3,7 @@ The command line, as processes.
 """
 
 import asyncio
+import json
 import os
 import re
 import socket
@@ -367,6 +368,7 @@ def test_nothing_to_verify_is_not_called_sound(tmp_path: Path) -> None:
     "command",
     [
         ("audit", "verify"),
+        ("audit", "export", "log.jsonl"),
         ("usage", "rebuild"),
         ("import", "fleet", "nothing.db"),
         ("import", "boards", "postgresql://nobody@127.0.0.1:1/none"),
@@ -438,6 +440,62 @@ def test_the_first_entry_that_does_not_fit_is_named(tampering: str, position: in
 
     assert (0, True) == (sound.returncode, "sound" in sound.stdout), sound.stdout + sound.stderr
     assert (1, True) == (broken.returncode, f"entry {position} " in broken.stdout), broken.stdout + broken.stderr
+
+
+REWRITING = """
+import sqlite3, sys
+from mission_adapters.sql.event_log import entry_of_row
+from mission_core.events.model import GENESIS, chain_digest
+from mission_core.values import canonical
+
+with sqlite3.connect(sys.argv[1]) as connection:
+    connection.row_factory = sqlite3.Row
+    digest = GENESIS
+    for row in connection.execute("SELECT * FROM events ORDER BY position").fetchall():
+        entry = entry_of_row({**row, "actor_name": "Somebody else"})
+        digest = chain_digest(
+            digest, entry.position, entry.kind, entry.at, entry.actor, entry.subject, entry.payload_digest
+        )
+        connection.execute(
+            "UPDATE events SET actor_name = 'Somebody else', digest = ? WHERE position = ?", (digest, entry.position)
+        )
+    connection.execute("UPDATE heads SET digest = ?", (digest,))
+"""
+"""Rewrites the whole log with its head."""
+CUTTING = """
+import sqlite3, sys
+
+with sqlite3.connect(sys.argv[1]) as connection:
+    connection.execute("DELETE FROM events WHERE position > 1")
+    connection.execute("UPDATE heads SET (position, digest) = (SELECT position, digest FROM events)")
+"""
+"""Cuts the log with its head."""
+
+
+@pytest.mark.parametrize(("tampering", "position"), [(REWRITING, 2), (CUTTING, 2)])
+def test_a_log_that_was_changed_with_its_head_does_not_fit_its_checkpoint(
+    tampering: str, position: int, tmp_path: Path
+) -> None:
+    """
+    Without the checkpoint, nobody can tell. A checkpoint that was changed is refused.
+    """
+    subprocess.run([sys.executable, "-c", FOUND, str(tmp_path)], check=True, timeout=60)
+    file, changed = tmp_path / "log.jsonl", tmp_path / "changed.jsonl"
+    exported = run("audit", "export", str(file), data_dir=tmp_path)
+    again = run("audit", "export", str(file), data_dir=tmp_path)
+    sound = run("audit", "verify", "--checkpoint", str(file), data_dir=tmp_path)
+    changed.write_text(file.read_text().replace('"position":2,"digest"', '"position":1,"digest"'))
+    refused = run("audit", "verify", "--checkpoint", str(changed), data_dir=tmp_path)
+    subprocess.run([sys.executable, "-c", tampering, str(tmp_path / "mission-control.db")], check=True, timeout=60)
+    unseen = run("audit", "verify", data_dir=tmp_path)
+    seen = run("audit", "verify", "--checkpoint", str(file), data_dir=tmp_path)
+
+    assert (0, 0) == (exported.returncode, sound.returncode), exported.stderr + sound.stderr
+    assert [1, 2] == [json.loads(line)["entry"]["position"] for line in file.read_text().splitlines()[:-1]]
+    assert (2, True) == (again.returncode, "exists already" in again.stderr)
+    assert (2, True) == (refused.returncode, "was changed" in refused.stderr), refused.stderr
+    assert 0 == unseen.returncode, unseen.stdout
+    assert (1, True) == (seen.returncode, f"entry {position} " in seen.stdout), seen.stdout + seen.stderr
 
 
 FOUND = """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mission_core.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from mission_core.events.checkpoints import Checkpoint as Checkpoint
     from mission_core.events.live_readers import (
         LiveLogs as LiveLogs,
         PositionGone as PositionGone,
