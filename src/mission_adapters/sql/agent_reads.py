@@ -30,7 +30,15 @@ from mission_adapters.sql.conversions import optional_uuid
 from mission_adapters.sql.counters import sum_where
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
-from mission_adapters.sql.statements import IdArray, IntegerArray, TextArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import (
+    IdArray,
+    IntegerArray,
+    TextArray,
+    cached_statement,
+    in_array,
+    parameter,
+    without_index,
+)
 from mission_adapters.sql.tables import DASHED_NAME, OTHER_HANDLES, agent_counts, agents, api_keys
 from mission_core.agents.model import AgentNotFound
 from mission_core.agents.queries import (
@@ -82,6 +90,13 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
 @cached_statement
 def _select_one(*filters: str) -> Executable:
     return ROWS.where(*(FILTERS[name]() for name in filters))
+
+
+@cached_statement
+def _select_several(*filters: str) -> Executable:
+    found = select(*(agents.c[name] for name in STORED_AGENT_FIELDS))
+    own = without_index(agents.c.organization) == parameter("organization")
+    return found.where(own, *(FILTERS[name]() for name in filters))
 
 
 @cached_statement
@@ -195,7 +210,7 @@ class SqlAgentReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[Any]]:
-            rows: list[Any] = yield _select_one(*given)(dialect, organization=own, **given)
+            rows: list[Any] = yield _select_several(*given)(dialect, organization=own, **given)
             return rows
 
         return [AgentRow(*row) for row in await self.session.read(steps)]

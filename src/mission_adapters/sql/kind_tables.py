@@ -33,7 +33,7 @@ from mission_adapters.kind_registry import KINDS, kinds_cascading_from
 from mission_adapters.sql.board_visibility import on_boards
 from mission_adapters.sql.columns import columns_of, metadata, table
 from mission_adapters.sql.conversions import ColumnValues
-from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter, without_index
 from mission_core.agents.model import Agent
 from mission_core.kinds import Kind, kind_of
 from mission_core.lazy_attrs import frozen
@@ -175,8 +175,11 @@ def select_several(kind: Kind[Any], board_filters: tuple[str, ...]) -> Executabl
     Select the organization's rows of a kind that have given ids and pass these board filters.
     """
     kind_table = MAPPINGS[kind].table
-    chosen = in_array(kind_table.c.id, "ids", IdArray())
-    found: Executable = _where(select(*kind_table.c), kind, (), board_filters).where(chosen)
+    found: Executable = select(*kind_table.c).where(
+        in_array(kind_table.c.id, "ids", IdArray()),
+        without_index(kind_table.c.organization) == parameter("organization"),
+        *within_boards(kind_table, kind.entity, board_filters),
+    )
     return found
 
 

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, Final, Self
 
 from attrs import field
-from sqlalchemy import BindParameter, ColumnElement, bindparam
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.interfaces import Dialect
@@ -65,6 +65,14 @@ def _as_json(values: Iterable[Any]) -> str:
 PACKINGS: Final[dict[type, Packing]] = {IdArray: b"".join, TextArray: _as_json, IntegerArray: _as_json}
 """The conversions of several values into one value for SQLite, which has no arrays."""
 TYPES: Final[dict[type, TypeEngine[Any]]] = {bytes: ID, int: INTEGER, str: TEXT, float: DOUBLE}
+
+
+def without_index(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """
+    Return the value of a column for conditions that shall not be looked up in an index, because another one finds fewer
+    rows. SQLite, which has no statistics, prefers equality with a column to a list of ids.
+    """
+    return func.coalesce(column, column)
 
 
 class in_array(ColumnElement[bool]):

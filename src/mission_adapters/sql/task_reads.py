@@ -18,7 +18,15 @@ from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.json_objects import makes_json
 from mission_adapters.sql.kind_tables import MAPPINGS
 from mission_adapters.sql.run_reads import read_history, read_situation
-from mission_adapters.sql.statements import IdArray, IntegerArray, TextArray, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import (
+    IdArray,
+    IntegerArray,
+    TextArray,
+    cached_statement,
+    in_array,
+    parameter,
+    without_index,
+)
 from mission_adapters.sql.tables import agents, boards, marks, tallies, tasks, under_way, workloads
 from mission_adapters.sql.task_contexts import TaskContexts
 from mission_adapters.sql.task_row_query import (
@@ -105,6 +113,12 @@ def _conditions(filters: Iterable[str]) -> Iterable[ColumnElement[bool]]:
 @cached_statement
 def _select_one(shown: Projection, *filters: str) -> Executable:
     return _select_own(shown).where(*_conditions(filters))
+
+
+@cached_statement
+def _select_several(shown: Projection, *filters: str) -> Executable:
+    own = without_index(tasks.c.organization) == _organization
+    return select_task_rows(shown).where(own, *_conditions(filters))
 
 
 def _select_own(shown: Projection) -> Select[Any]:
@@ -258,7 +272,7 @@ class SqlTaskReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[list[TaskRow]]:
-            found = yield _select_one(shown, *given)(dialect, organization=own, **given)
+            found = yield _select_several(shown, *given)(dialect, organization=own, **given)
             rows = yield from task_rows_of(dialect, principal.organization, found, shown)
             return rows
 
