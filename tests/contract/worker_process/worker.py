@@ -46,6 +46,11 @@ class Caller:
         self.pause = threading.Event()
 
     def post(self, path: str, body: dict[str, object], key: str | None = None) -> tuple[int, dict[str, object]]:
+        return self.send("POST", path, body, key)
+
+    def send(
+        self, method: str, path: str, body: dict[str, object] | None = None, key: str | None = None
+    ) -> tuple[int, dict[str, object]]:
         headers = {self.header: self.token, "content-type": "application/json"}
         if key:
             headers["idempotency-key"] = key
@@ -53,7 +58,7 @@ class Caller:
             try:
                 if self.connection is None:
                     self.connection = http.client.HTTPConnection(self.address, timeout=30)
-                self.connection.request("POST", path, json.dumps(body), headers)
+                self.connection.request(method, path, None if body is None else json.dumps(body), headers)
                 response = self.connection.getresponse()
                 content = response.read()
                 if response.status < 500:
