@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mission_core.approvals.queries import ApprovalReads
     from mission_core.boards.ports import BoardRepository
     from mission_core.boards.queries import BoardReads
+    from mission_core.conversations.chat_queries import ChatReads
     from mission_core.events.model import Event
     from mission_core.events.ports import EventLog
     from mission_core.ids import OrganizationId
@@ -354,6 +355,12 @@ class Reads(Protocol):
     def reported_runs(self) -> ReportedRunReads:
         """
         The read model of reported runs.
+        """
+
+    @property
+    def chat(self) -> ChatReads:
+        """
+        The read model of chat messages.
         """
 
     @property

@@ -36,6 +36,8 @@ from mission_core.boards.model import Board, GateSet
 from mission_core.boards.queries import BoardFilter
 from mission_core.boards.tags import CreateTag, Tag, create_tag
 from mission_core.boards.use_cases import UpdateBoard, update_board
+from mission_core.conversations.chat_queries import ChatFilter
+from mission_core.conversations.chat_use_cases import SendChatMessage, send_chat_message
 from mission_core.conversations.use_cases import (
     WriteBoardMemory,
     WriteGroupMemory,
@@ -69,7 +71,7 @@ from tests.contract.conftest import World
 
 PORTS = (
     "tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals", "usage",
-    "reported_runs",
+    "reported_runs", "chat",
 )  # fmt: skip
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
@@ -161,6 +163,10 @@ async def make_granted_boards(world: World) -> GrantedBoards:
     await change_settings(world.ports, world.me, ChangeSettings(values={"general.site_name": SEARCHED_WORD}))
     await create_field(world.ports, world.me, CreateField(field_key=SEARCHED_WORD, boards=(first.board.id,)))
     wanderer = await make_moved_agent(evolve(world, board=other.board), other, to=first)
+    await send_chat_message(
+        world.ports, world.me,
+        SendChatMessage(content=SEARCHED_WORD, recipient=SHARED, conversation=f"agent_{SEARCHED_WORD}"),
+    )  # fmt: skip
     keys = {kind: await keys_of(world, kind) for kind in KINDS}
     return GrantedBoards(world, first, work, other, wanderer, tag, group, secluded, user, since, keys)
 
@@ -356,6 +362,9 @@ VALUES: Mapping[str, Values] = {
         *(ReportedRunFilter(agent_label=place.worker.name) for place in many.places),
         *(ReportedRunFilter(task_label=str(place.tasks[3].number)) for place in many.places),
     ],
+    "wanted: ChatFilter": lambda many: [ChatFilter(), ChatFilter(conversation=SEARCHED_WORD, since=many.since)],
+    "agent_key": lambda many: [None, name_key(many.wanderer.name)],
+    "chat.since": lambda many: [None, many.since],
     "reported_runs.limit": lambda many: [100],
     "benchmark": lambda many: [None, SEARCHED_WORD],
     "reporter": lambda many: [identity_of(many.member())],

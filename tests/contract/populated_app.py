@@ -159,6 +159,8 @@ async def populated_app(world: World) -> AsyncIterator[PopulatedApp]:
         known["price_id"] = known["prices/id"] = await _create(app, "/prices", priced)
         ran = {"agent_id": "one", "status": "running", "started_at": "2030-01-01", "cost": {"input_tokens": 1}}
         known["run_id"] = (await ask(app, "POST", "/api/v1/runs", json.dumps(ran).encode(), key=KEY)).json["id"]
+        sent = json.dumps({"content": "One", "to": "one", "conversation_id": "a2a:one"}).encode()
+        known["messages/id"] = str((await ask(app, "POST", "/api/chat/messages", sent, key=KEY)).json["message"]["id"])
         await make_person(world, username=f"one-{world.me.organization}")
         token = await _token_of(app, lead.number)
         await ask(app, "POST", "/api/v1/agent/heartbeat", key=None, x_agent_token=token)  # later requests say no more

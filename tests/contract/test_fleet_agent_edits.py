@@ -491,20 +491,6 @@ async def test_a_message_that_is_none_is_refused(fleet: FleetDriver, body: Any, 
     assert fields == wrong_fields(await fleet.call("POST", "/agents/message", body))
 
 
-async def test_nothing_was_said_between_agents_yet(fleet: FleetDriver) -> None:
-    """
-    The answer is whole all the same, and its query is read.
-    """
-    answer = await fleet.got("GET", "/agents/comms?limit=5&offset=2&since=7&agent=ada")
-
-    assert {
-        "messages": [], "total": 0, "graph": {"edges": [], "agentStats": []},
-        "source": {"mode": "empty", "seededCount": 0, "liveCount": 0},
-    } == answer  # fmt: skip
-    for query in ("limit=x", "offset=-1", "since=x"):
-        assert [query.partition("=")[0]] == wrong_fields(await fleet.call("GET", f"/agents/comms?{query}"))
-
-
 async def test_there_are_no_files_without_a_workspace(fleet: FleetDriver) -> None:
     """
     A path that an agent was made with names none on this server.

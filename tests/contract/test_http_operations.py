@@ -30,6 +30,9 @@ UNVERSIONED = {
     "PUT /api/auth/users": "signing in makes another version, and a membership is another row",
     "DELETE /api/auth/users": "signing in makes another version, and a membership is another row",
     "DELETE /api/agents/{id}/keys": "a key is ended once, and has nothing else to change",
+    "PATCH /api/chat/messages/{id}": "a message is read, once or again",
+    "DELETE /api/chat/messages/{id}": "nothing of a message changes but whether it was read",
+    "PATCH /api/chat/session-prefs": "the last name or colour counts, once or again",
     "DELETE /api/connect": "a connection is ended, once or again",
     "DELETE /api/projects/{id}/agents": "somebody is assigned or not, once or again",
     "PATCH /api/agents/{id}/soul": "it reads templates, and changes nothing",
@@ -43,7 +46,7 @@ UNVERSIONED = {
 }
 """Changes that no version guards, and why."""
 OTHERWISE = {
-    "GET /api/agents/comms": "conversations are not kept yet",
+    "GET /api/chat/conversations": "in the order of their last messages",
     "GET /api/v1/boards": "in the order of names",
     "GET /api/v1/budgets": "in the order of scopes",
     "GET /api/v1/prices": "there are 200 at most",

@@ -42,6 +42,7 @@ NONSENSE: tuple[Any, ...] = (
 LISTS = {
     FleetDriver: (
         "/tasks", "/agents", "/projects", "/activities", "/mentions", "/settings", "/v1/runs", "/v1/evals/leaderboard",
+        "/chat/messages", "/chat/conversations", "/chat/session-prefs", "/agents/comms",
     ),
     BoardsDriver: (
         "/api/v1/boards", "/api/v1/agents", "/api/v1/tags", "/api/v1/board-groups",

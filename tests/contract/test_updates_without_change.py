@@ -131,6 +131,8 @@ class Things:
                 return {"moves": (((await self.world.task()).number, Status.IN_PROGRESS),)}
             case "ChangeSettings":
                 return {"values": {"general.site_name": "Here"}}
+            case "SetSessionPreference":
+                return {"key": "claude:7", "name": " Build ", "color": "Blue"}
             case "SetBoardAccess":
                 access = BoardAccess(boards=(BoardPermission(board.id, True, False),))
                 return {"member": self.person.member, "access": access}

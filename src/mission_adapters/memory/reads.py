@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mission_core.agents.queries import AgentReads
     from mission_core.approvals.queries import ApprovalReads
     from mission_core.boards.queries import BoardReads
+    from mission_core.conversations.chat_queries import ChatReads
     from mission_core.kinds import EntityReads
     from mission_core.ports import IdempotencyKey
     from mission_core.reports.agent_activity import AgentActivityReads
@@ -118,6 +119,13 @@ class MemoryReads:
         from mission_core.usage.reported_runs import REPORTED_RUNS
 
         return self._pausing(MemoryReportedRunReads(self.store.kind_tables[REPORTED_RUNS]))
+
+    @cached_property
+    def chat(self) -> ChatReads:
+        from mission_adapters.memory.chat_reads import MemoryChatReads
+        from mission_core.conversations.chat_messages import CHAT_MESSAGES
+
+        return self._pausing(MemoryChatReads(self.store.kind_tables[CHAT_MESSAGES]))
 
     @cached_property
     def server(self) -> ServerReads:

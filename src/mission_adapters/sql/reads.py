@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mission_adapters.sql.agent_reads import SqlAgentReads
     from mission_adapters.sql.approval_reads import SqlApprovalReads
     from mission_adapters.sql.board_reads import SqlBoardReads
+    from mission_adapters.sql.chat_reads import SqlChatReads
     from mission_adapters.sql.entity_reads import SqlEntityReads
     from mission_adapters.sql.member_reads import SqlMemberReads
     from mission_adapters.sql.report_reads import SqlReportReads
@@ -111,6 +112,12 @@ class SqlReads:
         from mission_adapters.sql.reported_run_reads import SqlReportedRunReads
 
         return SqlReportedRunReads(self.session)
+
+    @cached_property
+    def chat(self) -> SqlChatReads:
+        from mission_adapters.sql.chat_reads import SqlChatReads
+
+        return SqlChatReads(self.session)
 
     @cached_property
     def server(self) -> SqlServerReads:

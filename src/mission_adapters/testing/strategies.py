@@ -33,6 +33,7 @@ from mission_core.boards.grants import Grant, InviteGrant
 from mission_core.boards.groups import BoardGroup, GroupCreated, GroupDeleted, GroupUpdated
 from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardStatus, BoardUpdated, GateSet
 from mission_core.boards.tags import Tag
+from mission_core.conversations.chat_messages import ChatMessage
 from mission_core.conversations.memory_entries import BoardMemoryEntry, GroupMemoryEntry
 from mission_core.events.model import Actor
 from mission_core.extras import missing_extra_named
@@ -810,6 +811,19 @@ def reported_runs(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Repor
     return st.builds(ReportedRun, **(own | fixed))
 
 
+def chat_messages(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ChatMessage]:
+    """
+    Chat messages that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "conversation": names, "sender": names,
+        "sender_name": names, "sender_key": names, "recipient": maybe(names), "recipient_key": maybe(names),
+        "content": texts(least=1), "message_type": names, "metadata": maybe(json_objects),
+        "between_agents": st.booleans(), "read_at": maybe(moments), "created_at": moments,
+    }  # fmt: skip
+    return st.builds(ChatMessage, **(own | fixed))
+
+
 entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
@@ -817,7 +831,7 @@ entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Tag: tags, CustomField: custom_fields, ToolConnection: connections, Comment: comments, LateResult: late_results,
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
-    TelemetrySource: telemetry_sources, Budget: budgets, ReportedRun: reported_runs,
+    TelemetrySource: telemetry_sources, Budget: budgets, ReportedRun: reported_runs, ChatMessage: chat_messages,
     PriceOverride: price_overrides,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

@@ -1,5 +1,5 @@
 """
-Memory of boards and board groups: entries that they keep, some of which are chat.
+Chat messages, and the memory of boards and board groups: entries that they keep, some of which are chat.
 """
 
 from typing import TYPE_CHECKING
@@ -7,12 +7,43 @@ from typing import TYPE_CHECKING
 from mission_core.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from mission_core.conversations.chat_messages import (
+        ChatMessage as ChatMessage,
+        ChatMessageDeleted as ChatMessageDeleted,
+        ChatMessageNotFound as ChatMessageNotFound,
+        ChatMessageRead as ChatMessageRead,
+        ChatMessageSent as ChatMessageSent,
+        NotYourMessage as NotYourMessage,
+    )
+    from mission_core.conversations.chat_queries import (
+        ChatEdge as ChatEdge,
+        ChatFilter as ChatFilter,
+        ChatReads as ChatReads,
+        ConversationRow as ConversationRow,
+    )
+    from mission_core.conversations.chat_use_cases import (
+        DeleteChatMessage as DeleteChatMessage,
+        MarkChatMessageRead as MarkChatMessageRead,
+        SendChatMessage as SendChatMessage,
+        delete_chat_message as delete_chat_message,
+        mark_chat_message_read as mark_chat_message_read,
+        read_chat_message as read_chat_message,
+        send_chat_message as send_chat_message,
+    )
     from mission_core.conversations.memory_entries import (
         BoardMemoryEntry as BoardMemoryEntry,
         BoardMemoryWritten as BoardMemoryWritten,
         GroupMemoryEntry as GroupMemoryEntry,
         GroupMemoryWritten as GroupMemoryWritten,
         MemoryEntryNotFound as MemoryEntryNotFound,
+    )
+    from mission_core.conversations.session_preferences import (
+        SessionColorInvalid as SessionColorInvalid,
+        SessionKeyInvalid as SessionKeyInvalid,
+        SessionNameTooLong as SessionNameTooLong,
+        SetSessionPreference as SetSessionPreference,
+        list_session_preferences as list_session_preferences,
+        set_session_preference as set_session_preference,
     )
     from mission_core.conversations.use_cases import (
         BoardNotInGroup as BoardNotInGroup,

@@ -31,8 +31,8 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Events", "Connections", "Auth", "Users", "Settings",
-    "Search", "System", "Docs", "Discovery",
+    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Chat", "Events", "Connections", "Auth", "Users",
+    "Settings", "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
 
@@ -61,8 +61,11 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group("souls:soul_endpoints", "/agents/{id}/soul", tag="Agents", given=(settings,)),
         _group("working_memory:ENDPOINTS", "/agents/{id}/memory", tag="Agents"),
         _group(
-            "host_operations:ENDPOINTS", "/agents/comms", "/agents/message", "/agents/{id}/files", "/agents/{id}/wake",
-            tag="Agents",
+            "host_operations:ENDPOINTS", "/agents/message", "/agents/{id}/files", "/agents/{id}/wake", tag="Agents"
+        ),
+        _group(
+            "chat:ENDPOINTS", "/agents/comms", "/chat/conversations", "/chat/messages", "/chat/messages/{id}",
+            "/chat/session-prefs", tag="Chat",
         ),
         _group("attribution:ENDPOINTS", "/agents/{id}/attribution", tag="Agents"),
         _group("diagnostics:ENDPOINTS", "/agents/{id}/diagnostics", tag="Agents"),
@@ -112,7 +115,9 @@ def fleet_dialect(settings: Settings) -> Dialect:
             tags=TAGS,
             schema_name=_component_name,
             path_schemas={
-                **dict.fromkeys(("tasks/id", "projects/id", "workspaces/id", "budgets/id", "prices/id"), NUMBER),
+                **dict.fromkeys(
+                    ("tasks/id", "projects/id", "workspaces/id", "budgets/id", "prices/id", "messages/id"), NUMBER
+                ),
                 "agents/id": NUMBER_OR_NAME,
             },
             field_descriptions=FIELDS,

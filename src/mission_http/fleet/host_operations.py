@@ -22,9 +22,8 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import BodyTooLarge
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Body, Length, NumberRange, Query, SchemaOverride, WireName
+from mission_http.platform.field_annotations import Body, Length, Query, SchemaOverride, WireName
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, idempotency_key_of
-from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Payload
 
@@ -54,13 +53,6 @@ class MessageBody(Body):
     type: str | Absent = ABSENT
 
 
-class CommsQuery(Query):
-    limit: Annotated[int, NumberRange(0)] = 100
-    offset: Annotated[int, NumberRange(0)] = 0
-    since: Annotated[int | None, NumberRange(0)] = None
-    agent: str | None = None
-
-
 class FileQuery(Query):
     file: str | None = None
 
@@ -74,47 +66,6 @@ class WokenPayload(Payload):
     success: bool
     session_key: str
     stdout: str
-
-
-class EdgePayload(Payload):
-    from_agent: str
-    to_agent: str
-    message_count: int
-    last_message_at: int
-
-
-class AgentStatPayload(Payload):
-    agent: str
-    sent: int
-    received: int
-
-
-class GraphPayload(Payload):
-    edges: list[EdgePayload]
-    agentStats: list[AgentStatPayload]
-
-
-class CommsSourcePayload(Payload):
-    mode: Literal["empty", "seeded", "live", "mixed"]
-    seededCount: int
-    liveCount: int
-
-
-class AgentMessagePayload(Payload):
-    id: int
-    conversation_id: str
-    from_agent: str
-    to_agent: str | None
-    content: str
-    message_type: str
-    created_at: int
-
-
-class CommsPayload(Payload):
-    messages: list[AgentMessagePayload]
-    total: int
-    graph: GraphPayload
-    source: CommsSourcePayload
 
 
 class FilePayload(Payload):
@@ -184,21 +135,6 @@ async def send(request: Request) -> Response:
     raise HostToolMissing("Failed to send message", UNREACHABLE)
 
 
-async def comms(request: Request) -> Response:
-    """
-    List messages between agents, and the graph of who writes to whom.
-    """
-    query_of(request, CommsQuery)
-    return json_response(
-        CommsPayload(  # messages between agents are not stored yet
-            messages=[],
-            total=0,
-            graph=GraphPayload(edges=[], agentStats=[]),
-            source=CommsSourcePayload(mode="empty", seededCount=0, liveCount=0),
-        )
-    )
-
-
 async def read_files(request: Request) -> Response:
     """
     Get the files in an agent's workspace.
@@ -235,10 +171,6 @@ ENDPOINTS = [
         "POST", "/agents/message", send, takes=MessageBody, gives=SuccessPayload, who=OPERATOR,
         headers=(IDEMPOTENCY_KEY,), refuses=(RecipientNotFound, PromptInjectionDetected, HostToolMissing),
         limits=("mutation",), scope=MESSAGES, operation_id="fleet_sendAgentMessage",
-    ),
-    Endpoint(
-        "GET", "/agents/comms", comms, query=CommsQuery, gives=CommsPayload, who=VIEWER,
-        operation_id="fleet_getAgentComms",
     ),
     Endpoint(
         "GET", "/agents/{id}/files", read_files, query=FileQuery, gives=FilesPayload, who=VIEWER,

@@ -24,6 +24,8 @@ from mission_core.ids import (
     BoardNumber,
     BudgetId,
     BudgetNumber,
+    ChatMessageId,
+    ChatMessageNumber,
     PriceOverrideId,
     PriceOverrideNumber,
     TaskId,
@@ -84,6 +86,17 @@ def price_in(request: Request) -> PriceOverrideId | PriceOverrideNumber:
     """
     found = _id_or_number(request, "Invalid price ID")
     return PriceOverrideId(found) if isinstance(found, UUID) else PriceOverrideNumber(found)
+
+
+def message_in(request: Request) -> ChatMessageId | ChatMessageNumber:
+    """
+    Parse the id of a chat message in the path: a number or a UUID.
+
+    Raises:
+        InvalidRequest: If it is neither.
+    """
+    found = _id_or_number(request, "Invalid message ID")
+    return ChatMessageId(found) if isinstance(found, UUID) else ChatMessageNumber(found)
 
 
 def _id_or_number(request: Request, otherwise: str) -> UUID | int:

@@ -1,4 +1,4 @@
--- 0025
+-- 0028
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1223,4 +1223,30 @@ CREATE TABLE reader_cursors (
  STRICT
 
 ;
-INSERT INTO alembic_version VALUES ('0025');
+CREATE TABLE chat_messages (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	conversation TEXT NOT NULL, 
+	sender TEXT NOT NULL, 
+	sender_name TEXT NOT NULL, 
+	sender_key TEXT NOT NULL, 
+	recipient TEXT, 
+	recipient_key TEXT, 
+	content TEXT NOT NULL, 
+	message_type TEXT NOT NULL, 
+	metadata TEXT, 
+	between_agents INTEGER NOT NULL, 
+	read_at INTEGER, 
+	created_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_chat_messages PRIMARY KEY (id), 
+	CONSTRAINT uq_chat_messages_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_chat_messages_organization_conversation_number ON chat_messages (organization, conversation, number);
+CREATE INDEX ix_chat_messages_organization_recipient_key_number ON chat_messages (organization, recipient_key, number);
+CREATE INDEX ix_chat_messages_organization_between_agents_number ON chat_messages (organization, between_agents, number);
+INSERT INTO alembic_version VALUES ('0028');
