@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 
 @define
@@ -27,6 +27,7 @@ class Server:
     data_dir: Path
     port: int
     process: subprocess.Popen[str] | None = None
+    variables: dict[str, str] = field(factory=dict)
 
     @property
     def base(self) -> str:
@@ -41,7 +42,8 @@ class Server:
     def start(self) -> None:
         self.process = subprocess.Popen(
             self.arguments("serve", "--port", str(self.port)), cwd=self.data_dir, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "MC_DISABLE_RATE_LIMIT": "1"},  # all that call it are behind one address
+            # All that call it are behind one address.
+            env={**os.environ, "MC_DISABLE_RATE_LIMIT": "1", **self.variables},
         )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -77,14 +79,14 @@ class Server:
 
 
 @contextmanager
-def served(database_url: str, data_dir: Path) -> Iterator[Server]:
+def served(database_url: str, data_dir: Path, **variables: str) -> Iterator[Server]:
     """
-    A server process on a free port, killed at the end.
+    A server process on a free port, with these environment variables, killed at the end.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = Server(database_url, data_dir, port)
+    server = Server(database_url, data_dir, port, variables=variables)
     server.start()
     try:
         yield server

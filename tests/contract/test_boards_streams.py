@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from mission_core.accounts.members import ADMIN, MEMBERS, Member
+from mission_core.accounts.users import PasswordChanged
+from mission_core.ids import MemberId
 from tests.contract.boards_driver import TOKEN, BoardsDriver
 from tests.contract.conftest import World
 from tests.contract.stream_client import opened
@@ -150,3 +153,28 @@ async def test_an_agent_sees_its_own_board_until_it_is_deleted(boards: BoardsDri
         end, rest = await stream.event(), await stream.event()
 
     assert ("Seen", {"reason": "access_changed"}, None) == (seen, end, rest)
+
+
+async def test_access_that_ends_in_another_organization_ends_the_stream(
+    boards: BoardsDriver, world: World, elsewhere: World
+) -> None:
+    """
+    A user of two organizations whose password is changed in one of them has no stream in the other one, either.
+    """
+    person = await boards.person("Ann", role=ADMIN)
+    async with elsewhere.ports.unit(elsewhere.me) as unit:
+        now = elsewhere.clock.now()
+        unit.repository(MEMBERS).add(
+            Member(
+                id=MemberId(elsewhere.ports.ids.new()), organization=elsewhere.me.organization, user=person.id,
+                role=ADMIN, created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+        await unit.commit()
+    async with opened(boards.app, of_board(boards, "tasks"), authorization=f"Bearer {person.token}") as stream:
+        assert 200 == stream.status
+        async with elsewhere.ports.unit(elsewhere.me) as unit:
+            unit.record(PasswordChanged(user=person.id, by_themselves=False, at=now))
+            await unit.commit()
+
+        assert {"reason": "access_changed"} == await stream.event()

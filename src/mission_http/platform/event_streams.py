@@ -10,14 +10,14 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import field
 from starlette.responses import Response
 
-from mission_core.accounts.model import Role, identity_of, may_read_board, readable_boards
+from mission_core.accounts.model import MemberPrincipal, Role, identity_of, may_read_board, readable_boards
 from mission_core.accounts.revocations import may_end_access
 from mission_core.errors import StoreFailed
 from mission_core.events.live_readers import LiveLogs, PositionGone, ReaderTooSlow
@@ -245,7 +245,7 @@ class StreamClient:
         request, framing = self.request, self.stream.framing
         streams: EventStreams = request.scope["app"].event_streams
         after = None if self.start is None else self.start.position
-        async with streams.reader(self, request, after) as reader:
+        async with streams.reader(self, request, after) as reader, self._watching_other_logs(streams, reader):
             known = reader.feed.position
             # The credential is checked again: a revocation could have come before the reader was open.
             principal = await dialect_of(request).authenticate(request, endpoint_of(request).who)
@@ -267,6 +267,29 @@ class StreamClient:
             finally:
                 if expiry is not None:
                     expiry.cancel()
+
+    @asynccontextmanager
+    async def _watching_other_logs(self, streams: EventStreams, reader: LiveReader) -> AsyncIterator[None]:
+        """
+        End the stream when the access of a member of several organizations is ended in another one of them, where for
+        example the member signs out.
+        """
+        principal, logs = principal_of(self.request), streams.logs
+        if not isinstance(principal, MemberPrincipal) or logs is None:
+            yield
+            return
+        memberships = await ports_of(self.request).credentials.memberships(principal.user)
+        others = [organization.id for organization, _ in memberships if organization.id != principal.organization]
+        async with AsyncExitStack() as stack:
+            watches = []
+            for each in others:
+                other = await stack.enter_async_context(logs.reader(each))
+                watches.append(asyncio.create_task(_end_with_access(reader, other, principal)))
+            try:
+                yield
+            finally:
+                for watch in watches:
+                    watch.cancel()
 
     async def _pass_on(
         self,
@@ -320,6 +343,19 @@ class StreamClient:
             return None
         left = (principal.expires_at - ports_of(self.request).clock.now()).total_seconds()
         return asyncio.get_running_loop().call_later(max(left, 0), lambda: reader.fail(StreamEnded("access_expired")))
+
+
+async def _end_with_access(reader: LiveReader, other: LiveReader, principal: Principal) -> None:
+    """
+    End a reader when the other one reads that the principal's access is ended, or fails.
+    """
+    try:
+        while not any(may_end_access(entry, principal) for entry in (await other.next()).entries):
+            pass
+    except (PositionGone, ReaderTooSlow, StoreFailed) as failure:
+        reader.fail(failure)
+    else:
+        reader.fail(StreamEnded("access_changed"))
 
 
 def _reason(end: Exception) -> str:
