@@ -68,7 +68,8 @@ async def test_approvals_memory_agents_and_comments_are_streamed(boards: BoardsD
         shown = [await each.event() for each in (chat, asked, agents, feed)]
 
     assert {"memory": said} == shown[0]
-    assert {"approval": approval, "pending_approvals_count": 1} == shown[1]
+    counts = {"task_id": task["id"], "approvals_count": 1, "approvals_pending_count": 1}
+    assert {"approval": approval, "pending_approvals_count": 1, "task_counts": counts} == shown[1]
     assert agent["id"] == shown[2]["agent"]["id"]
     assert (comment["id"], "Ship it", task["id"]) == tuple(
         shown[3]["comment"][name] for name in ("id", "task_title", "task_id")

@@ -246,3 +246,20 @@ async def test_events_of_another_organization_are_not_seen(fleet: FleetDriver, w
             assert "Ours" == (await stream.event())["data"]["title"]
     async with opened(fleet.app, EVENTS, **OWN, last_event_id=str(theirs.last_id)) as refused:
         assert 400 == refused.status
+
+
+async def test_chat_messages_are_streamed_to_those_who_may_read_them(fleet: FleetDriver) -> None:
+    """
+    With the text; an agent below admin sees its own, and messages to everybody.
+    """
+    _, token = await fleet.agent("ada")
+    path = f"{EVENTS}?types=chat.message,chat.message.deleted"
+    async with opened(fleet.app, path, **OWN) as all_of_them, opened(fleet.app, path, **{"x-api-key": token}) as own:
+        for stream in (all_of_them, own):
+            await stream.event()
+        sent = {"from": "human", "conversation_id": "c-1"}
+        await fleet.got("POST", "/chat/messages", {**sent, "content": "Psst", "to": "bob"}, 201)
+        await fleet.got("POST", "/chat/messages", {**sent, "content": "Hello", "to": "ada"}, 201)
+        seen = [event["data"]["content"] for event in await all_of_them.events(2)]
+
+        assert (["Psst", "Hello"], "Hello") == (seen, (await own.event())["data"]["content"])

@@ -5,6 +5,8 @@ Reads of several rows by their ids, on every store: those that the principal may
 from uuid import UUID
 
 from mission_core.accounts.model import AgentPrincipal
+from mission_core.approvals.model import ApprovalStatus
+from mission_core.approvals.use_cases import RequestApproval, request_approval
 from mission_core.projections import WHOLE_ROWS
 from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.comments import COMMENTS
@@ -38,3 +40,18 @@ async def test_rows_are_found_by_their_ids_as_far_as_they_may_be_seen(world: Wor
 
     assert [{each.id for each in rows[:2]} for rows in (tasks, agents, comments)] == await found(world.me)
     assert [{rows[0].id} for rows in (tasks, agents, comments)] == await found(limited)
+
+
+async def test_approvals_are_counted_for_each_task(world: World) -> None:
+    """
+    All of them and the pending ones; tasks without approvals are left out.
+    """
+    first, second, none = [await world.task() for _ in range(3)]
+    for tasks, status in (
+        ((first.id,), ApprovalStatus.APPROVED), ((first.id, second.id), ApprovalStatus.PENDING),
+    ):  # fmt: skip
+        asked = RequestApproval(board=world.board.id, action="deploy", confidence=1, tasks=tasks, status=status)
+        await request_approval(world.ports, world.me, asked)
+    ids = [first.id, second.id, none.id]
+
+    assert {first.id: (2, 1), second.id: (1, 1)} == await world.ports.reads.approvals.counts_of_tasks(world.me, ids)

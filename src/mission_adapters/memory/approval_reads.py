@@ -11,13 +11,13 @@ from mission_core.lazy_attrs import frozen
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from mission_adapters.memory.kind_tables import KindTable
     from mission_adapters.memory.tasks import TaskTable
     from mission_core.accounts.model import Principal
     from mission_core.approvals.model import Approval, ApprovalLink, ApprovalStatus
-    from mission_core.ids import ApprovalId, BoardId
+    from mission_core.ids import ApprovalId, BoardId, TaskId
     from mission_core.values import PageRequest
 
 
@@ -54,6 +54,19 @@ class MemoryApprovalReads:
         """
         found = {each: tuple(map(self._linked, self._of(principal, each))) for each in approvals}
         return {each: linked for each, linked in found.items() if linked}
+
+    async def counts_of_tasks(
+        self, principal: Principal, tasks: Collection[TaskId]
+    ) -> Mapping[TaskId, tuple[int, int]]:
+        """
+        The numbers of approvals and of pending ones, by task.
+        """
+        links = {task: self.links.matching(principal, {"task": task}) for task in tasks}
+        return {
+            task: (len(found), sum(link.pending_for is not None for link in found))
+            for task, found in links.items()
+            if found
+        }
 
     def _of(self, principal: Principal, approval: ApprovalId) -> list[ApprovalLink]:
         found = self.links.matching(principal, {"approval": approval})

@@ -13,7 +13,7 @@ from mission_adapters.sql.board_visibility import board_filter_of, on_boards
 from mission_adapters.sql.columns import INTEGER
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.kind_tables import MAPPINGS
-from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter
+from mission_adapters.sql.statements import IdArray, Statement, cached_statement, in_array, parameter, without_index
 from mission_adapters.sql.tables import tasks
 from mission_core.accounts.model import may_read_board
 from mission_core.approvals.model import APPROVALS
@@ -24,11 +24,11 @@ from mission_core.tasks.snapshots import ApprovalCounts
 from mission_core.values import PageOfRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from mission_core.accounts.model import Principal
     from mission_core.approvals.model import ApprovalStatus
-    from mission_core.ids import ApprovalId, BoardId
+    from mission_core.ids import ApprovalId, BoardId, TaskId
     from mission_core.values import PageRequest
 
 _pending_count: Final = cast(func.sum(case((approval_links.c.pending_for.is_not(None), 1), else_=0)), INTEGER)
@@ -62,6 +62,15 @@ def _select_linked_tasks(*board_filters: str) -> Executable:
         )
     )
     return found.where(*on_boards(approval_links.c.board, board_filters)).order_by(approval_links.c.place)
+
+
+@cached_statement
+def _select_counts_of_tasks(*board_filters: str) -> Executable:
+    own = without_index(approval_links.c.organization) == parameter("organization")
+    found = select(approval_links.c.task, func.count(), _pending_count).where(
+        in_array(approval_links.c.task, "ids", IdArray()), own, *on_boards(approval_links.c.board, board_filters)
+    )
+    return found.group_by(approval_links.c.task)
 
 
 @cached_statement
@@ -141,6 +150,21 @@ class SqlApprovalReads:
             return {uuid_of_bytes(approval): linked for approval, linked in _by_approval(links).items()}
 
         return await self.session.read(steps)
+
+    async def counts_of_tasks(
+        self, principal: Principal, tasks: Collection[TaskId]
+    ) -> Mapping[TaskId, tuple[int, int]]:
+        """
+        Return the numbers of approvals and of pending ones, by task.
+        """
+        dialect, own = self.session.dialect, principal.organization.bytes
+        ids, given = [each.bytes for each in tasks], board_filter_of(principal)
+
+        def steps() -> Steps[list[Any]]:
+            rows: list[Any] = yield _select_counts_of_tasks(*given)(dialect, organization=own, ids=ids, **given)
+            return rows
+
+        return {uuid_of_bytes(task): (every, pending) for task, every, pending in await self.session.read(steps)}
 
 
 def _by_approval(links: Iterable[Any]) -> dict[bytes, tuple[LinkedTask, ...]]:

@@ -6,7 +6,7 @@ In the rows, ids are 16 bytes, times are microseconds since 1970, and JSON colum
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mission_core.approvals.model import Approval
@@ -16,7 +16,7 @@ from mission_core.values import JsonText
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
     from mission_core.approvals.model import ApprovalStatus
-    from mission_core.ids import ApprovalId, BoardId
+    from mission_core.ids import ApprovalId, BoardId, TaskId
     from mission_core.ports import Ports
     from mission_core.values import PageOfRows, PageRequest
 
@@ -77,6 +77,14 @@ class ApprovalReads(Protocol):
     ) -> Mapping[ApprovalId, tuple[LinkedTask, ...]]:
         """
         Return the tasks of each of these approvals that the principal may see, in one query.
+        """
+
+    async def counts_of_tasks(
+        self, principal: Principal, tasks: Collection[TaskId]
+    ) -> Mapping[TaskId, tuple[int, int]]:
+        """
+        Return the number of approvals of each of these tasks, and how many of them are pending, in one query. Tasks
+        without approvals, and those on boards that the principal may not see, are left out.
         """
 
 

@@ -56,6 +56,7 @@ from mission_http.platform.value_parsers import lax_moment
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
+    from mission_core.approvals.queries import ApprovalRow
     from mission_core.events.model import Entry
     from mission_core.ids import OrganizationId
     from mission_core.ports import Ports
@@ -178,6 +179,8 @@ async def render_approvals(ports: Ports, organization: OrganizationId, entries: 
     ids = {ApprovalId(entry.subject) for entry in entries}
     rows = await with_tasks(ports, everyone, *await reads.entities.several(everyone, APPROVALS, ids))
     found = {UUID(bytes=row.id): row for row in rows}
+    linked = {TaskId(UUID(bytes=task.task)) for row in rows for task in row.tasks}
+    counts = await reads.approvals.counts_of_tasks(everyone, linked) if linked else {}
     pending = {}
     for board in {row.board for row in rows}:
         page = await reads.entities.page(
@@ -188,12 +191,27 @@ async def render_approvals(ports: Ports, organization: OrganizationId, entries: 
         StreamEvent(
             position=entry.position,
             name="approval",
-            data=_encode({"approval": ApprovalRead.of(row), "pending_approvals_count": pending[row.board]}),
+            data=_encode(
+                {"approval": ApprovalRead.of(row), "pending_approvals_count": pending[row.board]}
+                | _task_counts(row, counts)
+            ),
             board=BoardId(UUID(bytes=row.board)),
         )
         for entry in entries
         if (row := found.get(entry.subject)) is not None
     ]
+
+
+def _task_counts(row: ApprovalRow, counts: Mapping[TaskId, tuple[int, int]]) -> dict[str, Any]:
+    """
+    The numbers of approvals of the linked tasks: an object for one task, a list for several.
+    """
+    found = []
+    for task in row.tasks:
+        id = TaskId(UUID(bytes=task.task))
+        every, pending = counts.get(id, (0, 0))
+        found.append({"task_id": id, "approvals_count": every, "approvals_pending_count": pending})
+    return {"task_counts": found[0] if len(found) == 1 else found} if found else {}
 
 
 async def render_board_memory(

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import Role, SystemPrincipal
+from mission_core.conversations.chat_messages import CHAT_MESSAGES, chat_reader_of
 from mission_core.events.live_readers import PositionGone
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.lazy_attrs import define
@@ -22,6 +23,7 @@ from mission_core.usage.reported_runs import REPORTED_RUNS
 from mission_core.values import micros, name_key
 from mission_http.fleet.access import VIEWER, is_restricted_agent
 from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
+from mission_http.fleet.chat import ChatMessagePayload
 from mission_http.fleet.errors import RUN_PROTOCOL_HEADERS
 from mission_http.fleet.payloads import AgentPayload, TaskPayload, agent_payload
 from mission_http.fleet.reported_run_payloads import ReportedRunPayload
@@ -47,6 +49,7 @@ from mission_http.platform.stream_cursors import StreamCursors
 
 if TYPE_CHECKING:
     from mission_core.agents.queries import AgentRow
+    from mission_core.conversations.chat_messages import ChatMessage
     from mission_core.events.model import Entry
     from mission_core.ids import OrganizationId
     from mission_core.ports import Ports
@@ -82,17 +85,19 @@ AUDIT_ACTIONS: Final = {
     "user.deleted": "user_deleted",
     "user.password_changed": "password_change",
 }
-TYPES: Final = frozenset(TASK_TYPES.values()) | AGENT_KINDS | CONNECTION_KINDS | frozenset(RUN_TYPES.values()) | {
+CHAT_TYPES: Final = {"chat.message_sent": "chat.message", "chat.message_deleted": "chat.message.deleted"}
+TYPES: Final = frozenset({
+    *TASK_TYPES.values(), *AGENT_KINDS, *CONNECTION_KINDS, *RUN_TYPES.values(), *CHAT_TYPES.values(),
     "activity.created", "audit.security", "run.completed", "task.deleted", "task.escalated",
-}  # fmt: skip
+})  # fmt: skip
 """The types of the events that the stream may have."""
 LATER_TYPES: Final = frozenset({
-    "chat.message", "github.synced", "notification.created", "security.event", "session.updated",
+    "github.synced", "notification.created", "security.event", "session.updated",
 })  # fmt: skip
 """Further types of the API, which may be asked for although this server has no such events."""
 KINDS: Final = (
     frozenset(ACTIVITY_WORDINGS) | TASK_TYPES.keys() | RUN_TYPES.keys() | AGENT_KINDS | CONNECTION_KINDS
-    | AUDIT_ACTIONS.keys()
+    | AUDIT_ACTIONS.keys() | CHAT_TYPES.keys()
 )  # fmt: skip
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -126,6 +131,7 @@ class StateOfEntries:
     tasks: Mapping[UUID, TaskState] = field(factory=dict, init=False)
     agents: Mapping[UUID, AgentRow] = field(factory=dict, init=False)
     runs: Mapping[UUID, ReportedRun] = field(factory=dict, init=False)
+    messages: Mapping[UUID, ChatMessage] = field(factory=dict, init=False)
 
     async def read(self, entries: Sequence[Entry], payloads: Sequence[Mapping[str, Any]]) -> None:
         """
@@ -136,7 +142,7 @@ class StateOfEntries:
         agents = _subjects(entries, "agent.") | {
             UUID(told["agent"]) for told in payloads if isinstance(told.get("agent_name"), str) and told.get("agent")
         }
-        runs = _subjects(entries, "reported_run.")
+        runs, messages = _subjects(entries, "reported_run."), _subjects(entries, "chat.message_sent")
         if tasks:
             found = await reads.tasks.several(everyone, [TaskId(each) for each in tasks], TASK_STATES)
             self.tasks = {UUID(bytes=each.id): each for each in found}
@@ -145,6 +151,9 @@ class StateOfEntries:
             self.agents = {UUID(bytes=row.id): row for row in rows}
         if runs:
             self.runs = {each.id: each for each in await reads.entities.several(everyone, REPORTED_RUNS, runs)}
+        if messages:
+            sent = await reads.entities.several(everyone, CHAT_MESSAGES, messages)
+            self.messages = {each.id: each for each in sent}
 
 
 def _subjects(entries: Iterable[Entry], *prefixes: str) -> set[UUID]:
@@ -188,6 +197,8 @@ class _Renderer:
             yield self._run_event()
         elif kind in AUDIT_ACTIONS:
             yield self._audit_event()
+        elif kind in CHAT_TYPES:
+            yield self._chat_event()
         if kind in ACTIVITY_WORDINGS:
             yield self._activity_event()
 
@@ -297,6 +308,19 @@ class _Renderer:
             type = "run.completed"
         shown = msgspec.json.decode(_encode(ReportedRunPayload.of(run)))  # where it shows this id as text
         return self._event(type, shown | {"workspace_id": WORKSPACE_NUMBER}, board=run.board)
+
+    def _chat_event(self) -> StreamEvent | None:
+        message, type = self.state.messages.get(self.entry.subject), CHAT_TYPES[self.entry.kind]
+        if self.entry.kind == "chat.message_deleted":
+            deleted = {
+                "id": self.told.get("number"),
+                "conversation_id": self.told.get("conversation"),
+                "workspace_id": WORKSPACE_NUMBER,
+            }
+            return self._event(type, deleted, everyone=True, facts={"message": None})
+        if message is None:
+            return None
+        return self._event(type, ChatMessagePayload.of(message), everyone=True, facts={"message": message})
 
     def _audit_event(self) -> StreamEvent:
         username = self.told.get("username")
@@ -463,7 +487,8 @@ def event_stream_endpoints(settings: Settings) -> list[Endpoint]:
 
 def _filter(request: Request, types: str | None) -> Callable[[StreamEvent], bool]:
     """
-    The filter of a client: the types that it names, and for an agent below admin, only events of its own tasks.
+    The filter of a client: the types that it names. An agent below admin has only events of its own tasks, and the
+    chat is limited as its list is.
 
     Raises:
         FieldsInvalid: If a type is unknown.
@@ -475,12 +500,16 @@ def _filter(request: Request, types: str | None) -> Callable[[StreamEvent], bool
         raise FieldsInvalid((FieldError(("query", "types"), "value_error", message, types, {"error": message}),))
     principal = principal_of(request)
     own = name_key(principal.name) if is_restricted_agent(principal) else None
-    if not named and own is None:
+    chat = chat_reader_of(principal)
+    if not named and own is None and chat is None:
         return wants_all
 
     def wants(event: StreamEvent) -> bool:
         if named and event.name not in named:
             return False
+        if chat is not None and "message" in event.facts:
+            message = event.facts["message"]
+            return message is not None and chat.may_read(message)
         if own is None or "assignee" not in event.facts:
             return True
         assignee = event.facts["assignee"]
