@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mission_core.events.ports import EventLog
     from mission_core.ids import OrganizationId
     from mission_core.kinds import EntityReads, EntityRepository, EntityT, Kind
+    from mission_core.reports.activity_feed import ActivityFeedReads
     from mission_core.reports.agent_activity import AgentActivityReads
     from mission_core.reports.queries import ReportReads
     from mission_core.reports.server_figures import ServerReads
@@ -331,6 +332,12 @@ class Reads(Protocol):
     def reports(self) -> ReportReads:
         """
         The read model of reports.
+        """
+
+    @property
+    def activity_feed(self) -> ActivityFeedReads:
+        """
+        The read model of the activity feed.
         """
 
     @property

@@ -48,6 +48,7 @@ from mission_core.errors import Refusal
 from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.kinds import Kind
 from mission_core.projections import WHOLE_ROWS
+from mission_core.reports.activity_feed import FeedFilter
 from mission_core.reports.queries import HourRange, MinuteRange, OverviewFigures, ReportScope
 from mission_core.tasks.comment_creation import AddComment, add_comment
 from mission_core.tasks.leases import ClaimTask, CompleteTask, FailTask, claim_task, complete_task, fail_task
@@ -71,7 +72,7 @@ from tests.contract.conftest import World
 
 PORTS = (
     "tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals", "usage",
-    "reported_runs", "chat",
+    "reported_runs", "activity_feed", "chat",
 )  # fmt: skip
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
@@ -356,6 +357,7 @@ VALUES: Mapping[str, Values] = {
     ],
     "usage.most": lambda many: [None, 1000],
     "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
+    "wanted: FeedFilter": lambda many: [FeedFilter(), FeedFilter(kinds=("task.created",), after=many.since)],
     "wanted: ReportedRunFilter": lambda many: [
         ReportedRunFilter(),
         ReportedRunFilter(status=SEARCHED_WORD, since=many.since),

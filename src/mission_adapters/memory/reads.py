@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mission_core.conversations.chat_queries import ChatReads
     from mission_core.kinds import EntityReads
     from mission_core.ports import IdempotencyKey
+    from mission_core.reports.activity_feed import ActivityFeedReads
     from mission_core.reports.agent_activity import AgentActivityReads
     from mission_core.reports.queries import ReportReads
     from mission_core.reports.server_figures import ServerReads
@@ -87,6 +88,12 @@ class MemoryReads:
         return self._pausing(
             MemoryReportReads(store.boards, store.agents, store.tasks, store.counters, store.kind_tables)
         )
+
+    @cached_property
+    def activity_feed(self) -> ActivityFeedReads:
+        from mission_adapters.memory.activity_feed import MemoryActivityFeedReads
+
+        return self._pausing(MemoryActivityFeedReads(self.store.log, self.store.agents, self.store.tasks))
 
     @cached_property
     def agent_activity(self) -> AgentActivityReads:

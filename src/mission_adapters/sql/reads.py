@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from mission_adapters.sql.activity_feed import SqlActivityFeedReads
     from mission_adapters.sql.agent_activity_reads import SqlAgentActivityReads
     from mission_adapters.sql.agent_reads import SqlAgentReads
     from mission_adapters.sql.approval_reads import SqlApprovalReads
@@ -82,6 +83,12 @@ class SqlReads:
         from mission_adapters.sql.report_reads import SqlReportReads
 
         return SqlReportReads(self.session)
+
+    @cached_property
+    def activity_feed(self) -> SqlActivityFeedReads:
+        from mission_adapters.sql.activity_feed import SqlActivityFeedReads
+
+        return SqlActivityFeedReads(self.session)
 
     @cached_property
     def agent_activity(self) -> SqlAgentActivityReads:

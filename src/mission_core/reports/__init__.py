@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 from mission_core.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from mission_core.reports.activity_feed import (
+        ActivityFeedReads as ActivityFeedReads,
+        FeedCount as FeedCount,
+        FeedFilter as FeedFilter,
+        FeedRow as FeedRow,
+    )
     from mission_core.reports.agent_activity import (
         ActivityAlert as ActivityAlert,
         ActivityEntry as ActivityEntry,

@@ -32,7 +32,7 @@ NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
     "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Chat", "Events", "Connections", "Auth", "Users",
-    "Settings", "Search", "System", "Docs", "Discovery",
+    "Settings", "Activities", "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group(
             "reports:report_endpoints", "/tasks/outcomes", "/tasks/regression", "/workload", given=(settings,)
         ),
+        _group("activity_list:ENDPOINTS", "/activities"),
         _group("search:ENDPOINTS", "/search", tag="Search"),
         _group("api_index:index_endpoints", "/index", tag="Discovery"),
         _group("system_status:status_endpoints", "/health", "/status", "/docs", given=(settings,)),

@@ -1,0 +1,184 @@
+"""
+The activities of the Fleet API: the entries of the log as a feed, and their numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.events.readers import position_before
+from mission_core.reports.activity_feed import FeedFilter, FeedRow
+from mission_core.reports.hourly_counters import HOUR
+from mission_core.values import PageRequest, moment
+from mission_http.fleet.access import VIEWER
+from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
+from mission_http.fleet.agent_activity import activity_type, entity_type
+from mission_http.fleet.wire import FleetPayload, UnixSeconds, seconds_of
+from mission_http.platform.endpoints import Endpoint
+from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.field_annotations import NumberRange, Query
+from mission_http.platform.json_responses import json_response
+from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Computed, Of, Payload
+
+MOST_ACTIVITIES: Final = 500
+MOST_ACTORS: Final = 10
+LONGEST_SPAN_HOURS: Final = 24 * 366
+
+
+def entity_number(row: FeedRow) -> int | None:
+    """
+    The number of what the activity is about.
+    """
+    told: dict[str, Any] = {} if row.payload is None else msgspec.json.decode(row.payload)
+    number = row.task_number or row.agent_number or told.get("number")
+    return number if isinstance(number, int) else None
+
+
+def entity_of(row: FeedRow) -> dict[str, Any] | None:
+    """
+    Show the task or the agent that the activity is about, if it still exists.
+    """
+    if row.task_number is not None:
+        return {"type": "task", "id": row.task_number, "title": row.task_title, "status": row.task_status}
+    if row.agent_number is not None:
+        return {"type": "agent", "id": row.agent_number, "name": row.agent_name, "role": row.agent_role}
+    return None
+
+
+def feed_description(row: FeedRow) -> str:
+    """
+    Describe the activity.
+    """
+    return description_of(row.kind, row.payload, title=row.task_title)
+
+
+class FeedItemPayload(FleetPayload[FeedRow]):
+    id: Annotated[int, Of("position")]
+    type: Annotated[str, Of("kind", activity_type)]
+    entity_type: Annotated[str, Of("kind", entity_type)]
+    entity_id: Annotated[int | None, Computed(entity_number)]
+    actor: Annotated[str, Of("actor_name")]
+    description: Annotated[str, Computed(feed_description)]
+    data: Annotated[dict[str, Any] | None, Of("payload")]
+    created_at: Annotated[UnixSeconds, Of("at")]
+    entity: Annotated[dict[str, Any] | None, Computed(entity_of)]
+
+
+class ActivityListPayload(Payload):
+    activities: list[FeedItemPayload]
+    total: int
+    hasMore: bool
+
+
+class TypeCountPayload(Payload):
+    type: str
+    count: int
+
+
+class ActorCountPayload(Payload):
+    actor: str
+    activity_count: int
+
+
+class HourCountPayload(Payload):
+    timestamp: int
+    count: int
+    hour: str
+
+
+class ActivityStatsPayload(Payload):
+    timeframe: str
+    activityByType: list[TypeCountPayload]
+    topActors: list[ActorCountPayload]
+    timeline: list[HourCountPayload]
+
+
+class ActivityListQuery(Query):
+    type: str | None = None
+    actor: str | None = None
+    entity_type: str | None = None
+    since: Annotated[int | None, NumberRange(0)] = None
+    limit: Annotated[int, NumberRange(0)] = 50
+    offset: Annotated[int, NumberRange(0)] = 0
+    stats: str | None = None
+    hours: Annotated[int, NumberRange(1, LONGEST_SPAN_HOURS)] = 24
+
+
+async def list_activities(request: Request) -> Response:
+    """
+    List the activities, newest first, or with `stats` their numbers in the last `hours`.
+
+    `type` takes several types, separated by commas. Admins of all boards see everything, an agent its own activities,
+    and others what concerns the boards that they may see.
+    """
+    query = query_of(request, ActivityListQuery)
+    if query.stats is not None:
+        return json_response(await _stats(request, query.hours))
+    ports, principal = ports_of(request), principal_of(request)
+    after = None if query.since is None else moment(query.since * 1_000_000 + 999_999)
+    beyond = None if after is None else await position_before(ports.log, principal.organization, after)
+    page = PageRequest(limit=min(query.limit, MOST_ACTIVITIES), offset=query.offset)
+    wanted = FeedFilter(kinds=_kinds_of(query), actor=query.actor or None, after=after, beyond=beyond)
+    found = await ports.reads.activity_feed.page(principal, wanted, page)
+    return json_response(
+        ActivityListPayload(
+            activities=[FeedItemPayload.of(row) for row in found.rows],
+            total=found.total,
+            hasMore=query.offset + len(found.rows) < found.total,
+        )
+    )
+
+
+def _kinds_of(query: ActivityListQuery) -> tuple[str, ...] | None:
+    """
+    The kinds of events that have the named types and are about the named entity; None for all.
+    """
+    types = {each.strip() for each in (query.type or "").split(",")} - {""}
+    if not types and not query.entity_type:
+        return None
+    return tuple(
+        kind
+        for kind, wording in ACTIVITY_WORDINGS.items()
+        if (not types or wording.type in types) and query.entity_type in (None, "", wording.entity)
+    )
+
+
+async def _stats(request: Request, hours: int) -> ActivityStatsPayload:
+    ports, principal = ports_of(request), principal_of(request)
+    after = ports.clock.now() - timedelta(hours=hours)
+    beyond = await position_before(ports.log, principal.organization, after)
+    types, actors, by_hour = Counter[str](), Counter[str](), Counter[int]()
+    for each in await ports.reads.activity_feed.counts(principal, FeedFilter(after=after, beyond=beyond)):
+        types[wording_of(each.kind).type] += each.amount
+        actors[each.actor] += each.amount
+        by_hour[each.hour] += each.amount
+    return ActivityStatsPayload(
+        timeframe=f"{hours} hours",
+        activityByType=[TypeCountPayload(type=type, count=count) for type, count in _most_first(types)],
+        topActors=[ActorCountPayload(actor=name, activity_count=count) for name, count in _most_first(actors)][
+            :MOST_ACTORS
+        ],
+        timeline=[
+            HourCountPayload(timestamp=seconds_of(at := moment(hour * HOUR)), count=count, hour=at.isoformat())
+            for hour, count in sorted(by_hour.items())
+        ],
+    )
+
+
+def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+
+
+ENDPOINTS = [
+    Endpoint(
+        "GET", "/activities", list_activities, query=ActivityListQuery, gives=ActivityListPayload,
+        who=VIEWER, tags=("Activities",), operation_id="fleet_listActivities",
+    ),
+]  # fmt: skip
