@@ -19,10 +19,10 @@ from mission_http.network_settings import NetworkSettings
 from mission_http.platform.allowed_hosts import AllowedHostsMiddleware
 from mission_http.platform.cors import with_cors
 from mission_http.platform.dispatcher import Dispatcher
-from mission_http.platform.endpoints import Dialect
+from mission_http.platform.endpoints import Dialect, Endpoint
 from mission_http.platform.event_streams import EventStreams
 from mission_http.platform.implicit_leases import ImplicitLeaseRenewals
-from mission_http.platform.openapi_endpoints import DOCUMENT_ENDPOINTS, OpenApiDocuments
+from mission_http.platform.openapi_endpoints import DOCUMENT_ENDPOINTS, FRONT, OpenApiDocuments
 from mission_http.platform.presence_updates import PresenceUpdates
 from mission_http.platform.rate_limits import DEFAULT_QUOTAS, RateLimits
 from mission_http.platform.request_logs import RequestLog
@@ -69,7 +69,9 @@ def create_app(
         streams: The limits on open event streams.
     """
     first, *others = dialects
-    first = evolve(first, endpoints=(*first.endpoints.parts, *DOCUMENT_ENDPOINTS))
+    has_page = any(isinstance(part, Endpoint) and part.path == "/" for each in others for part in each.endpoints.parts)
+    extra = DOCUMENT_ENDPOINTS if has_page else (FRONT, *DOCUMENT_ENDPOINTS)
+    first = evolve(first, endpoints=(*first.endpoints.parts, *extra))
     spoken = (first, *others)
     network = network or NetworkSettings()
     dispatcher = Dispatcher.of(spoken, network.base_path)

@@ -139,7 +139,7 @@ def application(
     metrics: ServerMetrics | None = None,
 ) -> MissionApp:
     """
-    Build the ASGI application with both APIs and the receiver of OpenTelemetry.
+    Build the ASGI application with both APIs, the receiver of OpenTelemetry and the page.
 
     Args:
         wire: Opens the ports; by default those over the database of the settings.
@@ -154,9 +154,13 @@ def application(
     from mission_http.boards.dialect import boards_dialect
     from mission_http.fleet.dialect import fleet_dialect
     from mission_http.otlp.dialect import otlp_dialect
+    from mission_http.pages.dialect import pages_dialect
     from mission_http.wiring import decode_telemetry, ports_from_settings, rate_limiter_from_settings
 
-    dialects = [boards_dialect(settings), fleet_dialect(settings), otlp_dialect(settings, decode_telemetry)]
+    dialects = [
+        boards_dialect(settings), fleet_dialect(settings), otlp_dialect(settings, decode_telemetry),
+        pages_dialect(settings),
+    ]  # fmt: skip
     metrics = metrics or server_metrics(settings)
     if metrics is not None and settings.metrics_token is not None:
         from mission_http.metrics.dialect import metrics_dialect

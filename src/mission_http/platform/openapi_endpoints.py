@@ -90,8 +90,9 @@ async def front(request: Request) -> Response:
     return RedirectResponse(f"{exchange_of(request).mount}/docs")
 
 
+FRONT = Endpoint("GET", "/", front, rooted=True, listed=False)
+"""What `/` does in an application without a page."""
 DOCUMENT_ENDPOINTS = (
-    Endpoint("GET", "/", front, rooted=True, listed=False),
     Endpoint("GET", "/openapi.json", whole_document, rooted=True, listed=False),
     Endpoint("GET", "/docs", docs_page, rooted=True, listed=False),
     *(Endpoint("GET", path, docs_file, rooted=True, listed=False) for path in FILES),

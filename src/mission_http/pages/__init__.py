@@ -1,0 +1,3 @@
+"""
+The live page at `/`: boards, agents, approvals, activity and cost, for people in a browser.
+"""

@@ -1,0 +1,73 @@
+"""
+What people do on the page: move a task, decide an approval. The answer is the panel as it is afterwards.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mission_core.approvals.model import ApprovalStatus
+from mission_core.approvals.use_cases import DecideApproval, decide_approval
+from mission_core.errors import InvalidField
+from mission_core.ids import ApprovalId, BoardId, TaskNumber
+from mission_core.tasks.model import Status
+from mission_core.tasks.use_cases import UpdateTask, update_task
+from mission_http.pages.panels import approvals_response, board_id_of, board_response, uuid_of
+from mission_http.platform.bodies import raw_body_of
+from mission_http.platform.exchange import ports_of, principal_of
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
+DECISIONS = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
+
+
+async def move_task(request: Request) -> Response:
+    """
+    Move a task of a board to another status.
+    """
+    board = BoardId(board_id_of(request))
+    form = await _form_of(request)
+    task = form.get("task", "")
+    if not (task.isascii() and task.isdigit()):
+        raise InvalidField("task", "must be the number of a task")
+    command = UpdateTask(task=TaskNumber(int(task)), on=board, status=_choice(form, "status", tuple(Status)))
+    await update_task(ports_of(request), principal_of(request), command)
+    return await board_response(request, board)
+
+
+async def decide(request: Request) -> Response:
+    """
+    Approve or reject what an agent asked for.
+    """
+    form = await _form_of(request)
+    command = DecideApproval(
+        approval=ApprovalId(uuid_of(request.path_params["approval"])),
+        status=_choice(form, "decision", DECISIONS),
+        reason=form.get("reason", "").strip() or None,
+        through="page",
+    )
+    await decide_approval(ports_of(request), principal_of(request), command)
+    return await approvals_response(request)
+
+
+async def _form_of(request: Request) -> dict[str, str]:
+    """
+    The fields of a form; the last value of each.
+    """
+    body = await raw_body_of(request)
+    return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace"), max_num_fields=20).items()}
+
+
+def _choice(form: dict[str, str], name: str, choices: tuple[ChoiceT, ...]) -> ChoiceT:
+    """
+    Raises:
+        InvalidField: If the field is none of the choices.
+    """
+    for each in choices:
+        if each.value == form.get(name):
+            return each
+    raise InvalidField(name, f"must be one of {', '.join(each.value for each in choices)}")

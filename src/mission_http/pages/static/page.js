@@ -1,0 +1,124 @@
+// What the page does besides htmx: forms that call the JSON API, messages, dragging, keys, times and the chart.
+"use strict";
+
+const mount = document.body.dataset.mount;
+const message = document.getElementById("message");
+
+function tell(text) {
+  message.textContent = text;
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.dataset.json) return;
+  event.preventDefault();
+  const fields = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
+  try {
+    const answer = await fetch(form.dataset.json, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(fields),
+    });
+    if (answer.ok) {
+      location.assign(`${mount}/`);
+      return;
+    }
+    const said = await answer.json().catch(() => ({}));
+    tell([said.error || `The server answered ${answer.status}.`, ...(said.details || [])].join(" "));
+  } catch {
+    tell("The server does not answer. Try again.");
+  }
+});
+
+document.addEventListener("htmx:responseError", (event) => {
+  tell(event.detail.xhr.responseText || `The server answered ${event.detail.xhr.status}.`);
+  const form = event.detail.elt;
+  if (form instanceof HTMLFormElement) form.reset();
+});
+document.addEventListener("htmx:sendError", () => tell("The server does not answer."));
+
+// The state of the event stream. The server names every panel when it opens, so that a gap is made up for.
+function connection(state) {
+  const shown = document.getElementById("connection");
+  if (shown) {
+    shown.dataset.state = state;
+    shown.textContent = state;
+  }
+}
+document.addEventListener("htmx:sseOpen", () => connection("live"));
+document.addEventListener("htmx:sseError", () => connection("connecting"));
+
+// A panel is replaced while somebody works in it: the focus stays on the same element.
+let focused = null;
+document.addEventListener("htmx:beforeSwap", () => {
+  const active = document.activeElement;
+  const holder = active && active.closest("[id^='task-'], [id^='approval-']");
+  focused = holder ? { id: holder.id, name: active === holder ? null : active.name } : null;
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (focused) {
+    const holder = document.getElementById(focused.id);
+    const element = holder && (focused.name ? holder.querySelector(`[name="${focused.name}"]`) : holder);
+    if (element) element.focus({ preventScroll: true });
+  }
+  dress(event.target);
+});
+
+function dress(part) {
+  for (const time of part.querySelectorAll("time")) {
+    const at = new Date(time.dateTime);
+    time.textContent = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    time.title = at.toLocaleString();
+  }
+  for (const figure of part.querySelectorAll("[data-chart]")) draw(figure);
+}
+
+function draw(figure) {
+  const { hours, tokens, cost } = JSON.parse(figure.dataset.chart);
+  const style = getComputedStyle(document.body);
+  const ink = style.getPropertyValue("--quiet");
+  const axis = { stroke: ink, grid: { show: false }, ticks: { show: false }, size: 34 };
+  figure.replaceChildren();
+  new uPlot(
+    {
+      width: figure.clientWidth || 300,
+      height: 120,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { cost: { range: (_, least, most) => [0, most || 1] }, y: { range: (_, least, most) => [0, most || 1] } },
+      axes: [axis, { ...axis, values: (_, marks) => marks.map((mark) => Intl.NumberFormat([], { notation: "compact" }).format(mark)) }],
+      series: [
+        {},
+        { stroke: style.getPropertyValue("--accent"), width: 2, fill: style.getPropertyValue("--accent-soft") },
+        { stroke: style.getPropertyValue("--warn"), width: 2, scale: "cost" },
+      ],
+    },
+    [hours, tokens, cost],
+    figure,
+  );
+}
+
+// A card is dragged to a column, or moved with the list on it.
+let dragged = null;
+document.addEventListener("dragstart", (event) => {
+  dragged = event.target.closest(".card");
+});
+document.addEventListener("dragover", (event) => {
+  if (dragged && event.target.closest(".column")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  const column = event.target.closest(".column");
+  if (!dragged || !column) return;
+  event.preventDefault();
+  const list = dragged.querySelector("select");
+  dragged = null;
+  list.value = column.dataset.status;
+  list.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const approval = event.target.closest(".approval");
+  const button = approval && approval.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (button) button.click();
+});
