@@ -121,11 +121,9 @@ async def agents_panel(request: Request) -> Response:
     """
     ports, principal = ports_of(request), principal_of(request)
     now = ports.clock.now()
-    listed = await ports.reads.agents.page(
-        principal, AgentFilter(at=now), PageRequest(limit=MOST_AGENTS), STORED_AGENTS
-    )
+    listed = await ports.reads.agents.page(principal, AgentFilter(at=now), PageRequest(limit=MOST_AGENTS))
     rows: list[AgentRow] = list(listed.rows)
-    agents = [row._replace(status=status_of_row(row, at=now, as_made=False)) for row in rows]
+    agents = [row._replace(status=status_of_row(row, at=now, as_made=True)) for row in rows]
     agents.sort(key=lambda each: (each.status == "offline", each.name))
     return html_response(request, "agents.html", agents=agents, total=listed.total)
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -60,7 +61,7 @@ def _environment() -> Environment:
         loader=PackageLoader("mission_http.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"dollars": dollars, "time": shown_time, "words": lambda name: name.replace("_", " ").capitalize()}
+    made.filters |= {"dollars": dollars, "time": shown_time, "words": spelled_out, "indented": indented}
     made.globals["file"] = static_path
     return made
 
@@ -79,6 +80,20 @@ def shown_time(at: datetime | int | None) -> str:
     if at is None:
         return ""
     return (moment(at) if isinstance(at, int) else at.astimezone(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def spelled_out(name: str) -> str:
+    """
+    Spell a name in snake case as words.
+    """
+    return name.replace("_", " ").capitalize()
+
+
+def indented(text: str) -> str:
+    """
+    Spread JSON over lines.
+    """
+    return msgspec.json.format(text)
 
 
 @cache

@@ -75,27 +75,27 @@ function dress(part) {
 
 function draw(figure) {
   const { hours, tokens, cost } = JSON.parse(figure.dataset.chart);
-  const style = getComputedStyle(document.body);
-  const ink = style.getPropertyValue("--quiet");
-  const axis = { stroke: ink, grid: { show: false }, ticks: { show: false }, size: 34 };
+  const style = getComputedStyle(figure); // a canvas needs plain colours
+  const axis = { stroke: style.caretColor, font: "11px system-ui", grid: { show: false }, ticks: { show: false }, size: 36 };
   figure.replaceChildren();
-  new uPlot(
+  const plot = new uPlot(
     {
       width: figure.clientWidth || 300,
       height: 120,
       legend: { show: false },
       cursor: { show: false },
       scales: { cost: { range: (_, least, most) => [0, most || 1] }, y: { range: (_, least, most) => [0, most || 1] } },
-      axes: [axis, { ...axis, values: (_, marks) => marks.map((mark) => Intl.NumberFormat([], { notation: "compact" }).format(mark)) }],
+      axes: [{ ...axis, values: (_, marks) => marks.map((mark) => new Date(mark * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })) }, { ...axis, values: (_, marks) => marks.map((mark) => Intl.NumberFormat([], { notation: "compact" }).format(mark)) }],
       series: [
         {},
-        { stroke: style.getPropertyValue("--accent"), width: 2, fill: style.getPropertyValue("--accent-soft") },
-        { stroke: style.getPropertyValue("--warn"), width: 2, scale: "cost" },
+        { stroke: style.color, width: 2, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7] }), fill: style.color },
+        { stroke: style.outlineColor, width: 2, points: { show: false }, scale: "cost" },
       ],
     },
     [hours, tokens, cost],
     figure,
   );
+  new ResizeObserver(() => plot.setSize({ width: figure.clientWidth, height: 120 })).observe(figure);
 }
 
 // A card is dragged to a column, or moved with the list on it.
