@@ -47,7 +47,7 @@ def pages_dialect(settings: Settings) -> Dialect:
         prefix=PREFIX,
         endpoints=[
             Endpoint("GET", "/", _home, who=READER, rooted=True, listed=False),
-            EndpointGroup("mission_http.pages.endpoints:ENDPOINTS", ("",)),
+            EndpointGroup("mission_http.pages.endpoints:page_endpoints", ("",), (settings,)),
         ],
         converter=converter,
         query_converter=converter,
