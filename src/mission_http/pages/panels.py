@@ -21,10 +21,12 @@ from mission_core.boards.queries import BoardFilter
 from mission_core.errors import NotFound
 from mission_core.ids import BoardId
 from mission_core.projections import Projection
+from mission_core.reports.activity_feed import FeedFilter
 from mission_core.tasks.model import Status
 from mission_core.tasks.queries import TaskFilter, TaskRow
 from mission_core.usage.queries import UsageWindow, slot_of, sum_of, window_of_last
 from mission_core.values import PageRequest
+from mission_http.fleet.activity_list import feed_description
 from mission_http.pages.rendering import NANO_DOLLARS, html_response
 from mission_http.platform.exchange import ports_of, principal_of
 
@@ -37,6 +39,7 @@ MOST_CARDS: Final = 100
 """The number of cards that a column shows at most."""
 MOST_AGENTS: Final = 200
 MOST_APPROVALS: Final = 20
+MOST_ACTIVITIES: Final = 20
 CHART_HOURS: Final = 24
 
 
@@ -61,6 +64,16 @@ CARDS: Final = Projection(
         {"number", "title", "status", "priority", "assignee", "updated_at", "version", "ticket", "ticket_prefix"}
     ),
 )
+
+
+class ShownActivity(NamedTuple):
+    """
+    An activity: its time in microseconds since 1970, its actor, and its description.
+    """
+
+    at: int
+    actor: str
+    description: str
 
 
 class Column(NamedTuple):
@@ -167,6 +180,16 @@ async def usage_panel(request: Request) -> Response:
         "cost": [(by_hour[each].cost if each in by_hour else 0) / NANO_DOLLARS for each in hours],
     }
     return html_response(request, "usage.html", totals=totals, chart=chart)
+
+
+async def activity_panel(request: Request) -> Response:
+    """
+    Return the newest activities.
+    """
+    page = PageRequest(limit=MOST_ACTIVITIES)
+    found = await ports_of(request).reads.activity_feed.page(principal_of(request), FeedFilter(), page)
+    activities = [ShownActivity(row.at, row.actor_name, feed_description(row)) for row in found.rows]
+    return html_response(request, "activity.html", activities=activities)
 
 
 def board_id_of(request: Request) -> UUID:
