@@ -5,10 +5,11 @@ A headless Chromium, driven by the Chrome DevTools Protocol over a pipe.
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from select import select
@@ -26,8 +27,15 @@ FLAGS = (
     "--window-size=1200,2000", "--remote-debugging-pipe",
 )  # fmt: skip
 PATIENCE = 120.0
+NAVIGATED = re.compile("navigated|context was destroyed|Cannot find context")
 
 with_chromium = pytest.mark.skipif(PROGRAM is None, reason=f"no browser on the PATH: none of {', '.join(PROGRAMS)}")
+
+
+class Navigated(Exception):
+    """
+    The tab went to another page before the result was known.
+    """
 
 
 @define
@@ -56,6 +64,8 @@ class Tab:
         while True:
             told = self._next()
             if told.get("id") == self._last:
+                if NAVIGATED.search(told.get("error", {}).get("message", "")):
+                    raise Navigated
                 assert "error" not in told, told
                 return told["result"]
             self.events.append(told)
@@ -70,8 +80,13 @@ class Tab:
 
     def wait_for(self, expression: str) -> Any:
         """
-        The value of a JavaScript expression once it is true.
+        The value of a JavaScript expression once it is true, in this page or the one that the tab goes to meanwhile.
         """
+        while True:
+            with suppress(Navigated):
+                return self._wait_here(expression)
+
+    def _wait_here(self, expression: str) -> Any:
         value = self.evaluate(
             f"""new Promise((found, failed) => {{
                 const ends = Date.now() + {PATIENCE * 500};

@@ -37,7 +37,8 @@ def serving(*flags: str, cwd: Path, **environment: str) -> Iterator[tuple[int, s
     """
     A server, and the port it listens on.
     """
-    command = [sys.executable, "-m", "mission_http.main", "serve", "--port", "0", *flags]
+    port = () if "--port" in flags else ("--port", "0")
+    command = [sys.executable, "-m", "mission_http.main", "serve", *port, *flags]
     with subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:

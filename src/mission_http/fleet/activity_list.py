@@ -19,6 +19,7 @@ from mission_core.values import PageRequest, moment
 from mission_http.fleet.access import VIEWER
 from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
 from mission_http.fleet.agent_activity import activity_type, entity_type
+from mission_http.fleet.diagnostics import TypeCountPayload
 from mission_http.fleet.wire import FleetPayload, UnixSeconds, seconds_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
@@ -75,11 +76,6 @@ class ActivityListPayload(Payload):
     activities: list[FeedItemPayload]
     total: int
     hasMore: bool
-
-
-class TypeCountPayload(Payload):
-    type: str
-    count: int
 
 
 class ActorCountPayload(Payload):
@@ -178,7 +174,8 @@ def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
 
 ENDPOINTS = [
     Endpoint(
-        "GET", "/activities", list_activities, query=ActivityListQuery, gives=ActivityListPayload,
-        who=VIEWER, tags=("Activities",), operation_id="fleet_listActivities",
+        "GET", "/activities", list_activities, query=ActivityListQuery,
+        gives=ActivityListPayload | ActivityStatsPayload, who=VIEWER, tags=("Activities",),
+        operation_id="fleet_listActivities",
     ),
 ]  # fmt: skip
