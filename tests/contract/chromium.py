@@ -15,6 +15,7 @@ from pathlib import Path
 from select import select
 from time import monotonic
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import pytest
 from attrs import define, field
@@ -159,3 +160,22 @@ def opened(profile: Path) -> Iterator[Tab]:
 def _as_three_and_four(reads: int, writes: int) -> None:
     os.dup2(reads, 3)  # where Chromium looks for its pipes
     os.dup2(writes, 4)
+
+
+def complaints_of(tab: Tab) -> list[object]:
+    """
+    What a console shows as errors or warnings, and what the policy refused.
+    """
+    lines = [line for line in tab.told("Runtime.consoleAPICalled") if line["type"] in ("error", "warning", "assert")]
+    entries = [told["entry"] for told in tab.told("Log.entryAdded") if told["entry"]["level"] in ("error", "warning")]
+    issues = [told["issue"] for told in tab.told("Audits.issueAdded")]
+    refused = [issue for issue in issues if issue["code"] == "ContentSecurityPolicyIssue"]
+    return [*lines, *entries, *tab.told("Runtime.exceptionThrown"), *refused]
+
+
+def hosts_of(tab: Tab) -> set[str]:
+    """
+    The hosts that the browser sent requests to.
+    """
+    asked = [urlsplit(told["request"]["url"]) for told in tab.told("Network.requestWillBeSent")]
+    return {url.netloc for url in asked if url.scheme != "data"}

@@ -277,6 +277,8 @@ def _hours(many: GrantedBoards) -> HourRange:
 
 
 VALUES: Mapping[str, Values] = {
+    "tasks: Collection[TaskId]": lambda many: [[task.id for place in many.places for task in place.tasks]],
+    "agents: Collection[AgentId]": lambda many: [[many.wanderer.id, *(place.worker.id for place in many.places)]],
     "task": lambda many: [key for place in many.places for task in place.tasks for key in (task.id, task.number)],
     "task: Task": lambda many: [task for place in many.places for task in place.tasks],
     "wanted: TaskFilter": lambda many: [

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mission_http.platform.docs_page import FILES
-from tests.contract.chromium import Tab, opened, with_chromium
+from tests.contract.chromium import Tab, complaints_of, hosts_of, opened, with_chromium
 from tests.contract.populated_app import DIALECTS
 from tests.contract.server_commands import serving
 
@@ -88,22 +88,3 @@ def test_the_schema_of_a_body_is_shown_with_its_descriptions(docs: str, tab: Tab
 
     assert tab.evaluate("document.querySelector('.errors-wrapper') == null")
     assert [] == complaints_of(tab)
-
-
-def complaints_of(tab: Tab) -> list[object]:
-    """
-    What a console shows as errors or warnings, and what the policy refused.
-    """
-    lines = [line for line in tab.told("Runtime.consoleAPICalled") if line["type"] in ("error", "warning", "assert")]
-    entries = [told["entry"] for told in tab.told("Log.entryAdded") if told["entry"]["level"] in ("error", "warning")]
-    issues = [told["issue"] for told in tab.told("Audits.issueAdded")]
-    refused = [issue for issue in issues if issue["code"] == "ContentSecurityPolicyIssue"]
-    return [*lines, *entries, *tab.told("Runtime.exceptionThrown"), *refused]
-
-
-def hosts_of(tab: Tab) -> set[str]:
-    """
-    The hosts that the browser sent requests to.
-    """
-    asked = [urlsplit(told["request"]["url"]) for told in tab.told("Network.requestWillBeSent")]
-    return {url.netloc for url in asked if url.scheme != "data"}

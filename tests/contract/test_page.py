@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from attrs import frozen
 
-from tests.contract.chromium import Tab, opened, with_chromium
+from tests.contract.chromium import Tab, complaints_of, hosts_of, opened, with_chromium
 from tests.contract.server_commands import serving
-from tests.contract.test_docs_page import complaints_of, hosts_of
 
 pytestmark = pytest.mark.real_time
 
@@ -47,7 +46,7 @@ class Site:
         Fill in the form.
         """
         tab.send("Page.navigate", url=f"{self.base}/")
-        tab.wait_for("document.querySelector('[name=password]')")
+        tab.wait_for("document.readyState == 'complete' && document.querySelector('[name=password]')")
         tab.evaluate(FILL.format(json.dumps(password)))
         tab.click("button")
 

@@ -45,7 +45,8 @@ class MemoryActivityFeedReads:
         A page of the entries, newest first.
         """
         found = await self._entries(principal, wanted)
-        rows = [self._row(each) for each in found[page.offset :][: page.limit]]
+        rest = [each for each in found if page.after is None or each.position < page.after]
+        rows = [self._row(each) for each in rest[page.offset :][: page.limit]]
         return PageOfRows(rows, len(found))
 
     async def counts(self, principal: Principal, wanted: FeedFilter) -> list[FeedCount]:

@@ -69,8 +69,10 @@ def _conditions(given: frozenset[str], for_admins: bool, board_filters: tuple[st
 
 
 @cached_statement
-def _select_page(given: frozenset[str], for_admins: bool, board_filters: tuple[str, ...]) -> Executable:
+def _select_page(given: frozenset[str], for_admins: bool, board_filters: tuple[str, ...], goes_on: bool) -> Executable:
     some: Select[Any] = select(*ENTRIES).where(*_conditions(given, for_admins, board_filters))
+    if goes_on:
+        some = some.where(events.c.position < parameter("last", int))
     some = some.order_by(events.c.position.desc()).limit(parameter("most", int)).offset(parameter("skipped", int))
     page = some.subquery("page")
     joined = page.outerjoin(tasks, tasks.c.id == page.c.subject).outerjoin(agents, agents.c.id == page.c.subject)
@@ -106,7 +108,9 @@ class SqlActivityFeedReads:
         shape, given = _question(principal, wanted)
 
         def steps() -> Steps[PageOfRows]:
-            rows = yield _select_page(*shape)(dialect, **given, most=page.limit, skipped=page.offset)
+            goes_on = {} if page.after is None else {"last": page.after}
+            statement = _select_page(*shape, bool(goes_on))
+            rows = yield statement(dialect, **given, **goes_on, most=page.limit, skipped=page.offset)
             found = [FeedRow._make(row) for row in rows]
             if shape == ALL_ENTRIES:  # positions have no gaps
                 last = yield SELECT_HEAD(dialect, organization=given["organization"])

@@ -110,8 +110,8 @@ class ActivityFeedReads(Protocol):
 
     async def page(self, principal: Principal, wanted: FeedFilter, page: PageRequest) -> PageOfRows:
         """
-        A page of the entries as `FeedRow`, newest first, and the number of all. To count all entries costs little
-        without a filter and for who sees all of the log; otherwise it is linear in the log.
+        A page of the entries as `FeedRow`, newest first (by position), and the number of all. To count all entries
+        costs little without a filter and for who sees all of the log; otherwise it is linear in the log.
         """
 
     async def counts(self, principal: Principal, wanted: FeedFilter) -> list[FeedCount]:

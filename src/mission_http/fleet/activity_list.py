@@ -103,6 +103,7 @@ class ActivityListQuery(Query):
     since: Annotated[int | None, NumberRange(0)] = None
     limit: Annotated[int, NumberRange(0)] = 50
     offset: Annotated[int, NumberRange(0)] = 0
+    after: Annotated[int | None, NumberRange(0)] = None
     stats: str | None = None
     hours: Annotated[int, NumberRange(1, LONGEST_SPAN_HOURS)] = 24
 
@@ -120,14 +121,14 @@ async def list_activities(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     after = None if query.since is None else moment(query.since * 1_000_000 + 999_999)
     beyond = None if after is None else await position_before(ports.log, principal.organization, after)
-    page = PageRequest(limit=min(query.limit, MOST_ACTIVITIES), offset=query.offset)
+    page = PageRequest(limit=min(query.limit, MOST_ACTIVITIES), offset=query.offset, after=query.after)
     wanted = FeedFilter(kinds=_kinds_of(query), actor=query.actor or None, after=after, beyond=beyond)
     found = await ports.reads.activity_feed.page(principal, wanted, page)
     return json_response(
         ActivityListPayload(
             activities=[FeedItemPayload.of(row) for row in found.rows],
             total=found.total,
-            hasMore=query.offset + len(found.rows) < found.total,
+            hasMore=len(found.rows) == page.limit and query.offset + page.limit < found.total,
         )
     )
 

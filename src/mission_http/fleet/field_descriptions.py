@@ -390,6 +390,13 @@ FIELDS: Final[Mapping[str, str]] = {
         "moment), `blocked` or `finished`."
     ),
     "FleetAgentHeartbeat.status": "`WORK_ITEMS_FOUND` if something waits for the agent, otherwise `HEARTBEAT_OK`.",
+    "FleetActivityList.hasMore": "Whether there are older activities.",
+    "FleetActivityStats.activityByType": "The number of activities of each type, most first.",
+    "FleetActivityStats.timeline": "The number of activities in each hour that has some.",
+    "FleetActivityStats.timeframe": "The hours that are counted, in words.",
+    "FleetActivityStats.topActors": "The ten actors with the most activities.",
+    "FleetFeedItem.type": "The type of the activity, such as `task_created`.",
+    "FleetFeedItem.entity": "The task or the agent that the activity is about, if it still exists.",
     "FleetAgentHeartbeat.order": "Set if a hard budget has no room for the agent's work to go on.",
     "FleetAgentHeartbeatBody.status": "The status that the agent reports; unchanged by default.",
     "FleetConnection.status": "Whether the tool is still connected.",
