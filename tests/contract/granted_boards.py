@@ -473,6 +473,8 @@ def in_stable_order(asked: ReadCall, answer: Any) -> Any:
     """
     if asked.method == "overview" and isinstance(answer, OverviewFigures):
         answer = answer._replace(size=0)  # the store's, whatever is seen of it
+    if asked.method == "several":
+        return sorted(answer, key=repr)
     if asked.method == "top_tasks":
         return {board: each for board, each in answer.items() if each.counts}
     if asked.port != "reports" and asked.method not in ("event_counts", "work", "sums"):

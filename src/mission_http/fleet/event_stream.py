@@ -480,9 +480,15 @@ def event_stream_endpoints(settings: Settings) -> list[Endpoint]:
         "refuses": (PositionGone, TooManyStreams),
     }  # fmt: skip
     return [
-        Endpoint("GET", "/events", stream_events, query=EventStreamQuery, tags=("Events",), **more),
-        Endpoint("GET", "/v1/runs/stream", stream_runs, query=RunStreamQuery, tags=("Runs",), **more),
-    ]
+        Endpoint(
+            "GET", "/events", stream_events, query=EventStreamQuery, tags=("Events",),
+            operation_id="fleet_streamEvents", **more,
+        ),
+        Endpoint(
+            "GET", "/v1/runs/stream", stream_runs, query=RunStreamQuery, tags=("Runs",),
+            operation_id="fleet_streamRuns", **more,
+        ),
+    ]  # fmt: skip
 
 
 def _filter(request: Request, types: str | None) -> Callable[[StreamEvent], bool]:
