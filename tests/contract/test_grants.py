@@ -152,8 +152,8 @@ async def test_who_may_see_some_boards_is_told_all_that_is_on_them(many: Granted
     """
     seen, others = many.places[:granted], many.places[granted:]
     member, owner = many.member(*seen), many.world.me
-    # The log keeps the entries about what is deleted.
-    asked = [each for each in read_calls(many) if each.port != "activity_feed"]
+    # What is said belongs to no board, and the log keeps the entries about what is deleted.
+    asked = [each for each in read_calls(many) if each.port not in ("activity_feed", "chat")]
     told = await results_of(many, member, *asked)
     counted = {str(each): await counts_of(many, each, seen) for each in asked if "hours" in each.given}
     for place in others:

@@ -8,8 +8,22 @@ function tell(text) {
   message.textContent = text;
 }
 
+// What somebody does in a panel is sent from the panel itself, which stays when its content is replaced meanwhile.
+function act(panel, address, values) {
+  htmx.ajax("POST", address, { source: panel, target: panel, values });
+}
+
+document.addEventListener("change", (event) => {
+  const card = event.target.closest(".card");
+  if (card) act("#board", document.getElementById("board").dataset.moves, { task: card.dataset.task, status: event.target.value });
+});
+
 document.addEventListener("submit", async (event) => {
   const form = event.target;
+  if (form.dataset.decides) {
+    event.preventDefault();
+    act("#approvals", form.dataset.decides, { decision: event.submitter.value, reason: form.elements.reason.value });
+  }
   if (!form.dataset.json) return;
   event.preventDefault();
   const fields = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
@@ -32,8 +46,7 @@ document.addEventListener("submit", async (event) => {
 
 document.addEventListener("htmx:responseError", (event) => {
   tell(event.detail.xhr.responseText || `The server answered ${event.detail.xhr.status}.`);
-  const form = event.detail.elt;
-  if (form instanceof HTMLFormElement) form.reset();
+  if (event.detail.requestConfig.verb === "post") htmx.trigger(event.detail.elt, "refresh");
 });
 document.addEventListener("htmx:sendError", () => tell("The server does not answer."));
 
@@ -53,13 +66,14 @@ let focused = null;
 document.addEventListener("htmx:beforeSwap", () => {
   const active = document.activeElement;
   const holder = active && active.closest("[id^='task-'], [id^='approval-']");
-  focused = holder ? { id: holder.id, name: active === holder ? null : active.name } : null;
+  focused = holder ? { id: holder.id, name: active === holder ? null : active.name, value: active.value } : null;
 });
 document.addEventListener("htmx:afterSettle", (event) => {
   if (focused) {
     const holder = document.getElementById(focused.id);
     const element = holder && (focused.name ? holder.querySelector(`[name="${focused.name}"]`) : holder);
     if (element) element.focus({ preventScroll: true });
+    if (element instanceof HTMLInputElement) element.value = focused.value;
   }
   dress(event.target);
 });
