@@ -159,6 +159,7 @@ class MissionApp:
         `Starlette(routes=[Mount("/mission", app)], lifespan=app.lifespan)` mounts the application in another one.
         """
         async with self._open_ports() as self._ports, self._open_limiter() as self.limits.limiter:
+            self.event_streams.stopping = False
             try:
                 yield
             finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mission_core.accounts.members import ADMIN, MEMBERS, Member
+from mission_core.accounts.members import ADMIN, MEMBER, MEMBERS, Member
 from mission_core.accounts.users import PasswordChanged
 from mission_core.ids import MemberId
 from tests.contract.boards_driver import TOKEN, BoardsDriver
@@ -179,3 +179,21 @@ async def test_access_that_ends_in_another_organization_ends_the_stream(
             await unit.commit()
 
         assert {"reason": "access_changed"} == await stream.event()
+
+
+async def test_a_member_without_grants_has_no_events_of_boards(boards: BoardsDriver) -> None:
+    """
+    As its lists have none.
+    """
+    person = await boards.person("Ann", role=MEMBER, boards=False)
+    feed = "/api/v1/activity/task-comments/stream"
+    task = await boards.got("POST", boards.tasks, {"title": "Ship it"})
+    async with (
+        opened(boards.app, feed, authorization=f"Bearer {person.token}") as stream,
+        opened(boards.app, feed, **OWN) as seen,
+    ):
+        await boards.got("POST", f"{boards.tasks}/{task['id']}/comments", {"message": "Secret"})
+        comment = await seen.event()
+        boards.app.event_streams.stop()
+
+        assert ("Secret", {"reason": "server_stopping"}) == (comment["comment"]["message"], await stream.event())

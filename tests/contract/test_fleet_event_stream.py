@@ -228,6 +228,8 @@ async def test_a_server_that_stops_ends_its_streams(fleet: FleetDriver) -> None:
         fleet.app.event_streams.stop()
 
         assert [{"type": "stream.ended", "data": {"reason": "server_stopping"}}] == await ended(stream)
+    async with opened(fleet.app, EVENTS, **OWN) as refused:
+        assert 503 == refused.status
 
 
 async def test_events_of_another_organization_are_not_seen(fleet: FleetDriver, world: World, ports) -> None:
@@ -263,3 +265,20 @@ async def test_chat_messages_are_streamed_to_those_who_may_read_them(fleet: Flee
         seen = [event["data"]["content"] for event in await all_of_them.events(2)]
 
         assert (["Psst", "Hello"], "Hello") == (seen, (await own.event())["data"]["content"])
+
+
+async def test_audit_events_are_for_admins(fleet: FleetDriver) -> None:
+    """
+    A viewer has none of them.
+    """
+    await fleet.agent("ada")
+    viewer = {"x-api-key": await fleet.key("ada", "viewer")}
+    path = f"{EVENTS}?types=audit.security,agent.created"
+    async with opened(fleet.app, path, **viewer) as stream, opened(fleet.app, path, **OWN) as own:
+        for each in (stream, own):
+            await each.event()
+        user = {"username": "newcomer", "password": "correct horse battery", "display_name": "New", "role": "viewer"}
+        await fleet.got("POST", "/auth/users", user, 201)
+        await fleet.agent("bob")
+
+        assert ("audit.security", "agent.created") == ((await own.event())["type"], (await stream.event())["type"])

@@ -25,7 +25,7 @@ from mission_http.boards.errors import CredentialRefused, ForbiddenWithReason, w
 from mission_http.platform.authentication import check_bearer_token, principal_of_bearer_token, principal_of_credential
 from mission_http.platform.endpoints import EndpointAccess, RequestHeader
 from mission_http.platform.errors import FieldsInvalid
-from mission_http.platform.exchange import endpoint_of, ports_of, principal_of
+from mission_http.platform.exchange import endpoint_of, exchange_of, ports_of, principal_of
 from mission_http.platform.implicit_leases import renew_leases_for_request
 from mission_http.platform.rate_limits import count_request
 from mission_http.platform.value_parsers import LAX
@@ -76,7 +76,7 @@ async def authenticate(request: Request, access: EndpointAccess) -> Principal:
     agent_token = request.headers.get("x-agent-token", "").strip()
     principal: Principal | None = None
     if access is not USER and (agent_token or access is not MIXED):
-        await count_request(request, AGENT_AUTH)
+        await _count_attempt(request)
     if agent_token and access is not USER:
         principal = await principal_of_credential(request, agent_token, touch=access is not AGENT_HEARTBEAT)
         if not isinstance(principal, AgentPrincipal):
@@ -91,7 +91,7 @@ async def authenticate(request: Request, access: EndpointAccess) -> Principal:
     elif secret:
         principal = await principal_of_credential(request, secret, touch=touch)
     if access is MIXED and secret and (principal is None or isinstance(principal, AgentPrincipal)):
-        await count_request(request, AGENT_AUTH)
+        await _count_attempt(request)
     known = isinstance(principal, AgentPrincipal) is not (access is USER)
     if principal is None and (access is USER or access is MIXED):
         await check_bearer_token(request, secret)
@@ -100,6 +100,14 @@ async def authenticate(request: Request, access: EndpointAccess) -> Principal:
     require_role_or_scope(principal, Role.VIEWER, endpoint_of(request).scope)
     await renew_leases_for_request(request, principal)
     return principal
+
+
+async def _count_attempt(request: Request) -> None:
+    """
+    Count an attempt as an agent, unless the request is authenticated already: a stream authenticates again.
+    """
+    if exchange_of(request).principal is None:
+        await count_request(request, AGENT_AUTH)
 
 
 def _unauthorized(request: Request, access: EndpointAccess) -> CredentialRefused:

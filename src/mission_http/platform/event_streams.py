@@ -24,7 +24,7 @@ from mission_core.events.live_readers import LiveLogs, PositionGone, ReaderTooSl
 from mission_core.lazy_attrs import define, frozen
 from mission_http.platform.client_addresses import client_network
 from mission_http.platform.endpoints import RequestHeader
-from mission_http.platform.errors import FieldError, FieldsInvalid, TooManyStreams
+from mission_http.platform.errors import FieldError, FieldsInvalid, ServerBusy, TooManyStreams
 from mission_http.platform.exchange import dialect_of, endpoint_of, exchange_of, ports_of, principal_of
 from mission_http.platform.stream_cursors import StreamCursors, StreamPosition
 from mission_http.platform.stream_limits import StreamLimits
@@ -177,6 +177,7 @@ class EventStreams:
     logs: LiveLogs | None = field(default=None, init=False)
     open: dict[StreamClient, LiveReader] = field(factory=dict, init=False)
     counts: Counter[tuple[str, ...]] = field(factory=Counter, init=False)
+    stopping: bool = field(default=False, init=False)
 
     @asynccontextmanager
     async def reader(self, client: StreamClient, request: Request, after: int | None) -> AsyncIterator[LiveReader]:
@@ -184,9 +185,12 @@ class EventStreams:
         Open the reader of a client.
 
         Raises:
+            ServerBusy: If the server stops.
             TooManyStreams: If the caller or its address has too many streams.
             PositionGone: If the log has nothing after the position any more.
         """
+        if self.stopping:
+            raise ServerBusy
         ports, principal = ports_of(request), principal_of(request)
         if self.logs is None or self.logs.log is not ports.log:
             self.logs = LiveLogs(ports.log)
@@ -215,6 +219,7 @@ class EventStreams:
         """
         End all streams, because the server stops. Clients resume on another one.
         """
+        self.stopping = True
         for reader in self.open.values():
             reader.fail(StreamEnded("server_stopping"))
 
