@@ -9,7 +9,7 @@ import pytest
 from mission_http.platform.stream_cursors import StreamCursors, StreamPosition
 from mission_http.platform.stream_limits import StreamLimits
 from tests.contract.conftest import World, make_world
-from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, fleet_settings
+from tests.contract.fleet_driver import KEY, FleetDriver, fleet_over, fleet_settings, without
 from tests.contract.stream_client import OpenStream, opened
 
 EVENTS = "/api/events"
@@ -153,12 +153,17 @@ async def test_an_agent_below_admin_sees_only_its_own_tasks(fleet: FleetDriver) 
     As in the list of tasks.
     """
     _, token = await fleet.agent("ada")
-    async with opened(fleet.app, f"{EVENTS}?types=task.created", **{"x-api-key": token}) as stream:
+    path = f"{EVENTS}?types=task.created,activity.created"
+    async with opened(fleet.app, path, **{"x-api-key": token}) as stream:
         await stream.event()
         await fleet.task("Somebody else's")
         own = await fleet.task("Mine", assigned_to="ada")
+        made = (await fleet.got("POST", "/tasks", {"title": "By me", "assigned_to": "ada"}, 201, key=token))["task"]
+        events = await stream.events(3)
+        activities = (await fleet.got("GET", "/activities?type=task_created", key=token))["activities"]
 
-        assert [("task.created", own["id"])] == told([await stream.event()])
+        assert [("task.created", own["id"]), ("task.created", made["id"])] == told(events[:2])
+        assert activities == [without(events[2]["data"], "workspace_id") | {"entity": activities[0]["entity"]}]
 
 
 async def test_a_revoked_key_ends_the_stream_before_the_next_event(fleet: FleetDriver) -> None:

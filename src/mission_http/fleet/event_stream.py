@@ -19,6 +19,7 @@ from mission_core.events.live_readers import PositionGone
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.lazy_attrs import define
 from mission_core.projections import Projection
+from mission_core.reports.activity_feed import KINDS_FOR_ADMINS, feed_scope_of
 from mission_core.usage.reported_runs import REPORTED_RUNS
 from mission_core.values import micros, name_key
 from mission_http.fleet.access import VIEWER, is_restricted_agent
@@ -352,13 +353,14 @@ class _Renderer:
             "created_at": seconds_of(entry.at),
             "workspace_id": WORKSPACE_NUMBER,
         }
-        return self._event("activity.created", data, **self._of_activity())
+        by = entry.actor.id if entry.actor.kind == "agent" else None
+        return self._event("activity.created", data, facts={"by_agent": by}, **self._of_activity())
 
     def _of_activity(self) -> dict[str, Any]:
         kind = self.entry.kind
         if kind.startswith(("task.", "run.")):
-            return self._of_task()
-        if kind.startswith(("user.", "key.")):
+            return {"board": self._of_task()["board"]}
+        if kind.startswith(KINDS_FOR_ADMINS):
             return {"role": Role.ADMIN, "everyone": True}
         if kind.startswith("agent."):
             return {"board": self._agent_board()}
@@ -494,7 +496,7 @@ def event_stream_endpoints(settings: Settings) -> list[Endpoint]:
 def _filter(request: Request, types: str | None) -> Callable[[StreamEvent], bool]:
     """
     The filter of a client: the types that it names. An agent below admin has only events of its own tasks, and the
-    chat is limited as its list is.
+    chat and activities are limited as their lists are.
 
     Raises:
         FieldsInvalid: If a type is unknown.
@@ -506,7 +508,7 @@ def _filter(request: Request, types: str | None) -> Callable[[StreamEvent], bool
         raise FieldsInvalid((FieldError(("query", "types"), "value_error", message, types, {"error": message}),))
     principal = principal_of(request)
     own = name_key(principal.name) if is_restricted_agent(principal) else None
-    chat = chat_reader_of(principal)
+    chat, activities_of = chat_reader_of(principal), feed_scope_of(principal).own
     if not named and own is None and chat is None:
         return wants_all
 
@@ -516,6 +518,8 @@ def _filter(request: Request, types: str | None) -> Callable[[StreamEvent], bool
         if chat is not None and "message" in event.facts:
             message = event.facts["message"]
             return message is not None and chat.may_read(message)
+        if activities_of is not None and "by_agent" in event.facts:
+            return bool(event.facts["by_agent"] == activities_of)
         if own is None or "assignee" not in event.facts:
             return True
         assignee = event.facts["assignee"]
