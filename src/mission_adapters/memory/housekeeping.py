@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from mission_core.accounts.sessions import SESSIONS
 from mission_core.lazy_attrs import frozen
 from mission_core.ports import IDEMPOTENCY_KEY_LIFETIME
-from mission_core.usage.budgets import BUDGETS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,6 +41,8 @@ class MemoryHousekeeping:
         return limit in (keys, len(ended))
 
     def _delete_budgets_of_deleted_runs(self) -> None:
+        from mission_core.usage.budgets import BUDGETS  # few organizations have budgets
+
         budgets = self.store.kind_tables[BUDGETS]
         runs = self.store.runs.rows
         for id in [each.id for each in budgets.rows.values() if each.run is not None and each.run not in runs]:
