@@ -9,6 +9,7 @@ import pytest
 from attrs import define, evolve, field
 
 from mission_adapters.testing import make_world, predictable_ports
+from mission_core.errors import StoreUnreachable
 from mission_core.events.live_readers import MAX_PENDING_BATCHES, LiveLogs, PositionGone, ReaderTooSlow
 
 
@@ -127,3 +128,51 @@ async def test_a_position_that_the_log_no_longer_has_is_refused(memory_world):
             pass
 
     assert (head.position, 6) == (ahead.value.oldest, behind.value.oldest)
+
+
+async def test_a_failure_of_the_store_ends_all_readers_and_later_ones_begin_anew(memory_world):
+    """
+    Readers raise the failure, at their start and later; a new one works once the store does.
+    """
+    log, own = FailingLog(memory_world.ports.log), memory_world.me.organization
+    lives = LiveLogs(log)
+    with pytest.raises(StoreUnreachable):
+        async with lives.reader(own):
+            pass
+    log.fails = False
+    async with lives.reader(own) as one, lives.reader(own) as other:
+        log.fails = True
+        await memory_world.task()
+        for reader in (one, other):
+            with pytest.raises(StoreUnreachable):
+                await reader.next()
+        log.fails = False
+        async with lives.reader(own, after=one.position) as again:
+            assert one.position + 1 == (await again.next()).entries[0].position
+
+    assert {} == lives.feeds
+
+
+@define
+class FailingLog:
+    """
+    The log of a store that does not answer.
+    """
+
+    log: object
+    fails: bool = True
+
+    def _check(self):
+        if self.fails:
+            raise StoreUnreachable("it is gone")
+
+    async def read(self, organization, *, after=0, limit=500):
+        self._check()
+        return await self.log.read(organization, after=after, limit=limit)
+
+    async def head(self, organization):
+        self._check()
+        return await self.log.head(organization)
+
+    async def wait(self, organization, *, after):
+        await self.log.wait(organization, after=after)

@@ -164,7 +164,11 @@ class LogFeed:
         await asyncio.shield(self._ready)
 
     async def _find_end(self) -> None:
-        self.position = (await self.log.head(self.organization)).position
+        try:
+            self.position = (await self.log.head(self.organization)).position
+        except StoreFailed:
+            self.failed = True
+            raise
         self._task = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
@@ -230,9 +234,6 @@ class LiveLogs:
             if reader.position < feed.position:
                 reader.pending.insert(0, await feed.read(reader.position))
             yield reader
-        except StoreFailed:
-            feed.failed = True
-            raise
         finally:
             feed.readers.discard(reader)
             if not feed.readers:
