@@ -51,9 +51,9 @@ class Site:
         tab.click("button")
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with serving(cwd=tmp_path, **ENVIRONMENT) as (port, _):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with serving(cwd=tmp_path_factory.mktemp("site"), **ENVIRONMENT) as (port, _):
         yield Site(f"http://127.0.0.1:{port}")
 
 
@@ -144,18 +144,47 @@ def test_the_page_belongs_to_who_signed_in(site: Site) -> None:
     """
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.build_opener(NoRedirect).open(f"{site.base}/")
-    assert (303, "/ui/sign-in") == (refused.value.code, refused.value.headers["location"])
+    with refused.value as answer:
+        assert (303, "/ui/sign-in") == (answer.code, answer.headers["location"])
     foreign = urllib.request.Request(f"{site.base}/ui/boards/{'0' * 32}/tasks", b"task=1&status=done", method="POST")
     for name, value in (("origin", "https://evil.example"), ("x-api-key", "page-key")):
         foreign.add_header(name, value)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(foreign)
-    assert 403 == refused.value.code
+    with refused.value as answer:
+        assert 403 == answer.code
     for path, status in (("boards/x", 404), (f"boards/{'0' * 32}", 404), ("stream/x", 404)):
         request = urllib.request.Request(f"{site.base}/ui/{path}", headers={"x-api-key": "page-key"})
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request)
-        assert status == refused.value.code
+        with refused.value as answer:
+            assert status == answer.code
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "status", "told"),
+    [
+        ("boards/{board}/tasks", "task=1&status=nope", 400, "status must be one of backlog"),
+        ("boards/{board}/tasks", "task=one&status=done", 400, "task must be the number"),
+        ("boards/{board}/tasks", f"task={10**30}&status=done", 400, "value cannot be stored"),
+        ("boards/{board}/tasks", "task=9&status=done", 404, "Task not found"),
+        ("boards/{board}/tasks", "x=1&" * 30, 400, "at most 20 fields"),
+        ("approvals/{board}", "decision=pending", 400, "decision must be one of approved, rejected"),
+        ("approvals/{board}", "decision=approved&reason=%00", 400, "reason"),
+        ("approvals/{board}", "decision=approved", 404, "Approval not found"),
+        ("approvals/x", "decision=approved", 404, "nothing at this path"),
+    ],
+)
+def test_a_form_without_sense_is_refused_with_the_reason(
+    site: Site, path: str, form: str, status: int, told: str
+) -> None:
+    (board,) = site.call("GET", "/api/v1/boards")["items"]
+    request = urllib.request.Request(f"{site.base}/ui/{path.format(board=board['id'])}", form.encode(), method="POST")
+    request.add_header("x-api-key", "page-key")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    with refused.value as answer:
+        assert (status, True) == (answer.code, told in answer.read().decode())
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

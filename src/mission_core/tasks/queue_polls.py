@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mission_core.accounts.model import Principal, Role, board_of, may_write_board, require_role
 from mission_core.errors import InvalidField, NotFound
@@ -61,7 +61,8 @@ class RenewImplicitLeases:
     asks_budgets: bool = False
 
 
-class RenewedLeases(NamedTuple):
+@frozen
+class RenewedLeases:
     """
     The number of leases that were extended, and the hard budget that kept another one from it.
     """

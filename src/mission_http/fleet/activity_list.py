@@ -20,7 +20,7 @@ from mission_http.fleet.access import VIEWER
 from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
 from mission_http.fleet.agent_activity import activity_type, entity_type
 from mission_http.fleet.diagnostics import TypeCountPayload
-from mission_http.fleet.wire import FleetPayload, UnixSeconds, seconds_of
+from mission_http.fleet.wire import MAX_UNIX_SECONDS, FleetPayload, UnixSeconds, seconds_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange, Query
@@ -100,7 +100,7 @@ class ActivityListQuery(Query):
     type: str | None = None
     actor: str | None = None
     entity_type: str | None = None
-    since: Annotated[int | None, NumberRange(0)] = None
+    since: Annotated[int | None, NumberRange(0, MAX_UNIX_SECONDS)] = None
     limit: Annotated[int, NumberRange(0)] = 50
     offset: Annotated[int, NumberRange(0)] = 0
     after: Annotated[int | None, NumberRange(0)] = None

@@ -5,7 +5,7 @@ What people do on the page: move a task, decide an approval. The answer is the p
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -17,12 +17,13 @@ from mission_core.errors import InvalidField
 from mission_core.ids import ApprovalId, BoardId, TaskNumber
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import UpdateTask, update_task
-from mission_http.pages.panels import approvals_response, board_id_of, board_response, uuid_of
+from mission_http.pages.panels import approvals_response, board_id_of, board_response, id_in_path
 from mission_http.platform.bodies import raw_body_of
 from mission_http.platform.exchange import ports_of, principal_of
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
-DECISIONS = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
+MOST_FIELDS: Final = 20
+DECISIONS: Final = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
 
 
 async def move_task(request: Request) -> Response:
@@ -45,7 +46,7 @@ async def decide(request: Request) -> Response:
     """
     form = await _form_of(request)
     command = DecideApproval(
-        approval=ApprovalId(uuid_of(request.path_params["approval"])),
+        approval=ApprovalId(id_in_path(request, "approval")),
         status=_choice(form, "decision", DECISIONS),
         reason=form.get("reason", "").strip() or None,
         through="page",
@@ -57,9 +58,15 @@ async def decide(request: Request) -> Response:
 async def _form_of(request: Request) -> dict[str, str]:
     """
     The fields of a form; the last value of each.
+
+    Raises:
+        InvalidField: If there are too many.
     """
-    body = await raw_body_of(request)
-    return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace"), max_num_fields=20).items()}
+    body = (await raw_body_of(request)).decode(errors="replace")
+    try:
+        return {name: values[-1] for name, values in parse_qs(body, max_num_fields=MOST_FIELDS).items()}
+    except ValueError:
+        raise InvalidField("form", f"must have at most {MOST_FIELDS} fields") from None
 
 
 def _choice(form: dict[str, str], name: str, choices: tuple[ChoiceT, ...]) -> ChoiceT:

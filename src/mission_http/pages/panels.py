@@ -18,7 +18,6 @@ from mission_core.agents.queries import AgentFilter, AgentRow, status_of_row
 from mission_core.approvals.model import APPROVALS, ApprovalStatus
 from mission_core.approvals.queries import with_tasks
 from mission_core.boards.queries import BoardFilter
-from mission_core.errors import NotFound
 from mission_core.ids import BoardId
 from mission_core.projections import Projection
 from mission_core.reports.activity_feed import FeedFilter
@@ -28,7 +27,8 @@ from mission_core.usage.queries import UsageWindow, slot_of, sum_of, window_of_l
 from mission_core.values import PageRequest
 from mission_http.fleet.activity_list import feed_description
 from mission_http.pages.rendering import NANO_DOLLARS, html_response
-from mission_http.platform.exchange import ports_of, principal_of
+from mission_http.platform.errors import PathUnknown
+from mission_http.platform.exchange import exchange_of, ports_of, principal_of
 
 if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
@@ -197,22 +197,22 @@ def board_id_of(request: Request) -> UUID:
     The id of the board in the path.
 
     Raises:
-        NotFound: If it is none.
+        PathUnknown: If it is none.
     """
-    return uuid_of(request.path_params["board"])
+    return id_in_path(request, "board")
 
 
-def uuid_of(text: str) -> UUID:
+def id_in_path(request: Request, name: str) -> UUID:
     """
-    Parse the id in a path.
+    Parse an id in the path.
 
     Raises:
-        NotFound: If it is none.
+        PathUnknown: If it is none.
     """
     try:
-        return UUID(text)
+        return UUID(request.path_params[name])
     except ValueError:
-        raise NotFound from None
+        raise PathUnknown(exchange_of(request).path) from None
 
 
 async def _boards(ports: Ports, principal: Principal) -> Sequence[BoardRow]:
