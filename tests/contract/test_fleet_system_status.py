@@ -241,3 +241,27 @@ def fits(value: Any, kind: Any, where: str) -> None:
         assert required <= value.keys() <= told.keys(), (where, required ^ value.keys())
         for name, each in value.items():
             fits(each, told[name], f"{where}.{name}")
+
+
+async def test_every_address_that_an_answer_announces_is_served(fleet: FleetDriver) -> None:
+    """
+    By the index, and by what a tool is told when it connects.
+    """
+    index = await fleet.got("GET", "/index")
+    connected = await fleet.got("POST", "/connect", {"tool_name": "cli", "agent_name": "ada"})
+    addresses = [index["event_stream"]["path"], *index["docs"].values()]
+    addresses += [value for name, value in connected.items() if name.endswith("_url")]
+    routes = fleet.app.documents.dialects
+    served = {dialect.path_of(endpoint) for dialect in routes for endpoint in dialect.endpoints}
+
+    assert 7 <= len(addresses)
+    for each in addresses:
+        found = [path for path in served if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), each)]
+        assert found, each
+
+
+async def test_there_are_no_knowledge_files(fleet: FleetDriver) -> None:
+    assert {"roots": [], "tree": []} == await fleet.got("GET", "/docs/tree")
+    assert {"query": "x", "results": [], "count": 0} == await fleet.got("GET", "/docs/search?query=x")
+    assert 400 == (await fleet.call("GET", "/docs/search")).status
+    assert [400, 403] == [(await fleet.call("GET", f"/docs/content{each}")).status for each in ("", "?path=a.md")]

@@ -90,6 +90,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
         _group("activity_list:ENDPOINTS", "/activities"),
         _group("search:ENDPOINTS", "/search", tag="Search"),
         _group("api_index:index_endpoints", "/index", tag="Discovery"),
+        _group("knowledge_files:ENDPOINTS", "/docs/tree", "/docs/search", "/docs/content"),
         _group("system_status:status_endpoints", "/health", "/status", "/docs", given=(settings,)),
     ]  # fmt: skip
     return Dialect(
