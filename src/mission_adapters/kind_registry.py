@@ -68,6 +68,7 @@ KINDS: Final = KindRegistry(
     "mission_core.conversations.memory_entries:BOARD_MEMORY",
     "mission_core.conversations.memory_entries:GROUP_MEMORY",
     "mission_core.conversations.chat_messages:CHAT_MESSAGES",
+    "mission_core.conversations.notifications:NOTIFICATIONS",
     "mission_core.automation.board_webhooks:BOARD_WEBHOOKS",
     "mission_core.automation.webhook_payloads:PAYLOADS",
     "mission_core.usage.model:USAGE",

@@ -1,6 +1,6 @@
 """
-The lease sweeper: a background task that ends expired leases and does the housekeeping of the store. Without it leases
-end at the next claim.
+The lease sweeper: a background task that ends expired leases, makes notifications and does the housekeeping of the
+store. Without it leases end at the next claim, and notifications are made when somebody lists them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from mission_core.accounts.model import SystemPrincipal
+from mission_core.conversations.notifications import make_notifications
 from mission_core.errors import Refusal, StoreFailed
 from mission_core.tasks.leases import expire_leases
 
@@ -52,8 +53,8 @@ async def _sweep_for_ever(ports: Ports, every: float) -> None:
 
 async def sweep_all_organizations(ports: Ports) -> None:
     """
-    End the expired leases of every organization once, and do the housekeeping of the store. A failure is logged, and
-    skips only the rest of its organization.
+    End the expired leases of every organization once, make its notifications, and do the housekeeping of the store. A
+    failure is logged, and skips only the rest of its organization.
     """
     try:
         organizations = await ports.credentials.organizations()
@@ -65,6 +66,7 @@ async def sweep_all_organizations(ports: Ports) -> None:
         try:
             while await expire_leases(ports, sweeper, limit=BATCH_SIZE) == BATCH_SIZE:
                 pass  # a full batch: more expired leases may be left
+            await make_notifications(ports, organization)
             while await ports.housekeeping.index_tasks(organization, limit=INDEXED_AT_ONCE):
                 pass  # in small transactions, so that other writes come between
         except Exception as error:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mission_core.boards.ports import BoardRepository
     from mission_core.boards.queries import BoardReads
     from mission_core.conversations.chat_queries import ChatReads
+    from mission_core.conversations.notification_queries import NotificationReads
     from mission_core.events.model import Event
     from mission_core.events.ports import EventLog
     from mission_core.ids import OrganizationId
@@ -368,6 +369,12 @@ class Reads(Protocol):
     def chat(self) -> ChatReads:
         """
         The read model of chat messages.
+        """
+
+    @property
+    def notifications(self) -> NotificationReads:
+        """
+        The read model of notifications.
         """
 
     @property

@@ -115,7 +115,8 @@ WITHOUT_BOARD = {
     "create_field", "update_field", "delete_field", "create_tag", "update_tag", "delete_tag", "create_group",
     "set_board_access", "invite_person", "withdraw_invite", "accept_invite", "create_organization",
     "delete_empty_organization", "send_chat_message", "mark_chat_message_read", "delete_chat_message",
-    "set_session_preference",
+    "set_session_preference", "mark_notifications_read", "delete_notifications", "dismiss_notification",
+    "send_notification",
 }  # fmt: skip
 """What concerns the organization as a whole, or who is in it: who may do it is a matter of roles."""
 OF_GROUPS = {"set_heartbeat_interval", "update_group", "delete_group", "write_group_memory"}

@@ -38,6 +38,7 @@ from mission_core.boards.tags import CreateTag, Tag, create_tag
 from mission_core.boards.use_cases import UpdateBoard, update_board
 from mission_core.conversations.chat_queries import ChatFilter
 from mission_core.conversations.chat_use_cases import SendChatMessage, send_chat_message
+from mission_core.conversations.notifications import make_notifications
 from mission_core.conversations.use_cases import (
     WriteBoardMemory,
     WriteGroupMemory,
@@ -72,7 +73,7 @@ from tests.contract.conftest import World
 
 PORTS = (
     "tasks", "agents", "boards", "snapshots", "entities", "reports", "agent_activity", "members", "approvals", "usage",
-    "reported_runs", "activity_feed", "chat",
+    "reported_runs", "activity_feed", "chat", "notifications",
 )  # fmt: skip
 """The read ports, as `mission_core.ports.Reads` has them."""
 SHARED = "Zed"
@@ -166,8 +167,9 @@ async def make_granted_boards(world: World) -> GrantedBoards:
     wanderer = await make_moved_agent(evolve(world, board=other.board), other, to=first)
     await send_chat_message(
         world.ports, world.me,
-        SendChatMessage(content=SEARCHED_WORD, recipient=SHARED, conversation=f"agent_{SEARCHED_WORD}"),
+        SendChatMessage(content=SEARCHED_WORD, conversation=f"agent_{SEARCHED_WORD}"),
     )  # fmt: skip
+    await make_notifications(world.ports, world.me.organization)
     keys = {kind: await keys_of(world, kind) for kind in KINDS}
     return GrantedBoards(world, first, work, other, wanderer, tag, group, secluded, user, since, keys)
 
@@ -367,6 +369,7 @@ VALUES: Mapping[str, Values] = {
         *(ReportedRunFilter(task_label=str(place.tasks[3].number)) for place in many.places),
     ],
     "wanted: ChatFilter": lambda many: [ChatFilter(), ChatFilter(conversation=SEARCHED_WORD, since=many.since)],
+    "recipient_key": lambda many: [None, name_key(SHARED)],
     "agent_key": lambda many: [None, name_key(many.wanderer.name)],
     "chat.since": lambda many: [None, many.since],
     "reported_runs.limit": lambda many: [100],

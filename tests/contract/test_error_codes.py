@@ -27,7 +27,8 @@ SHARED = set(
     exhausted field_in_use field_key_taken gate_closed handle_taken held_by_another home_stays invited_already
     keys_unavailable last_owner_stays lease_lost limiter_failed linked_already local_user_stays main_agent_stays
     more_in_hand not_adoptable not_claimable not_running onboarding_confirmed organization_in_use
-    organization_name_taken out_of_reach outcome_unknown own_review pending_already prefix_taken report_id_reused
+    notification_repeated organization_name_taken out_of_reach outcome_unknown own_review pending_already prefix_taken
+    report_id_reused
     report_raced reported_run_id_taken seal_broken
     server_busy session_key_taken setting_taken setup_raced slug_taken stale_write store_busy store_failed
     store_not_ready store_unreachable subject_taken tag_slug_taken token_minted too_many_agents too_many_orders

@@ -20,6 +20,7 @@ UNREPEATABLE = {
     **dict.fromkeys(
         ("POST /v1/traces", "POST /v1/metrics", "POST /v1/logs"), "each span, event and data point has an identity"
     ),
+    "POST /api/notifications": "a notification is read or dismissed, once or again",
     "POST /api/auth/logout": "a session is ended, once or again",
     "POST /api/auth/users": "nothing is kept of a password but its hash, and no two users have one name",
     "POST /api/setup": "there is one first admin",
@@ -30,6 +31,8 @@ UNVERSIONED = {
     "PUT /api/auth/users": "signing in makes another version, and a membership is another row",
     "DELETE /api/auth/users": "signing in makes another version, and a membership is another row",
     "DELETE /api/agents/{id}/keys": "a key is ended once, and has nothing else to change",
+    "PUT /api/notifications": "notifications are read, once or again",
+    "DELETE /api/notifications": "nothing of a notification changes but whether it was read",
     "PATCH /api/chat/messages/{id}": "a message is read, once or again",
     "DELETE /api/chat/messages/{id}": "nothing of a message changes but whether it was read",
     "PATCH /api/chat/session-prefs": "the last name or colour counts, once or again",

@@ -43,6 +43,7 @@ LISTS = {
     FleetDriver: (
         "/tasks", "/agents", "/projects", "/activities", "/mentions", "/settings", "/v1/runs", "/v1/evals/leaderboard",
         "/chat/messages", "/chat/conversations", "/chat/session-prefs", "/agents/comms",
+        "/notifications?recipient=ada", "/notifications/deliver",
     ),
     BoardsDriver: (
         "/api/v1/boards", "/api/v1/agents", "/api/v1/tags", "/api/v1/board-groups",

@@ -26,6 +26,7 @@ from mission_core.agents.tool_connections import CONNECTIONS
 from mission_core.agents.use_cases import secret_digest
 from mission_core.boards.groups import GROUPS
 from mission_core.conversations.memory_entries import GROUP_MEMORY
+from mission_core.conversations.notifications import make_notifications
 from mission_core.ids import AgentId, BoardId, GroupId, TaskId
 from mission_core.ports import Ports
 from mission_core.tasks.comments import COMMENTS
@@ -63,6 +64,7 @@ async def with_picture(side: PopulatedApp) -> tuple[Planted, Any]:
     Another organization, which is marked, and how it looks.
     """
     planted = await planted_in(side)
+    await make_notifications(side.world.ports, side.world.me.organization)  # so that no list makes them
     return planted, await planted.picture()
 
 

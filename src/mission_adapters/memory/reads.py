@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mission_core.approvals.queries import ApprovalReads
     from mission_core.boards.queries import BoardReads
     from mission_core.conversations.chat_queries import ChatReads
+    from mission_core.conversations.notification_queries import NotificationReads
     from mission_core.kinds import EntityReads
     from mission_core.ports import IdempotencyKey
     from mission_core.reports.activity_feed import ActivityFeedReads
@@ -133,6 +134,13 @@ class MemoryReads:
         from mission_core.conversations.chat_messages import CHAT_MESSAGES
 
         return self._pausing(MemoryChatReads(self.store.kind_tables[CHAT_MESSAGES]))
+
+    @cached_property
+    def notifications(self) -> NotificationReads:
+        from mission_adapters.memory.notification_reads import MemoryNotificationReads
+        from mission_core.conversations.notifications import NOTIFICATIONS
+
+        return self._pausing(MemoryNotificationReads(self.store.kind_tables[NOTIFICATIONS]))
 
     @cached_property
     def server(self) -> ServerReads:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mission_adapters.sql.chat_reads import SqlChatReads
     from mission_adapters.sql.entity_reads import SqlEntityReads
     from mission_adapters.sql.member_reads import SqlMemberReads
+    from mission_adapters.sql.notification_reads import SqlNotificationReads
     from mission_adapters.sql.report_reads import SqlReportReads
     from mission_adapters.sql.reported_run_reads import SqlReportedRunReads
     from mission_adapters.sql.server_reads import SqlServerReads
@@ -125,6 +126,12 @@ class SqlReads:
         from mission_adapters.sql.chat_reads import SqlChatReads
 
         return SqlChatReads(self.session)
+
+    @cached_property
+    def notifications(self) -> SqlNotificationReads:
+        from mission_adapters.sql.notification_reads import SqlNotificationReads
+
+        return SqlNotificationReads(self.session)
 
     @cached_property
     def server(self) -> SqlServerReads:

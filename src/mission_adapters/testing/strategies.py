@@ -35,6 +35,7 @@ from mission_core.boards.model import Board, BoardCreated, BoardDeleted, BoardSt
 from mission_core.boards.tags import Tag
 from mission_core.conversations.chat_messages import ChatMessage
 from mission_core.conversations.memory_entries import BoardMemoryEntry, GroupMemoryEntry
+from mission_core.conversations.notifications import Notification
 from mission_core.events.model import Actor
 from mission_core.extras import missing_extra_named
 from mission_core.tasks.comments import Comment
@@ -824,6 +825,19 @@ def chat_messages(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[ChatM
     return st.builds(ChatMessage, **(own | fixed))
 
 
+def notifications(**fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Notification]:
+    """
+    Notifications that could exist.
+    """
+    own = {
+        "id": ids, "number": numbers, "organization": ids, "board": maybe(ids), "recipient": names,
+        "recipient_key": names, "type": names, "title": texts(), "message": texts(), "source_type": maybe(names),
+        "source": maybe(ids), "source_number": maybe(numbers), "position": maybe(st.integers(1, 2**40)),
+        "read_at": maybe(moments), "delivered_at": maybe(moments), "created_at": moments,
+    }  # fmt: skip
+    return st.builds(Notification, **(own | fixed))
+
+
 entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Organization: organizations, User: users, Member: members, Invite: invites, Grant: grants,
     InviteGrant: invite_grants, UserSession: sessions, ServerKey: server_keys, AccessRequest: access_requests,
@@ -832,6 +846,7 @@ entities: dict[type, Callable[..., st.SearchStrategy[Any]]] = {
     Approval: approvals, ApprovalLink: approval_links, BoardMemoryEntry: board_entries, GroupMemoryEntry: group_entries,
     BoardWebhook: board_webhooks, WebhookPayload: webhook_payloads, UsageEntry: usage_entries,
     TelemetrySource: telemetry_sources, Budget: budgets, ReportedRun: reported_runs, ChatMessage: chat_messages,
+    Notification: notifications,
     PriceOverride: price_overrides,
 }  # fmt: skip
 """The strategy of each entity that has a kind, by its class."""

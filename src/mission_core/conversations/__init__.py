@@ -37,6 +37,32 @@ if TYPE_CHECKING:
         GroupMemoryWritten as GroupMemoryWritten,
         MemoryEntryNotFound as MemoryEntryNotFound,
     )
+    from mission_core.conversations.notification_queries import (
+        NotificationReads as NotificationReads,
+        PendingNotifications as PendingNotifications,
+    )
+    from mission_core.conversations.notification_use_cases import (
+        DeleteNotifications as DeleteNotifications,
+        DismissNotification as DismissNotification,
+        MarkNotificationsRead as MarkNotificationsRead,
+        NotificationDeleted as NotificationDeleted,
+        NotificationPage as NotificationPage,
+        NotificationRead as NotificationRead,
+        SendNotification as SendNotification,
+        delete_notifications as delete_notifications,
+        dismiss_notification as dismiss_notification,
+        list_notifications as list_notifications,
+        mark_notifications_read as mark_notifications_read,
+        send_notification as send_notification,
+    )
+    from mission_core.conversations.notifications import (
+        Notification as Notification,
+        NotificationCreated as NotificationCreated,
+        NotificationNotFound as NotificationNotFound,
+        NotificationRepeated as NotificationRepeated,
+        NotYourNotifications as NotYourNotifications,
+        make_notifications as make_notifications,
+    )
     from mission_core.conversations.session_preferences import (
         SessionColorInvalid as SessionColorInvalid,
         SessionKeyInvalid as SessionKeyInvalid,

@@ -154,6 +154,14 @@ def chat_reader_of(principal: Principal) -> ChatReader | None:
     return ChatReader(identity_of(principal), name_key(principal.name), unaddressed=all_boards)
 
 
+def may_read_message(message: ChatMessage, principal: Principal) -> bool:
+    """
+    Whether the principal sees the message.
+    """
+    reader = chat_reader_of(principal)
+    return reader is None or reader.may_read(message)
+
+
 def is_between_agents(conversation: str, metadata: JsonText | None) -> bool:
     """
     Whether a message of this conversation and with these metadata is one between agents.

@@ -15,8 +15,8 @@ from mission_core.conversations.chat_messages import (
     ChatMessageRead,
     ChatMessageSent,
     NotYourMessage,
-    chat_reader_of,
     is_between_agents,
+    may_read_message,
 )
 from mission_core.entity_changes import evolve
 from mission_core.ids import ChatMessageId, ChatMessageNumber
@@ -156,7 +156,6 @@ async def _found(unit: UnitOfWork, principal: Principal, message: ChatMessageId 
 
 
 def _seen(principal: Principal, message: ChatMessage) -> ChatMessage:
-    reader = chat_reader_of(principal)
-    if reader is not None and not reader.may_read(message):
+    if not may_read_message(message, principal):
         raise ChatMessageNotFound
     return message

@@ -31,8 +31,8 @@ HEADERS: Final = {
 NUMBER: Final = {"type": "integer"}
 NUMBER_OR_NAME: Final = {"anyOf": [NUMBER, {"type": "string"}]}
 TAGS: Final = (
-    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Chat", "Events", "Connections", "Auth", "Users",
-    "Settings", "Activities", "Search", "System", "Docs", "Discovery",
+    "Tasks", "Projects", "Workspaces", "Agents", "Tokens", "Runs", "Chat", "Notifications", "Events", "Connections",
+    "Auth", "Users", "Settings", "Activities", "Search", "System", "Docs", "Discovery",
 )  # fmt: skip
 
 
@@ -67,6 +67,7 @@ def fleet_dialect(settings: Settings) -> Dialect:
             "chat:ENDPOINTS", "/agents/comms", "/chat/conversations", "/chat/messages", "/chat/messages/{id}",
             "/chat/session-prefs", tag="Chat",
         ),
+        _group("notifications:ENDPOINTS", "/notifications", "/notifications/deliver", tag="Notifications"),
         _group("attribution:ENDPOINTS", "/agents/{id}/attribution", tag="Agents"),
         _group("diagnostics:ENDPOINTS", "/agents/{id}/diagnostics", tag="Agents"),
         _group("tasks:task_endpoints", "/tasks", tag="Tasks", given=(settings,)),

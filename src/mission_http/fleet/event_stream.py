@@ -5,6 +5,7 @@ The event streams of the Fleet API: all events of the organization, and those of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import Role, SystemPrincipal
 from mission_core.conversations.chat_messages import CHAT_MESSAGES, chat_reader_of
+from mission_core.conversations.notifications import NOTIFICATIONS, may_read_notification
 from mission_core.events.live_readers import PositionGone
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.lazy_attrs import define
@@ -26,6 +28,7 @@ from mission_http.fleet.access import VIEWER, is_restricted_agent
 from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
 from mission_http.fleet.chat import ChatMessagePayload
 from mission_http.fleet.errors import RUN_PROTOCOL_HEADERS
+from mission_http.fleet.notifications import PlainNotificationPayload
 from mission_http.fleet.payloads import AgentPayload, TaskPayload, agent_payload
 from mission_http.fleet.reported_run_payloads import ReportedRunPayload
 from mission_http.fleet.wire import WORKSPACE_NUMBER, seconds_of
@@ -51,6 +54,7 @@ from mission_http.platform.stream_cursors import StreamCursors
 if TYPE_CHECKING:
     from mission_core.agents.queries import AgentRow
     from mission_core.conversations.chat_messages import ChatMessage
+    from mission_core.conversations.notifications import Notification
     from mission_core.events.model import Entry
     from mission_core.ids import OrganizationId
     from mission_core.ports import Ports
@@ -86,19 +90,18 @@ AUDIT_ACTIONS: Final = {
     "user.deleted": "user_deleted",
     "user.password_changed": "password_change",
 }
+NOTIFIED: Final = "notification.created"
 CHAT_TYPES: Final = {"chat.message_sent": "chat.message", "chat.message_deleted": "chat.message.deleted"}
 TYPES: Final = frozenset({
-    *TASK_TYPES.values(), *AGENT_KINDS, *CONNECTION_KINDS, *RUN_TYPES.values(), *CHAT_TYPES.values(),
+    *TASK_TYPES.values(), *AGENT_KINDS, *CONNECTION_KINDS, *RUN_TYPES.values(), *CHAT_TYPES.values(), NOTIFIED,
     "activity.created", "audit.security", "run.completed", "task.deleted", "task.escalated",
 })  # fmt: skip
 """The types of the events that the stream may have."""
-LATER_TYPES: Final = frozenset({
-    "github.synced", "notification.created", "security.event", "session.updated",
-})  # fmt: skip
+LATER_TYPES: Final = frozenset({"github.synced", "security.event", "session.updated"})
 """Further types of the API, which may be asked for although this server has no such events."""
 KINDS: Final = (
     frozenset(ACTIVITY_WORDINGS) | TASK_TYPES.keys() | RUN_TYPES.keys() | AGENT_KINDS | CONNECTION_KINDS
-    | AUDIT_ACTIONS.keys() | CHAT_TYPES.keys()
+    | AUDIT_ACTIONS.keys() | CHAT_TYPES.keys() | {NOTIFIED}
 )  # fmt: skip
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -133,6 +136,7 @@ class StateOfEntries:
     agents: Mapping[UUID, AgentRow] = field(factory=dict, init=False)
     runs: Mapping[UUID, ReportedRun] = field(factory=dict, init=False)
     messages: Mapping[UUID, ChatMessage] = field(factory=dict, init=False)
+    notifications: Mapping[UUID, Notification] = field(factory=dict, init=False)
 
     async def read(self, entries: Sequence[Entry], payloads: Sequence[Mapping[str, Any]]) -> None:
         """
@@ -155,6 +159,9 @@ class StateOfEntries:
         if messages:
             sent = await reads.entities.several(everyone, CHAT_MESSAGES, messages)
             self.messages = {each.id: each for each in sent}
+        if notifications := _subjects(entries, NOTIFIED):
+            made = await reads.entities.several(everyone, NOTIFICATIONS, notifications)
+            self.notifications = {each.id: each for each in made}
 
 
 def _subjects(entries: Iterable[Entry], *prefixes: str) -> set[UUID]:
@@ -200,6 +207,8 @@ class _Renderer:
             yield self._audit_event()
         elif kind in CHAT_TYPES:
             yield self._chat_event()
+        elif kind == NOTIFIED:
+            yield self._notification_event()
         if kind in ACTIVITY_WORDINGS:
             yield self._activity_event()
 
@@ -322,6 +331,13 @@ class _Renderer:
         if message is None:
             return None
         return self._event(type, ChatMessagePayload.of(message), everyone=True, facts={"message": message})
+
+    def _notification_event(self) -> StreamEvent | None:
+        notification = self.state.notifications.get(self.entry.subject)
+        if notification is None:
+            return None
+        shown = PlainNotificationPayload.of(notification)
+        return self._event(NOTIFIED, shown, seen_by=partial(may_read_notification, notification))
 
     def _audit_event(self) -> StreamEvent:
         username = self.told.get("username")

@@ -69,6 +69,7 @@ class StreamEvent:
         board: The board whose readers may see the event; None if no board has it.
         everyone: Whether everyone in the organization may see it.
         role: The least role that may see it.
+        seen_by: Whether a principal may see the event, if neither a board nor a role decides it.
         facts: Further values by which clients choose their events.
     """
 
@@ -78,12 +79,15 @@ class StreamEvent:
     board: BoardId | None = None
     everyone: bool = False
     role: Role = Role.VIEWER
+    seen_by: Callable[[Principal], bool] | None = None
     facts: Mapping[str, Any] = NO_FACTS
 
     def is_for(self, principal: Principal) -> bool:
         """
         Whether the principal may see the event.
         """
+        if self.seen_by is not None:
+            return self.seen_by(principal)
         if self.role is not Role.VIEWER and (principal.role is not self.role or readable_boards(principal) is not None):
             return False
         return self.everyone or may_read_board(principal, self.board)

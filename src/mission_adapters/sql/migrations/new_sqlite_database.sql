@@ -1,4 +1,4 @@
--- 0028
+-- 0029
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1249,4 +1249,32 @@ CREATE TABLE chat_messages (
 CREATE INDEX ix_chat_messages_organization_conversation_number ON chat_messages (organization, conversation, number);
 CREATE INDEX ix_chat_messages_organization_recipient_key_number ON chat_messages (organization, recipient_key, number);
 CREATE INDEX ix_chat_messages_organization_between_agents_number ON chat_messages (organization, between_agents, number);
-INSERT INTO alembic_version VALUES ('0028');
+CREATE TABLE notifications (
+	id BLOB NOT NULL, 
+	number INTEGER NOT NULL, 
+	organization BLOB NOT NULL, 
+	board BLOB, 
+	recipient TEXT NOT NULL, 
+	recipient_key TEXT NOT NULL, 
+	type TEXT NOT NULL, 
+	title TEXT NOT NULL, 
+	message TEXT NOT NULL, 
+	source_type TEXT, 
+	source BLOB, 
+	source_number INTEGER, 
+	position INTEGER, 
+	read_at INTEGER, 
+	delivered_at INTEGER, 
+	created_at INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	CONSTRAINT pk_notifications PRIMARY KEY (id), 
+	CONSTRAINT uq_notifications_organization_position_recipient_key_type UNIQUE (organization, position, recipient_key, type), 
+	CONSTRAINT uq_notifications_organization_number UNIQUE (organization, number)
+)
+ STRICT
+
+;
+CREATE INDEX ix_notifications_organization_recipient_key_number ON notifications (organization, recipient_key, number);
+CREATE INDEX ix_notifications_organization_recipient_key_read_at_number ON notifications (organization, recipient_key, read_at, number);
+CREATE INDEX ix_notifications_organization_board_number ON notifications (organization, board, number);
+INSERT INTO alembic_version VALUES ('0029');

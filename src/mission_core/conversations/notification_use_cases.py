@@ -1,0 +1,265 @@
+"""
+Use cases of notifications: list them, mark them as read, delete them, and send one to an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mission_core.accounts.model import Principal, Role, require_role
+from mission_core.boards.model import BoardDenied
+from mission_core.conversations.notifications import (
+    NOTIFICATIONS,
+    Notification,
+    NotificationCreated,
+    NotificationNotFound,
+    make_notifications,
+    own_recipient_of,
+    require_recipient,
+)
+from mission_core.entity_changes import evolve
+from mission_core.events.model import Event
+from mission_core.ids import NotificationId, NotificationNumber
+from mission_core.lazy_attrs import frozen
+from mission_core.use_case import use_case
+from mission_core.values import PageRequest, name_key
+
+if TYPE_CHECKING:
+    from mission_core.ports import Ports, UnitOfWork
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class NotificationRead(Event):
+    """
+    A notification was marked as read.
+    """
+
+    kind = "notification.read"
+
+    notification: NotificationId
+    number: int
+    recipient: str
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class NotificationDeleted(Event):
+    """
+    A notification was deleted.
+    """
+
+    kind = "notification.deleted"
+
+    notification: NotificationId
+    number: int
+    recipient: str
+
+
+@frozen(kw_only=True)
+class MarkNotificationsRead:
+    """
+    Mark notifications as read: the numbered ones, or all of a recipient.
+    """
+
+    numbers: tuple[NotificationNumber, ...] = ()
+    recipient: str | None = None
+
+
+@frozen(kw_only=True)
+class DeleteNotifications:
+    """
+    Delete notifications: the numbered ones, or those of a recipient that were made before a time.
+    """
+
+    numbers: tuple[NotificationNumber, ...] = ()
+    recipient: str | None = None
+    before: datetime | None = None
+
+
+@frozen(kw_only=True)
+class DismissNotification:
+    """
+    Delete one notification, as its recipient does.
+    """
+
+    number: NotificationNumber
+
+
+@frozen(kw_only=True)
+class SendNotification:
+    """
+    Notify an agent.
+    """
+
+    agent: str
+    title: str
+    message: str
+    type: str = "message"
+
+
+class NotificationPage(NamedTuple):
+    """
+    A page of notifications, the count of all that match, and the count of the recipient's unread ones.
+    """
+
+    rows: list[Notification]
+    total: int
+    unread: int
+
+
+async def list_notifications(
+    ports: Ports,
+    principal: Principal,
+    recipient: str,
+    page: PageRequest,
+    *,
+    type: str | None = None,
+    unread: bool = False,
+) -> NotificationPage:
+    """
+    List the notifications of a recipient, newest first. Those of what has just happened are among them.
+
+    Raises:
+        NotYourNotifications: If the principal has access only to its own.
+    """
+    key = name_key(recipient)
+    require_recipient(principal, key)
+    await make_notifications(ports, principal.organization)
+    reads, of = ports.reads.entities, {"recipient_key": key}
+    wanted: dict[str, Any] = of | ({} if type is None else {"type": type}) | ({"read_at": None} if unread else {})
+    found = await reads.page(principal, NOTIFICATIONS, page, newest=True, **wanted)
+    no_rows = PageRequest(limit=0)
+    unread_count = (await reads.page(principal, NOTIFICATIONS, no_rows, newest=True, read_at=None, **of)).total
+    return NotificationPage(found.rows, found.total, unread_count)
+
+
+@use_case
+async def mark_notifications_read(ports: Ports, principal: Principal, cmd: MarkNotificationsRead) -> int:
+    """
+    Mark notifications as read. Those that were read, and those of others, stay as they are.
+
+    Returns:
+        The number of those that were unread.
+
+    Raises:
+        RoleTooLow: If the principal is a viewer.
+        NotYourNotifications: If the principal has access only to its own.
+    """
+    require_role(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    if cmd.recipient is not None:
+        require_recipient(principal, name_key(cmd.recipient))
+        await make_notifications(ports, principal.organization)
+    async with ports.unit(principal) as unit:
+        rows = await _numbered(unit, principal, cmd.numbers)
+        if cmd.recipient is not None:
+            rows = await unit.repository(NOTIFICATIONS).every(recipient_key=name_key(cmd.recipient), read_at=None)
+        unread = [each for each in rows if each.read_at is None]
+        for each in unread:
+            # A recipient may only read the board that the notification is about.
+            unit.without_grants.repository(NOTIFICATIONS).save(evolve(each, read_at=now))
+            unit.record(NotificationRead.of(each, at=now))
+        if unread:
+            await unit.commit()
+    return len(unread)
+
+
+@use_case
+async def delete_notifications(ports: Ports, principal: Principal, cmd: DeleteNotifications) -> int:
+    """
+    Delete notifications.
+
+    Returns:
+        The number of those that were deleted.
+
+    Raises:
+        RoleTooLow: If the principal is no admin.
+        NotYourNotifications: If the principal has access only to its own.
+    """
+    require_role(principal, Role.ADMIN)
+    if cmd.recipient is not None:
+        require_recipient(principal, name_key(cmd.recipient))
+    async with ports.unit(principal) as unit:
+        rows = await _numbered(unit, principal, cmd.numbers)
+        if cmd.recipient is not None and cmd.before is not None:
+            found = await unit.repository(NOTIFICATIONS).every(recipient_key=name_key(cmd.recipient))
+            rows = [each for each in found if each.created_at < cmd.before]
+        await _remove(ports, unit, rows)
+    return len(rows)
+
+
+@use_case
+async def dismiss_notification(ports: Ports, principal: Principal, cmd: DismissNotification) -> Notification:
+    """
+    Delete one notification.
+
+    Raises:
+        RoleTooLow: If the principal is a viewer.
+        NotificationNotFound: If there is no such notification for this principal.
+    """
+    require_role(principal, Role.OPERATOR)
+    async with ports.unit(principal) as unit:
+        rows = await _numbered(unit, principal, (cmd.number,))
+        if not rows:
+            raise NotificationNotFound
+        await _remove(ports, unit, rows)
+    return rows[0]
+
+
+@use_case
+async def send_notification(ports: Ports, principal: Principal, cmd: SendNotification) -> Notification:
+    """
+    Notify an agent.
+
+    Raises:
+        RoleTooLow: If the principal is a viewer.
+        AgentNotFound: If there is no such agent.
+        InvalidField: If a text is too long or cannot be stored.
+    """
+    require_role(principal, Role.OPERATOR)
+    now = ports.clock.now()
+    row = await ports.reads.agents.get(principal, cmd.agent)
+    async with ports.unit(principal) as unit:
+        (number,) = await ports.numbers.next((principal.organization, "notification"))
+        notification = Notification(
+            id=NotificationId(ports.ids.new()),
+            number=NotificationNumber(number),
+            organization=principal.organization,
+            recipient=row.name,
+            recipient_key=name_key(row.name),
+            type=cmd.type,
+            title=cmd.title,
+            message=cmd.message,
+            created_at=now,
+        )
+        unit.without_grants.repository(NOTIFICATIONS).add(notification)
+        unit.record(NotificationCreated.of(notification, at=now))
+        unit.result(notification.id)
+        await unit.commit()
+    return notification
+
+
+async def _numbered(
+    unit: UnitOfWork, principal: Principal, numbers: Sequence[NotificationNumber]
+) -> list[Notification]:
+    """
+    Return those of the numbered notifications that the principal has access to.
+    """
+    found: dict[int, Notification] = {}
+    for number in numbers:
+        try:
+            row = await unit.repository(NOTIFICATIONS).get(number)
+        except (NotificationNotFound, BoardDenied):
+            continue
+        if own_recipient_of(principal) in (None, row.recipient_key):
+            found[number] = row
+    return list(found.values())
+
+
+async def _remove(ports: Ports, unit: UnitOfWork, rows: Sequence[Notification]) -> None:
+    for each in rows:
+        unit.without_grants.repository(NOTIFICATIONS).remove(each)
+        unit.record(NotificationDeleted.of(each, at=ports.clock.now()))
+    if rows:
+        await unit.commit()
