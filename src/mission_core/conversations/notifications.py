@@ -220,6 +220,7 @@ TASK_KINDS: Final = frozenset({"task.created", "task.updated", "task.assigned", 
 READER: Final = Reader(name="notifications", kinds=TASK_KINDS | {"task.commented", "chat.message_sent"})
 
 
+@use_case
 async def make_notifications(ports: Ports, organization: OrganizationId) -> None:
     """
     Make the notifications of the entries of the log that came since the last call. Each entry's are made once, however
@@ -240,7 +241,6 @@ async def make_notifications(ports: Ports, organization: OrganizationId) -> None
     await handle_new_entries(ports.log, organization, READER, handle)
 
 
-@use_case
 async def _notify(
     ports: Ports, maker: SystemPrincipal, entry: Entry, former: Mapping[tuple[UUID, datetime], str | None]
 ) -> None:
