@@ -64,6 +64,8 @@ OPERATIONS = {
         "stream_board_group_memory_api_v1_board_groups__group_id__memory_stream_get"
     ),
     ("get", "/api/v1/agents/stream"): "stream_agents_api_v1_agents_stream_get",
+    ("get", "/api/v1/activity"): "list_activity_api_v1_activity_get",
+    ("get", "/api/v1/activity/task-comments"): "list_task_comment_feed_api_v1_activity_task_comments_get",
     ("get", "/api/v1/activity/task-comments/stream"): (
         "stream_task_comment_feed_api_v1_activity_task_comments_stream_get"
     ),
@@ -366,6 +368,7 @@ def test_only_what_is_for_users_alone_asks_for_a_bearer_token(operations):
         ("post", "/api/v1/agents/{agent_id}/heartbeat"),
         ("post", "/api/v1/board-groups/{group_id}/heartbeat"),
         ("post", "/api/v1/boards/{board_id}/webhooks/{webhook_id}"),
+        ("get", "/api/v1/activity"),
         ("get", "/api/v1/boards/{board_id}/memory"),
         ("post", "/api/v1/boards/{board_id}/memory"),
         ("get", "/api/v1/boards/{board_id}/group-memory"),

@@ -61,7 +61,10 @@ class MemoryActivityFeedReads:
         scope = feed_scope_of(principal)
         head = await self.log.head(principal.organization)
         entries = await self.log.read(principal.organization, limit=head.position)
-        return [each for each in reversed(entries) if _is_wanted(each, wanted) and self._is_seen(each, scope)]
+        found = [each for each in reversed(entries) if _is_wanted(each, wanted) and self._is_seen(each, scope)]
+        if wanted.board is None:
+            return found
+        return [each for each in found if (task := self._task(each)) is not None and task.board == wanted.board]
 
     def _is_seen(self, entry: Entry, scope: FeedScope) -> bool:
         if scope.own is not None:
@@ -84,7 +87,7 @@ class MemoryActivityFeedReads:
         return FeedRow(
             position=entry.position, kind=entry.kind, at=micros(entry.at), actor_kind=entry.actor.kind,
             actor_id=entry.actor.id.bytes if entry.actor.id else None, actor_name=entry.actor.name,
-            subject=entry.subject.bytes, payload=entry.payload,
+            subject=entry.subject.bytes, payload=entry.payload, digest=entry.digest,
             task_number=task.number if task else None, task_title=task.title if task else None,
             task_status=task.status.value if task else None, task_board=task.board.bytes if task else None,
             agent_number=agent.number if agent else None, agent_name=agent.name if agent else None,

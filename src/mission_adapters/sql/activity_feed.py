@@ -33,7 +33,7 @@ SUBJECTS: Final = (
 )  # fmt: skip
 ENTRIES: Final = tuple(
     events.c[name]
-    for name in ("position", "kind", "at", "actor_kind", "actor_id", "actor_name", "subject", "payload")
+    for name in ("position", "kind", "at", "actor_kind", "actor_id", "actor_name", "subject", "payload", "digest")
 )
 FIRST_POSITION: Final = Statement(
     select(func.min(events.c.position)).where(events.c.organization == parameter("organization"))
@@ -63,6 +63,8 @@ def _conditions(given: frozenset[str], for_admins: bool, board_filters: tuple[st
         found.append(events.c.actor_name == parameter("actor", str))
     if "after" in given:
         found.append(events.c.at > parameter("after", int))
+    if "board" in given:
+        found.append(exists().where(tasks.c.id == events.c.subject, tasks.c.board == parameter("board")))
     if "beyond" in given:
         found.append(events.c.position > parameter("beyond", int))
     return found
@@ -147,6 +149,7 @@ def _question(principal: Principal, wanted: FeedFilter) -> tuple[Shape, dict[str
         "actor": wanted.actor,
         "after": None if wanted.after is None else micros(wanted.after),
         "beyond": wanted.beyond,
+        "board": None if wanted.board is None else wanted.board.bytes,
     }
     values = {name: value for name, value in values.items() if value is not None}
     shape = (frozenset(values), scope.for_admins, tuple(filters))

@@ -37,6 +37,7 @@ class FeedRow(NamedTuple):
     actor_name: str
     subject: bytes
     payload: JsonText | None
+    digest: bytes
     task_number: int | None
     task_title: str | None
     task_status: str | None
@@ -56,6 +57,7 @@ class FeedFilter:
         kinds: The kinds of entries.
         actor: The name of the actor.
         after: The time after which the entries were made.
+        board: The board of the task that the entry is about.
         beyond: A position of the log before that time, so that not all of the log is read.
     """
 
@@ -63,6 +65,7 @@ class FeedFilter:
     actor: str | None = None
     after: datetime | None = None
     beyond: int | None = None
+    board: BoardId | None = None
 
 
 @frozen(kw_only=True)

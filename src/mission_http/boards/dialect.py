@@ -53,6 +53,7 @@ def boards_dialect(settings: Settings) -> Dialect:
             "snapshots:snapshot_endpoints", "/boards/{board_id}/snapshot", "/boards/{board_id}/group-snapshot",
             "/board-groups/{group_id}/snapshot", given=(approval_cards,),
         ),
+        _group("activity:ENDPOINTS", "/activity"),
         _group(
             "streams:stream_endpoints", "/activity/task-comments/stream", "/agents/stream",
             "/board-groups/{group_id}/memory/stream",

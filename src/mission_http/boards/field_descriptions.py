@@ -21,6 +21,12 @@ BUDGET_TARGETS: Final = {
 FIELDS: Final[Mapping[str, str]] = {
     **SHARED,
     "DashboardMetrics.usage": "The tokens that were used in the range, with their cost.",
+    "ActivityEventRead.event_type": "The type of the activity, such as `task.status_changed`.",
+    "ActivityEventRead.message": "What happened, or the text of a comment.",
+    "ActivityEventRead.route_name": "The page of the web client that shows it.",
+    "ActivityEventRead.route_params": "The parameters of that page.",
+    "ActivityTaskCommentFeedItemRead.agent_role": "The role in the agent's profile.",
+    "ActivityTaskCommentFeedItemRead.message": "The text of the comment.",
     "usage_today": "The tokens that were used for the board today, in UTC, with their cost.",
     **budget_fields(("BudgetCreate", "BudgetRead"), "BudgetUpdate", BUDGET_TARGETS),
     **price_fields("PriceCreate", "PriceUpdate", "PriceRead"),

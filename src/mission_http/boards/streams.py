@@ -23,9 +23,16 @@ from mission_core.events.live_readers import PositionGone
 from mission_core.events.readers import position_before
 from mission_core.ids import AgentId, ApprovalId, BoardId, TaskId
 from mission_core.projections import Projection
-from mission_core.tasks.comments import COMMENTS
 from mission_core.values import PageRequest
 from mission_http.boards.access import MIXED, USER, BoardPath, path_id, require_admin, row_not_found_first
+from mission_http.boards.activity import (
+    TASK_ACTIVITIES,
+    TASK_NAMES,
+    TaskNames,
+    comment_items,
+    comments_by_id,
+    task_message,
+)
 from mission_http.boards.agent_hints import agent_hints
 from mission_http.boards.agent_payloads import agent_renderer
 from mission_http.boards.agents import visible_board
@@ -60,6 +67,7 @@ if TYPE_CHECKING:
     from mission_core.events.model import Entry
     from mission_core.ids import OrganizationId
     from mission_core.ports import Ports
+    from mission_core.tasks.comments import Comment
     from mission_http.settings import Settings
 
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -67,16 +75,6 @@ ENDED: Final = "stream.ended"
 FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE: Final = timedelta(seconds=1)
 """Servers' clocks may differ by this, and clients round times, so a stream begins so much earlier than was asked."""
-TASK_ACTIVITIES: Final = {
-    "task.created": "task.created",
-    "task.updated": "task.updated",
-    "task.assigned": "task.updated",
-    "task.dependency_toggled": "task.updated",
-    "task.moved": "task.status_changed",
-    "task.claimed": "task.status_changed",
-    "task.commented": "task.comment",
-}
-"""The type of an activity about a task, by the kind of the entry."""
 AGENT_KINDS: Final = frozenset({
     "agent.created", "agent.updated", "agent.renamed", "agent.status_changed", "agent.deleted",
 })  # fmt: skip
@@ -91,17 +89,26 @@ class TaskState(NamedTuple):
     A task that events are about.
     """
 
-    id: UUID
-    board: BoardId
-    board_name: str
-    title: str
+    names: TaskNames
     payload: Any
+
+    @property
+    def board(self) -> BoardId:
+        """
+        The board of the task.
+        """
+        return self.names.board
+
+    @property
+    def title(self) -> str:
+        """
+        The title of the task.
+        """
+        return self.names.title
 
 
 TASK_STATES: Final = Projection(
-    render=lambda row: TaskState(
-        UUID(bytes=row.id), BoardId(UUID(bytes=row.board)), row.board_name, row.title, _shown.render(row)
-    ),
+    render=lambda row: TaskState(TASK_NAMES.render(row), _shown.render(row)),
     fields=None if _shown.fields is None else _shown.fields | {"id", "board", "board_name", "title"},
 )
 
@@ -114,15 +121,11 @@ def _told(entry: Entry) -> Mapping[str, Any]:
 async def _tasks(ports: Ports, organization: OrganizationId, entries: Sequence[Entry]) -> dict[UUID, TaskState]:
     ids = {TaskId(entry.subject) for entry in entries}
     found = await ports.reads.tasks.several(SystemPrincipal(organization=organization), ids, TASK_STATES)
-    return {each.id: each for each in found}
+    return {each.names.id: each for each in found}
 
 
-async def _comments(ports: Ports, organization: OrganizationId, entries: Sequence[Entry]) -> dict[str, Any]:
-    ids = {UUID(_told(entry)["comment"]) for entry in entries if entry.kind == "task.commented" and entry.payload}
-    if not ids:
-        return {}
-    found = await ports.reads.entities.several(SystemPrincipal(organization=organization), COMMENTS, ids)
-    return {str(each.id): each for each in found}
+async def _comments(ports: Ports, organization: OrganizationId, entries: Sequence[Entry]) -> dict[str, Comment]:
+    return await comments_by_id(ports, organization, [_told(each) for each in entries if each.kind == "task.commented"])
 
 
 async def render_tasks(ports: Ports, organization: OrganizationId, entries: Sequence[Entry]) -> list[StreamEvent]:
@@ -147,7 +150,7 @@ async def render_tasks(ports: Ports, organization: OrganizationId, entries: Sequ
         activity = {
             "id": comment.id if comment is not None else UUID(bytes=entry.digest[:16]),
             "event_type": type,
-            "message": _message(type, told, task, comment),
+            "message": task_message(type, told.get("status"), task.title, comment),
             "agent_id": entry.actor.id if entry.actor.kind == "agent" else None,
             "task_id": entry.subject,
             "created_at": naive(entry.at),
@@ -159,16 +162,6 @@ async def render_tasks(ports: Ports, organization: OrganizationId, entries: Sequ
             data["task"] = task.payload
         events.append(StreamEvent(position=entry.position, name="task", data=_encode(data), board=task.board))
     return events
-
-
-def _message(type: str, told: Mapping[str, Any], task: TaskState, comment: Any) -> str:
-    if comment is not None:
-        return str(comment.content)
-    if type == "task.created":
-        return f"Task created: {task.title}."
-    if type == "task.status_changed":
-        return f"Task moved to {told.get('status', 'in_progress')}: {task.title}."
-    return f"Task updated: {task.title}."
 
 
 async def render_approvals(ports: Ports, organization: OrganizationId, entries: Sequence[Entry]) -> list[StreamEvent]:
@@ -285,32 +278,17 @@ async def render_comment_feed(
     """
     Render comments with the names of their tasks, boards and agents.
     """
-    tasks = await _tasks(ports, organization, entries)
     comments = await _comments(ports, organization, entries)
-    speakers = {AgentId(each.author_id) for each in comments.values() if each.author_kind == "agent" and each.author_id}
-    rows = await ports.reads.agents.several(SystemPrincipal(organization=organization), speakers) if speakers else []
-    agents, events = {UUID(bytes=row.id): row for row in rows}, []
+    tasks = {id: state.names for id, state in (await _tasks(ports, organization, entries)).items()}
+    items, events = await comment_items(ports, organization, comments.values(), tasks), []
     for entry in entries:
-        task, comment = tasks.get(entry.subject), comments.get(_told(entry).get("comment", ""))
-        if task is None or comment is None:
-            continue
-        by_agent = comment.author_kind == "agent"
-        agent = agents.get(comment.author_id) if by_agent else None
-        profile = msgspec.json.decode(agent.identity_profile) if agent and agent.identity_profile else None
-        item = {
-            "id": comment.id,
-            "created_at": naive(comment.created_at),
-            "message": comment.content,
-            "agent_id": comment.author_id if by_agent else None,
-            "agent_name": agent.name if agent is not None else comment.author if by_agent else None,
-            "agent_role": profile.get("role") if isinstance(profile, dict) else None,
-            "task_id": task.id,
-            "task_title": task.title,
-            "board_id": task.board,
-            "board_name": task.board_name,
-        }
-        data = _encode({"comment": item})
-        events.append(StreamEvent(position=entry.position, name="comment", data=data, board=task.board))
+        comment = comments.get(_told(entry).get("comment", ""))
+        if comment is not None and comment.id in items:
+            item = items[comment.id]
+            data = _encode({"comment": item})
+            events.append(
+                StreamEvent(position=entry.position, name="comment", data=data, board=BoardId(item.board_id))
+            )
     return events
 
 
