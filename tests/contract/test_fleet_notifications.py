@@ -254,3 +254,25 @@ async def test_a_stream_has_messages_and_notifications_of_those_who_may_see_them
         assert "chat.message" in seen[name][1]
         assert "notification.created" in seen[name][2]
         assert not any(f"To {other}" in each for each in seen[name])
+
+
+async def test_a_heartbeat_shows_the_newest_unread_notifications(fleet: FleetDriver, world: World) -> None:
+    (agent, ada), heartbeat = await fleet.agent("ada"), "/agents/ada/heartbeat"
+    for number in range(6):
+        await fleet.got("POST", "/chat/messages", {"content": f"Message {number}", "to": "ada"}, 201)
+    await fleet.task(assigned_to="ada")
+    await make_notifications(world.ports, world.me.organization)
+    found = await fleet.got("GET", heartbeat, key=ada)
+    tasks, told = found["work_items"]
+    await fleet.got("PUT", "/notifications", {"recipient": "ada", "markAllRead": True}, key=ada)
+    after = await fleet.got("GET", heartbeat, key=ada)
+
+    assert ("assigned_tasks", "notifications", 7, 8) == (
+        tasks["type"],
+        told["type"],
+        told["count"],
+        found["total_items"],
+    )
+    assert ["assignment", *["chat_message"] * 4] == [each["type"] for each in told["items"]]
+    assert ["assigned_tasks"] == [each["type"] for each in after["work_items"]]
+    assert agent["name"] == "ada"

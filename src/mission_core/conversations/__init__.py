@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         list_notifications as list_notifications,
         mark_notifications_read as mark_notifications_read,
         send_notification as send_notification,
+        unread_notifications as unread_notifications,
     )
     from mission_core.conversations.notifications import (
         Notification as Notification,

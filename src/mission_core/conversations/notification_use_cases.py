@@ -24,7 +24,7 @@ from mission_core.events.model import Event
 from mission_core.ids import NotificationId, NotificationNumber
 from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
-from mission_core.values import PageRequest, name_key
+from mission_core.values import PageOfRows, PageRequest, name_key
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
@@ -132,6 +132,18 @@ async def list_notifications(
     no_rows = PageRequest(limit=0)
     unread_count = (await reads.page(principal, NOTIFICATIONS, no_rows, newest=True, read_at=None, **of)).total
     return NotificationPage(found.rows, found.total, unread_count)
+
+
+async def unread_notifications(ports: Ports, principal: Principal, recipient: str, *, limit: int) -> PageOfRows:
+    """
+    Return the newest unread notifications of a recipient, with the count of all of them. Those of what happened in the
+    last seconds may be missing. There are none of another recipient for a principal that has access only to its own.
+    """
+    key = name_key(recipient)
+    if own_recipient_of(principal) not in (None, key):
+        return PageOfRows([], 0)
+    page = PageRequest(limit=limit)
+    return await ports.reads.entities.page(principal, NOTIFICATIONS, page, newest=True, recipient_key=key, read_at=None)
 
 
 @use_case

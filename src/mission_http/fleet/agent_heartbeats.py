@@ -20,6 +20,7 @@ from mission_core.accounts.key_scopes import HEARTBEAT
 from mission_core.accounts.model import AgentPrincipal, KeyOfAnotherAgent, Principal
 from mission_core.agents.model import IDLE, AgentNotFound
 from mission_core.agents.use_cases import RecordAgentHeartbeat, record_agent_heartbeat, repeat_agent_change
+from mission_core.conversations.notification_use_cases import unread_notifications
 from mission_core.errors import Conflict, Denied, Invalid, KeyReused, NotFound
 from mission_core.ids import ConnectionId
 from mission_core.ports import Ports
@@ -28,7 +29,13 @@ from mission_core.values import EMPTY_OBJECT
 from mission_http.fleet.access import HEARTBEAT_OPERATOR, HEARTBEAT_VIEWER, agent_name_header_of
 from mission_http.fleet.bodies import AgentHeartbeatBody
 from mission_http.fleet.path_parameters import agent_in, own_agent_only, own_agent_row
-from mission_http.fleet.payloads import AgentHeartbeatPayload, OrderPayload, WorkItemPayload, WorkItemsPayload
+from mission_http.fleet.payloads import (
+    AgentHeartbeatPayload,
+    NotificationItemPayload,
+    OrderPayload,
+    WorkItemPayload,
+    WorkItemsPayload,
+)
 from mission_http.fleet.wire import seconds_of
 from mission_http.platform.bodies import parsed_body_of, raw_body_of
 from mission_http.platform.endpoints import Endpoint
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     from mission_core.tasks.queries import TaskRow
 
 HEARTBEAT_ACTIVITY: Final = "Heartbeat check"
+MAX_NOTIFICATIONS: Final = 5
 MAX_TASKS: Final = 10
 METADATA_KEYS: Final = {
     "implementation_repo": ("implementation_repo", "implementationRepo", "github_repo"),
@@ -56,7 +64,9 @@ METADATA_KEYS: Final = {
 
 async def check_in(request: Request) -> Response:
     """
-    Record a heartbeat of the agent, and return its waiting tasks.
+    Record a heartbeat of the agent, and return its waiting tasks and unread notifications.
+
+    The notifications are not marked as read.
     """
     ports, principal, reached = ports_of(request), principal_of(request), None
     with own_agent_only(principal):
@@ -66,6 +76,7 @@ async def check_in(request: Request) -> Response:
             name = (await record_agent_heartbeat(ports, principal, _heartbeat_command(request))).name
             reached = await _renew_leases_of(request, principal, name)
     work = await _work_items_for(ports, principal, name, at=ports.clock.now())
+    await _add_notifications(ports, principal, name, work)
     work.order = _order_of(reached)
     return json_response(work)
 
@@ -158,6 +169,26 @@ async def _work_items_for(ports: Ports, principal: Principal, name: str, *, at: 
     items = WorkItemsPayload(type="assigned_tasks", count=len(rows), items=rows)
     found.status, found.work_items, found.total_items = "WORK_ITEMS_FOUND", [items], len(rows)
     return found
+
+
+async def _add_notifications(ports: Ports, principal: Principal, name: str, work: AgentHeartbeatPayload) -> None:
+    """
+    Add the agent's newest unread notifications to its work items.
+    """
+    found = await unread_notifications(ports, principal, name, limit=MAX_NOTIFICATIONS)
+    if not found.total:
+        return
+    shown = [
+        NotificationItemPayload(
+            id=each.number, type=each.type, title=each.title, message=each.message,
+            created_at=seconds_of(each.created_at),
+        )
+        for each in found.rows
+    ]  # fmt: skip
+    items = WorkItemsPayload(type="notifications", count=found.total, items=shown)
+    before = [] if isinstance(work.work_items, UnsetType) else work.work_items
+    work.status, work.message, work.work_items = "WORK_ITEMS_FOUND", UNSET, [*before, items]
+    work.total_items = sum(each.count for each in work.work_items)
 
 
 def _work_item(row: TaskRow) -> WorkItemPayload:

@@ -652,6 +652,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "FleetPlainNotification.delivered_at": "The time at which it was delivered to a session; null while it was not.",
     "notifications": "The notifications.",
     "unreadCount": "The number of the recipient's unread notifications.",
+    "FleetNotificationItem.type": "The type of the notification, such as `mention` or `assignment`.",
     "FleetNotificationSource.type": "Whether it is about a task or a comment.",
     "markedAsRead": "The number of notifications that were unread.",
     "FleetMarkReadBody.ids": "The numbers of the notifications.",

@@ -321,10 +321,18 @@ class WorkItemPayload(FleetPayload[TaskRow]):
     code_location: Annotated[str | UnsetType, Given()] = UNSET
 
 
+class NotificationItemPayload(Payload):
+    id: int
+    type: str
+    title: str
+    message: str
+    created_at: int
+
+
 class WorkItemsPayload(Payload):
     type: Literal["assigned_tasks", "notifications", "urgent_activities"]
     count: int
-    items: list[WorkItemPayload]
+    items: list[WorkItemPayload] | list[NotificationItemPayload]
 
 
 class AgentHeartbeatPayload(Payload):
