@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mission_adapters.testing import ManualClock
-from mission_core.accounts.model import AgentPrincipal, MemberPrincipal, Role
-from mission_core.conversations.chat_messages import chat_reader_of
-from mission_core.ids import AgentId, BoardId, MemberId, OrganizationId, UserId, UserNumber
+from mission_core.conversations.chat_messages import ChatMessageNotFound
+from mission_core.conversations.chat_use_cases import read_chat_message
+from mission_core.values import PageRequest
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
 
@@ -129,16 +129,18 @@ async def test_an_agent_sees_its_own_messages_and_those_to_everybody(fleet: Flee
     assert 404 == (await fleet.call("GET", f"/chat/messages/{secret['id']}")).status
 
 
-def test_whoever_is_limited_to_boards_does_not_see_what_is_sent_to_everybody() -> None:
-    board, ids = BoardId(UserId(OrganizationId.__supertype__(int=1))), OrganizationId.__supertype__(int=2)
-    member = MemberPrincipal(
-        organization=OrganizationId(ids), user=UserId(ids), number=UserNumber(1), member=MemberId(ids), name="Mia",
-        display="Ada", role=Role.ADMIN, reads=frozenset((board,)),
-    )  # fmt: skip
-    agent = AgentPrincipal(organization=OrganizationId(ids), agent=AgentId(ids), name="ada", board=board)
-    readers = [chat_reader_of(each) for each in (member, agent)]
+@pytest.mark.every_store
+async def test_who_is_limited_to_boards_does_not_see_what_is_sent_to_everybody(
+    fleet: FleetDriver, world: World
+) -> None:
+    ada = await world.principal("ada", board=world.board.id)
+    everybody = await sent(fleet, "to all")
+    await sent(fleet, "to ada", to="Ada")
+    page = await world.ports.reads.chat.page(ada, PageRequest())
 
-    assert [("mia", False), ("ada", False)] == [(each.name, each.unaddressed) for each in readers if each]
+    assert (["to ada"], 1) == ([each.content for each in page.rows], page.total)
+    with pytest.raises(ChatMessageNotFound):
+        await read_chat_message(world.ports, ada, everybody["id"])
 
 
 async def test_a_message_to_forward_is_screened_and_kept(fleet: FleetDriver) -> None:

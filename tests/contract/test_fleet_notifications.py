@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from mission_adapters.testing import ManualClock
-from mission_core.conversations.notifications import NOTIFICATIONS, make_notifications
+from mission_core.conversations.notifications import make_notifications
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal
 from tests.contract.stream_client import opened
@@ -38,8 +38,8 @@ async def test_whoever_is_concerned_by_a_task_is_told(fleet: FleetDriver) -> Non
     """
     (_, ada), _ = await fleet.agent("ada"), await fleet.agent("bob")
     task = await fleet.task(assigned_to="ada", description="Look, @bob")
-    await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "in_progress"}, key=ada)
-    await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "review", "assigned_to": "bob"})
+    await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "review"}, key=ada)
+    await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "inbox", "assigned_to": "bob"})
     await fleet.got("PUT", f"/tasks/{task['id']}", {"description": "Look, @bob and @ada"})
 
     assert [ASSIGNED, MOVED, MENTIONED] == await told(fleet, "ada")
@@ -85,19 +85,25 @@ async def test_a_notification_shows_what_it_is_about(fleet: FleetDriver, clock: 
 
 
 @pytest.mark.every_store
-async def test_notifications_are_made_once_however_often_the_log_is_read(fleet: FleetDriver, world: World) -> None:
+async def test_notifications_are_made_once_however_often_the_log_is_read(
+    fleet: FleetDriver, world: World, clock: ManualClock
+) -> None:
     """
     Also by several processes at once, and by one that died before its cursor advanced.
     """
     ports, organization = world.ports, world.me.organization
-    await fleet.task(assigned_to="ada")
-    await make_notifications(ports, organization)
-    entries = await ports.log.read(organization)
-    made = [each for each in entries if each.kind == "notification.created"]
     forgetful = evolve(ports, log=ForgetfulLog(ports.log))
+    task = await fleet.task(assigned_to="ada")
+    await fleet.got("PUT", f"/tasks/{task['id']}", {"status": "review"})
     await asyncio.gather(*(make_notifications(forgetful, organization) for _ in range(3)))
+    clock.advance(seconds=5)
+    await fleet.got("PUT", f"/tasks/{task['id']}", {"assigned_to": "bob"})
+    await make_notifications(forgetful, organization)
+    made = [each.kind for each in await ports.log.read(organization)].count("notification.created")
 
-    assert 1 == len(made) == len(await ports.reads.entities.every(world.me, NOTIFICATIONS))
+    assert [ASSIGNED, MOVED] == await told(fleet, "ada")
+    assert [ASSIGNED] == await told(fleet, "bob")
+    assert 3 == made
 
 
 class ForgetfulLog:
