@@ -84,11 +84,13 @@ class Operations:
 
 def resources() -> dict[str, Operations]:
     """
-    All resources, found in the modules of the dialect.
+    All resources, found in the modules of the dialect that serve them.
     """
     found: dict[str, Operations] = {}
     for info in iter_modules(dialect.__path__, f"{dialect.__name__}."):
         module = import_module(info.name)
+        if not hasattr(module, "ENDPOINTS"):
+            continue
         for resource in (each for each in vars(module).values() if isinstance(each, Resource)):
             item = f"{resource.path}/{{{resource.parameter}}}"
             names = {("GET", item): "READ"}

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from mission_core.accounts.model import BoardAgentConfined
 from mission_core.boards.model import BoardDenied
-from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER
 from mission_core.usage.price_overrides import (
     PRICE_OVERRIDES,
     CreatePriceOverride,
@@ -26,42 +25,18 @@ from mission_core.usage.price_overrides import (
 from mission_core.values import ABSENT, Absent
 from mission_http.boards.resources import Resource
 from mission_http.boards.wire import BoardsPayload
-from mission_http.platform.field_annotations import Body, Length
-from mission_http.platform.price_amounts import Dollars, Percent, dollars_of, told_prices
+from mission_http.platform.price_amounts import ChangedPrice, NewPrice, dollars_of, told_prices
 from mission_http.platform.shapes import Of
 
-Model = Annotated[str, Length(1, LONGEST_MODEL)]
-Provider = Annotated[str | None, Length(1, LONGEST_PROVIDER)]
 
-
-class PriceCreate(Body):
-    model: Model
-    provider: Provider = None
+class PriceCreate(NewPrice):
     since: datetime | None = None
     until: datetime | None = None
-    input: Dollars
-    output: Dollars
-    cache_read: Dollars | None = None
-    cache_write: Dollars | None = None
-    reasoning: Dollars | None = None
-    input_audio: Dollars | None = None
-    output_audio: Dollars | None = None
-    batch: Percent = 100
 
 
-class PriceUpdate(Body):
-    model: Model | Absent = ABSENT
-    provider: Provider | Absent = ABSENT
+class PriceUpdate(ChangedPrice):
     since: datetime | Absent | None = ABSENT
     until: datetime | Absent | None = ABSENT
-    input: Dollars | Absent = ABSENT
-    output: Dollars | Absent = ABSENT
-    cache_read: Dollars | Absent | None = ABSENT
-    cache_write: Dollars | Absent | None = ABSENT
-    reasoning: Dollars | Absent | None = ABSENT
-    input_audio: Dollars | Absent | None = ABSENT
-    output_audio: Dollars | Absent | None = ABSENT
-    batch: Percent | Absent = ABSENT
 
 
 class PriceRead(BoardsPayload[PriceOverride]):

@@ -13,7 +13,6 @@ from mission_core.accounts.model import BoardAgentConfined
 from mission_core.boards.model import BoardDenied
 from mission_core.entity_changes import field_values
 from mission_core.errors import KeyReused, VersionMismatch
-from mission_core.usage.amounts import LONGEST_MODEL, LONGEST_PROVIDER
 from mission_core.usage.price_overrides import (
     PRICE_OVERRIDES,
     CreatePriceOverride,
@@ -37,47 +36,25 @@ from mission_http.platform.bodies import body_of
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.etags import IF_MATCH, etag_of, expected_version_of
 from mission_http.platform.exchange import ports_of, principal_of
-from mission_http.platform.field_annotations import Body, Length, NumberRange
+from mission_http.platform.field_annotations import Body, NumberRange
 from mission_http.platform.idempotency import IDEMPOTENCY_KEY, perform_once, read_row_again
 from mission_http.platform.json_responses import json_response
-from mission_http.platform.price_amounts import Dollars, Percent, dollars_of, told_prices
+from mission_http.platform.price_amounts import ChangedPrice, NewPrice, dollars_of, told_prices
 from mission_http.platform.shapes import Of, Payload
 
 YEAR_9999: Final = 253_402_300_799
 """The last second of the year 9999."""
-Model = Annotated[str, Length(1, LONGEST_MODEL)]
-Provider = Annotated[str | None, Length(1, LONGEST_PROVIDER)]
 Seconds = Annotated[int, NumberRange(0, YEAR_9999)]
 
 
-class PriceBody(Body):
-    model: Model
-    provider: Provider = None
+class PriceBody(NewPrice):
     since: Seconds | None = None
     until: Seconds | None = None
-    input: Dollars
-    output: Dollars
-    cache_read: Dollars | None = None
-    cache_write: Dollars | None = None
-    reasoning: Dollars | None = None
-    input_audio: Dollars | None = None
-    output_audio: Dollars | None = None
-    batch: Percent = 100
 
 
-class UpdatePriceBody(Body):
-    model: Model | Absent = ABSENT
-    provider: Provider | Absent = ABSENT
+class UpdatePriceBody(ChangedPrice):
     since: Seconds | Absent | None = ABSENT
     until: Seconds | Absent | None = ABSENT
-    input: Dollars | Absent = ABSENT
-    output: Dollars | Absent = ABSENT
-    cache_read: Dollars | Absent | None = ABSENT
-    cache_write: Dollars | Absent | None = ABSENT
-    reasoning: Dollars | Absent | None = ABSENT
-    input_audio: Dollars | Absent | None = ABSENT
-    output_audio: Dollars | Absent | None = ABSENT
-    batch: Percent | Absent = ABSENT
 
 
 class PricePayload(FleetPayload[PriceOverride]):
