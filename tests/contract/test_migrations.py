@@ -180,6 +180,21 @@ def test_the_agents_of_an_older_database_are_counted(url_at_0008: str) -> None:
     assert {True, False} == {board == NO_ID for _, board, _, _ in counted}
 
 
+def test_what_happened_before_an_upgrade_notifies_nobody(url_at_0008: str) -> None:
+    """
+    The reader that makes notifications begins at the end of each log.
+    """
+    migrate(url_at_0008)
+
+    ends, begun = asked(
+        url_at_0008,
+        "SELECT organization, position FROM heads",
+        "SELECT organization, position FROM reader_cursors WHERE reader = 'notifications'",
+    )
+    assert sorted(map(tuple, ends)) == sorted(map(tuple, begun))
+    assert any(position for _, position in ends)
+
+
 def test_the_example_of_the_page_keeps_all_rows(url_at_0008: str, chain: Any) -> None:
     """
     And the columns that it adds have a value in each.
