@@ -361,7 +361,11 @@ VALUES: Mapping[str, Values] = {
     ],
     "usage.most": lambda many: [None, 1000],
     "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
-    "wanted: FeedFilter": lambda many: [FeedFilter(), FeedFilter(kinds=("task.created",), after=many.since)],
+    "wanted: FeedFilter": lambda many: [
+        FeedFilter(),
+        FeedFilter(kinds=("task.created",), after=many.since),
+        FeedFilter(audited=True),
+    ],
     "wanted: ReportedRunFilter": lambda many: [
         ReportedRunFilter(),
         ReportedRunFilter(status=SEARCHED_WORD, since=many.since),

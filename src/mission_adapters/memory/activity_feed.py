@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mission_core.ids import AgentId, TaskId
 from mission_core.lazy_attrs import frozen
 from mission_core.reports.activity_feed import (
+    AUDITED_KINDS,
     KINDS_FOR_ADMINS,
     FeedCount,
     FeedFilter,
@@ -48,6 +49,12 @@ class MemoryActivityFeedReads:
         rest = [each for each in found if page.after is None or each.position < page.after]
         rows = [self._row(each) for each in rest[page.offset :][: page.limit]]
         return PageOfRows(rows, len(found))
+
+    async def entries(self, principal: Principal, wanted: FeedFilter, *, limit: int) -> list[FeedRow]:
+        """
+        The newest of the entries.
+        """
+        return [self._row(each) for each in (await self._entries(principal, wanted))[:limit]]
 
     async def counts(self, principal: Principal, wanted: FeedFilter) -> list[FeedCount]:
         """
@@ -102,4 +109,6 @@ def _is_wanted(entry: Entry, wanted: FeedFilter) -> bool:
         and (wanted.actor is None or entry.actor.name == wanted.actor)
         and (wanted.after is None or entry.at > wanted.after)
         and (wanted.beyond is None or entry.position > wanted.beyond)
+        and (wanted.through is None or entry.position <= wanted.through)
+        and (not wanted.audited or entry.kind in AUDITED_KINDS)
     )

@@ -12,7 +12,7 @@ from mission_adapters.sql.board_visibility import board_filter_for, on_boards
 from mission_adapters.sql.database_session import DatabaseSession, Steps
 from mission_adapters.sql.event_log import SELECT_HEAD
 from mission_adapters.sql.statements import Statement, TextArray, cached_statement, in_array, parameter
-from mission_adapters.sql.tables import agents, by_agents, events, tasks
+from mission_adapters.sql.tables import agents, audited, by_agents, events, tasks
 from mission_core.lazy_attrs import frozen
 from mission_core.reports.activity_feed import KINDS_FOR_ADMINS, FeedCount, FeedFilter, FeedRow, feed_scope_of
 from mission_core.reports.hourly_counters import HOUR
@@ -67,6 +67,10 @@ def _conditions(given: frozenset[str], for_admins: bool, board_filters: tuple[st
         found.append(exists().where(tasks.c.id == events.c.subject, tasks.c.board == parameter("board")))
     if "beyond" in given:
         found.append(events.c.position > parameter("beyond", int))
+    if "through" in given:
+        found.append(events.c.position <= parameter("through", int))
+    if "audited" in given:
+        found.append(audited)
     return found
 
 
@@ -124,6 +128,19 @@ class SqlActivityFeedReads:
         return await self.session.read(steps)
 
 
+    async def entries(self, principal: Principal, wanted: FeedFilter, *, limit: int) -> list[FeedRow]:
+        """
+        The newest of the entries.
+        """
+        shape, given = _question(principal, wanted)
+
+        def steps() -> Steps[list[FeedRow]]:
+            statement = _select_page(*shape, False)
+            rows = yield statement(self.session.dialect, **given, most=limit, skipped=0)
+            return [FeedRow._make(row) for row in rows]
+
+        return await self.session.read(steps)
+
     async def counts(self, principal: Principal, wanted: FeedFilter) -> list[FeedCount]:
         """
         The numbers of the entries by kind, actor and hour.
@@ -150,7 +167,9 @@ def _question(principal: Principal, wanted: FeedFilter) -> tuple[Shape, dict[str
         "after": None if wanted.after is None else micros(wanted.after),
         "beyond": wanted.beyond,
         "board": None if wanted.board is None else wanted.board.bytes,
+        "through": wanted.through,
     }
     values = {name: value for name, value in values.items() if value is not None}
-    shape = (frozenset(values), scope.for_admins, tuple(filters))
+    given = frozenset(values) | ({"audited"} if wanted.audited else set())
+    shape = (given, scope.for_admins, tuple(filters))
     return shape, {"organization": principal.organization.bytes, **values, **filters}

@@ -23,6 +23,7 @@ from mission_core.accounts.rows import API_KEY_ROWS
 from mission_core.agents.counters import AGENT_COUNTS
 from mission_core.agents.rows import AGENT_ROWS
 from mission_core.boards.rows import BOARD_ROWS
+from mission_core.reports.activity_feed import AUDITED_KINDS
 from mission_core.reports.hourly_counters import HOURLY_COUNTS
 from mission_core.tasks.counters import TASK_COUNTS, WORKLOADS
 from mission_core.tasks.mentions import IDENTIFIER_IN_CONFIG
@@ -37,6 +38,7 @@ UNFINISHED: Final = "status NOT IN ('done', 'failed')"
 DONE: Final = "done_at IS NOT NULL"
 BY_AGENTS: Final = "actor_kind = 'agent'"
 ABOUT_AGENTS: Final = "kind >= 'agent.' AND kind < 'agent/'"
+AUDITED: Final = f"kind IN ({', '.join(map(repr, AUDITED_KINDS))})"
 ALIVE: Final = "state IN ('leased', 'suspended')"
 OTHER_HANDLES: Final = {
     "sqlite": (
@@ -116,8 +118,16 @@ Index(
     sqlite_where=text(ABOUT_AGENTS),
     postgresql_where=text(ABOUT_AGENTS),
 )
+Index(
+    "ix_events_audited",
+    events.c.organization,
+    events.c.position,
+    sqlite_where=text(AUDITED),
+    postgresql_where=text(AUDITED),
+)
 by_agents: ColumnElement[bool] = literal_column(BY_AGENTS.replace("actor_kind", "events.actor_kind"))
 about_agents: ColumnElement[bool] = literal_column(ABOUT_AGENTS.replace("kind", "events.kind"))
+audited: ColumnElement[bool] = literal_column(AUDITED.replace("kind", "events.kind"))
 
 secret_fingerprints = table(
     "secret_fingerprints",

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
         set_active_organization as set_active_organization,
         update_organization as update_organization,
     )
+    from mission_core.accounts.data_exports import (
+        DataExported as DataExported,
+        RecordDataExport as RecordDataExport,
+        record_data_export as record_data_export,
+    )
     from mission_core.accounts.first_admin import (
         CreateFirstAdmin as CreateFirstAdmin,
         SetupDone as SetupDone,
@@ -181,6 +186,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.sign_in import (
         AccessPending as AccessPending,
         SignIn as SignIn,
+        SignInClient as SignInClient,
         SignInRefused as SignInRefused,
         StartedSession as StartedSession,
         record_failed_sign_in as record_failed_sign_in,

@@ -33,7 +33,9 @@ from mission_core.accounts.ownership_rules import (
     require_rank_over_member,
 )
 from mission_core.accounts.sign_in import (
+    UNKNOWN_CLIENT,
     AccessPending,
+    SignInClient,
     SignInRefused,
     StartedSession,
     is_member_of_default_organization,
@@ -99,12 +101,15 @@ class ReviewAccessRequest:
     note: str | None = None
 
 
-async def sign_in_with_google(ports: Ports, person: ProviderIdentity, *, state: str | None = None) -> StartedSession:
+async def sign_in_with_google(
+    ports: Ports, person: ProviderIdentity, *, client: SignInClient = UNKNOWN_CLIENT, state: str | None = None
+) -> StartedSession:
     """
     Start a session for a person whom Google has identified, if they have access; otherwise create or renew their access
     request.
 
     Args:
+        client: The client of the sign-in.
         state: The state parameter that the browser returned. It starts one session only.
 
     Raises:
@@ -120,7 +125,7 @@ async def sign_in_with_google(ports: Ports, person: ProviderIdentity, *, state: 
         once = IdempotencyKey(key=state, operation="sign in", body_digest=sha256(state.encode()).digest())
         ports = evolve(ports, unit=partial(ports.unit, once=once))
     try:
-        return await start_session(ports, user, how=person.provider.value)
+        return await start_session(ports, user, how=person.provider.value, client=client)
     except AlreadyDone:
         raise SignInStateUsed from None
     except SignInRefused:

@@ -66,6 +66,8 @@ class SignedIn(Event):
     user: UserId
     session: SessionId
     how: str
+    ip_address: str | None = None
+    user_agent: str | None = None
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -92,3 +94,5 @@ class SignInFailed(Event):
     organization: OrganizationId
     username: str | None
     reason: str
+    ip_address: str | None = None
+    user_agent: str | None = None

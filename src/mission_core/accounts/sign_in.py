@@ -5,7 +5,7 @@ Sign-in with a password, the start of sessions, and sign-out.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field
 
@@ -51,6 +51,19 @@ class SignInRefused(Denied):
     says = "the user name or the password is wrong, or an admin has yet to approve this user"
 
 
+@frozen
+class SignInClient:
+    """
+    The client of a sign-in, for the event log: its address, and the program that it says it is.
+    """
+
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+
+UNKNOWN_CLIENT: Final = SignInClient()
+
+
 @frozen(kw_only=True)
 class SignIn:
     """
@@ -59,6 +72,7 @@ class SignIn:
 
     username: str
     password: str = field(repr=False)
+    client: SignInClient = UNKNOWN_CLIENT
 
 
 @frozen
@@ -97,14 +111,14 @@ async def sign_in(ports: Ports, cmd: SignIn) -> StartedSession:
         reason = reason or "invalid_password"
     if reason is not None or user is None:
         refusal = SignInRefused(reason or "user_not_found", user.username if user else None)
-        await record_failed_sign_in(ports, desk.organization, refusal)
+        await record_failed_sign_in(ports, desk.organization, (refusal, cmd.client))
         raise refusal
     better = await ports.passwords.hash(cmd.password) if kept and ports.passwords.needs_rehash(kept) else None
     try:
-        return await start_session(ports, user, how=IdentityProvider.LOCAL.value, password=better)
+        return await start_session(ports, user, how=IdentityProvider.LOCAL.value, client=cmd.client, password=better)
     except SignInRefused as refusal:
         refusal.username = user.username
-        await record_failed_sign_in(ports, desk.organization, refusal)
+        await record_failed_sign_in(ports, desk.organization, (refusal, cmd.client))
         raise
 
 
@@ -138,25 +152,32 @@ async def is_member_of_default_organization(ports: Ports, user: User) -> bool:
 
 
 @use_case
-async def record_failed_sign_in(ports: Ports, organization: OrganizationId, refusal: SignInRefused) -> None:
+async def record_failed_sign_in(
+    ports: Ports, organization: OrganizationId, refused: tuple[SignInRefused, SignInClient]
+) -> None:
     """
     Add a failed sign-in to the event log of an organization, with its reason.
     """
+    refusal, client = refused
     async with ports.unit(SystemPrincipal(organization=organization, name="sign-in", display="Sign-in")) as unit:
         unit.record(
             SignInFailed(
-                organization=organization, username=refusal.username, reason=refusal.reason, at=ports.clock.now()
+                organization=organization, username=refusal.username, reason=refusal.reason,
+                ip_address=client.ip_address, user_agent=client.user_agent, at=ports.clock.now(),
             )
-        )
+        )  # fmt: skip
         await unit.commit()
 
 
-async def start_session(ports: Ports, user: User, *, how: str, password: str | None = None) -> StartedSession:
+async def start_session(
+    ports: Ports, user: User, *, how: str, client: SignInClient = UNKNOWN_CLIENT, password: str | None = None
+) -> StartedSession:
     """
     Start a session of an authenticated user, and remove the user's expired sessions.
 
     Args:
         how: The identity provider.
+        client: The client of the sign-in.
         password: A stronger hash of the password, to be stored.
 
     Raises:
@@ -165,12 +186,14 @@ async def start_session(ports: Ports, user: User, *, how: str, password: str | N
     principal = await ports.credentials.member(user.id)
     if principal is None:
         raise SignInRefused("not_approved" if not user.approved else "no_membership")
-    return await _start_session(ports, principal, _StartSession(how=how, kept=user.password, better=password))
+    cmd = _StartSession(how=how, client=client, kept=user.password, better=password)
+    return await _start_session(ports, principal, cmd)
 
 
 @frozen(kw_only=True)
 class _StartSession:
     how: str
+    client: SignInClient
     kept: str | None = field(repr=False)
     better: str | None = field(repr=False)
 
@@ -191,7 +214,13 @@ async def _start_session(ports: Ports, principal: Principal, cmd: _StartSession)
                 sessions.remove(each)
         user = users.save(evolve(user, last_login_at=now, password=cmd.better or user.password))
         session = add_session(ports, unit, principal, token, at=now)
-        unit.record(SignedIn(user=user.id, session=session.id, how=cmd.how, at=now))
+        client = cmd.client
+        unit.record(
+            SignedIn(
+                user=user.id, session=session.id, how=cmd.how, ip_address=client.ip_address,
+                user_agent=client.user_agent, at=now,
+            )
+        )  # fmt: skip
         unit.result(session.id)
         await unit.commit()
     return StartedSession(user, evolve(principal, session=session.id), session, token)

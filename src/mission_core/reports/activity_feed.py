@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from mission_core.values import PageOfRows, PageRequest
 
 KINDS_FOR_ADMINS: Final = (
-    "access.", "invite.", "key.", "member.", "organization.", "server_key.", "settings.", "user.",
+    "access.", "data.", "invite.", "key.", "member.", "organization.", "server_key.", "settings.", "user.",
 )  # fmt: skip
 """The beginnings of the kinds of entries that only admins of all boards may see."""
+AUDITED_KINDS: Final = (
+    "access.asked", "access.given", "access.refused", "data.exported", "organization.dissolved", "organization.founded",
+    "organization.updated", "server_key.rotated", "settings.changed", "settings.reset", "user.created", "user.deleted",
+    "user.password_changed", "user.sign_in_failed", "user.signed_in", "user.signed_out", "user.updated",
+)  # fmt: skip
+"""The kinds of entries in the audit log. A store has an index of them."""
 
 
 class FeedRow(NamedTuple):
@@ -59,6 +65,8 @@ class FeedFilter:
         after: The time after which the entries were made.
         board: The board of the task that the entry is about.
         beyond: A position of the log before that time, so that not all of the log is read.
+        through: The last position.
+        audited: Whether only entries of the kinds in `AUDITED_KINDS` are wanted.
     """
 
     kinds: tuple[str, ...] | None = None
@@ -66,6 +74,8 @@ class FeedFilter:
     after: datetime | None = None
     beyond: int | None = None
     board: BoardId | None = None
+    through: int | None = None
+    audited: bool = False
 
 
 @frozen(kw_only=True)
@@ -114,7 +124,13 @@ class ActivityFeedReads(Protocol):
     async def page(self, principal: Principal, wanted: FeedFilter, page: PageRequest) -> PageOfRows:
         """
         A page of the entries as `FeedRow`, newest first (by position), and the number of all. To count all entries
-        costs little without a filter and for who sees all of the log; otherwise it is linear in the log.
+        costs little without a filter and for who sees all of the log; otherwise it is linear in the log, or for audited
+        entries in their number.
+        """
+
+    async def entries(self, principal: Principal, wanted: FeedFilter, *, limit: int) -> list[FeedRow]:
+        """
+        The newest of the entries, without their number.
         """
 
     async def counts(self, principal: Principal, wanted: FeedFilter) -> list[FeedCount]:

@@ -90,6 +90,7 @@ ACTIVITY_WORDINGS: Final = {
     "user.password_changed": ActivityWording("password_change", "user", "Password changed"),
     "user.signed_in": ActivityWording("login", "user", "Signed in"),
     "user.signed_out": ActivityWording("logout", "user", "Signed out"),
+    "data.exported": ActivityWording("data_export", "export", "Exported {what} as {format}"),
     "key.revoked": ActivityWording("agent_key_revoked", "agent_key", "Revoked agent key"),
 }
 

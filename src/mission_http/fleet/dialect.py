@@ -89,6 +89,8 @@ def fleet_dialect(settings: Settings) -> Dialect:
             "reports:report_endpoints", "/tasks/outcomes", "/tasks/regression", "/workload", given=(settings,)
         ),
         _group("activity_list:ENDPOINTS", "/activities"),
+        _group("audit_log:ENDPOINTS", "/audit"),
+        _group("data_export:ENDPOINTS", "/export"),
         _group("search:ENDPOINTS", "/search", tag="Search"),
         _group("api_index:index_endpoints", "/index", tag="Discovery"),
         _group("knowledge_files:ENDPOINTS", "/docs/tree", "/docs/search", "/docs/content"),

@@ -36,7 +36,7 @@ from mission_core.lazy_attrs import frozen
 from mission_core.values import micros, moment
 from mission_http.fleet.access import OWN_ACCOUNT
 from mission_http.fleet.errors import InvalidRequest, InvalidRequestWithHint
-from mission_http.fleet.sign_in import SignInHandlers
+from mission_http.fleet.sign_in import SignInHandlers, client_of
 from mission_http.fleet.user_payloads import OkPayload, SignedInPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.endpoints import Endpoint
@@ -218,7 +218,7 @@ class GoogleSignInHandlers:
         self, request: Request, person: ProviderIdentity, *, state: str | None = None
     ) -> StartedSession:
         try:
-            return await sign_in_with_google(ports_of(request), person, state=state)
+            return await sign_in_with_google(ports_of(request), person, client=client_of(request), state=state)
         except AccessPending:
             logger.warning("google_access_pending email=%s client=%s", person.email, exchange_of(request).client)
             raise

@@ -19,7 +19,7 @@ from mission_core.accounts.users import IdentityProvider, UsernameTaken
 from mission_core.lazy_attrs import frozen
 from mission_core.values import UNSTORABLE
 from mission_http.fleet.errors import InvalidRequest, SetupCodeRequired
-from mission_http.fleet.sign_in import SignInHandlers
+from mission_http.fleet.sign_in import SignInHandlers, client_of
 from mission_http.fleet.user_payloads import FirstAdminPayload, NeedsSetupPayload, SetupBody, SetUpPayload
 from mission_http.platform.bodies import object_body_of
 from mission_http.platform.client_addresses import is_local_client
@@ -64,7 +64,7 @@ class SetupHandlers:
             raise SetupDone
         self._check_code(request, body.get("code"))
         made = await create_first_admin(ports, _first_admin_command(body))
-        begun = await start_session(ports, made.user, how=IdentityProvider.LOCAL.value)
+        begun = await start_session(ports, made.user, how=IdentityProvider.LOCAL.value, client=client_of(request))
         return self.sign_in.session_response(request, begun, SetUpPayload(user=FirstAdminPayload.of(begun.user)))
 
     def _check_code(self, request: Request, sent: object) -> None:

@@ -5,7 +5,7 @@ Operations to sign in and out, and on the caller's own account.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from mission_core.accounts.key_scopes import SELF
 from mission_core.accounts.model import AgentPrincipal, MemberPrincipal
 from mission_core.accounts.own_account import UpdateAccount, WrongPassword, update_account
 from mission_core.accounts.passwords import MIN_PASSWORD_LENGTH, PasswordRefused
-from mission_core.accounts.sign_in import SignIn, SignInRefused, StartedSession, sign_in, sign_out
+from mission_core.accounts.sign_in import SignIn, SignInClient, SignInRefused, StartedSession, sign_in, sign_out
 from mission_core.accounts.users import User, UserNotFound
 from mission_core.errors import Denied
 from mission_core.lazy_attrs import frozen
@@ -41,6 +41,8 @@ from mission_http.platform.json_responses import json_response
 from mission_http.platform.rate_limits import count_request
 from mission_http.platform.session_cookies import SessionCookies
 
+MAX_USER_AGENT_LENGTH: Final = 500
+
 logger = logging.getLogger("mission_http")
 
 
@@ -50,6 +52,15 @@ class KeysHaveNoPassword(Denied):
     """
 
     says = "API key users cannot change passwords"
+
+
+def client_of(request: Request) -> SignInClient:
+    """
+    Describe the client of a sign-in.
+    """
+    exchange = exchange_of(request)
+    said = exchange.headers.get(b"user-agent", b"").decode("latin-1")
+    return SignInClient(exchange.client, UNSTORABLE.sub("", said)[:MAX_USER_AGENT_LENGTH] or None)
 
 
 @frozen
@@ -73,7 +84,7 @@ class SignInHandlers:
             raise InvalidRequest("Username and password are required")
         ports = ports_of(request)
         try:
-            begun = await sign_in(ports, SignIn(username=username, password=password))
+            begun = await sign_in(ports, SignIn(username=username, password=password, client=client_of(request)))
         except SignInRefused as refusal:
             told = (refusal.username or "unknown", exchange_of(request).client, refusal.reason)
             logger.warning("sign_in_refused username=%s client=%s reason=%r", *told)

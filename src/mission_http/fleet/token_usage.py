@@ -99,6 +99,7 @@ from mission_http.fleet.token_payloads import (
 )
 from mission_http.fleet.wire import command_arguments, iso_of
 from mission_http.platform.bodies import body_of
+from mission_http.platform.csv_texts import is_formula
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.errors import FieldsInvalid
 from mission_http.platform.exchange import dialect_of, ports_of, principal_of
@@ -123,7 +124,6 @@ CSV_COLUMNS: Final = (
     "timestamp", "agentName", "model", "sessionId", "operation", "inputTokens", "outputTokens", "totalTokens", "cost",
     "duration", "costNano", "unpricedTokens",
 )  # fmt: skip
-FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Sums = dict[str, TokenSumsPayload]
 
 
@@ -468,7 +468,7 @@ def _plain(text: str) -> str:
     Return a text in one line. One that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     line = text.replace("\r", " ").replace("\n", " ")  # the writer leaves a carriage return unquoted
-    return f"'{line}" if text.startswith(FORMULA_SIGNS) else line
+    return f"'{line}" if is_formula(text) else line
 
 
 async def read_tokens_by_agent(request: Request) -> Response:

@@ -1223,6 +1223,7 @@ CREATE TABLE reader_cursors (
  STRICT
 
 ;
+CREATE INDEX ix_events_audited ON events (organization, position) WHERE kind IN ('access.asked', 'access.given', 'access.refused', 'data.exported', 'organization.dissolved', 'organization.founded', 'organization.updated', 'server_key.rotated', 'settings.changed', 'settings.reset', 'user.created', 'user.deleted', 'user.password_changed', 'user.sign_in_failed', 'user.signed_in', 'user.signed_out', 'user.updated');
 CREATE TABLE chat_messages (
 	id BLOB NOT NULL, 
 	number INTEGER NOT NULL, 

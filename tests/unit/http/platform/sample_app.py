@@ -3,6 +3,7 @@ Two small dialects over nothing, and a way to ask them: `Plain` reads strictly, 
 """
 
 import json
+from asyncio import Future
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -387,7 +388,7 @@ async def ask(
     sent: list[Any] = []
 
     async def receive() -> Any:
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
+        return messages.pop(0) if messages else await Future()  # the client waits
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -8,7 +8,7 @@ from alembic import op
 from mission_adapters.sql.columns import ID, INTEGER, TEXT
 
 revision = "0028"
-down_revision = "0025"
+down_revision = "0026"
 
 
 def upgrade() -> None:
