@@ -127,7 +127,6 @@ class SqlActivityFeedReads:
 
         return await self.session.read(steps)
 
-
     async def entries(self, principal: Principal, wanted: FeedFilter, *, limit: int) -> list[FeedRow]:
         """
         The newest of the entries.

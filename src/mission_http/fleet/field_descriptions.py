@@ -34,7 +34,10 @@ FIELDS: Final[Mapping[str, str]] = {
     "projects/id": "The number of the project.",
     "tasks/id": "The number of the task.",
     "workspaces/id": "The number of the workspace.",
-    "?action": "What to return, such as `health` or `stats`; an overview, or the list of tokens, by default.",
+    "?action": (
+        "What to return, such as `health` or `stats`; an overview, or the list of tokens, by default. In the audit "
+        "log, the only action that is listed."
+    ),
     "?agent": "The name of the agent. For the queue it is by default that of `X-Agent-Name` or of the key.",
     "?agent_name": "The name of the agent to remove from the project.",
     "?types": "The types of the wanted events, separated by commas; all by default.",
@@ -475,7 +478,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "workspace_path": "The directory of the agent on the host; null for none.",
     "write_to_gateway": "Whether the configuration is also sent to a gateway. A server without one ignores it.",
     # The token ledger.
-    "?format": "`json`, or `csv` for an export.",
+    "?format": "`json` or `csv`. Tokens are JSON by default, and exports of other data are CSV.",
     "?days": "The number of days, from 1 to 365; 30 by default.",
     "agentName": "The name of the agent; `unknown` if nobody was named.",
     "assignedTo": "The name that the task is assigned to; null for nobody.",
@@ -673,4 +676,14 @@ FIELDS: Final[Mapping[str, str]] = {
     "undelivered": "The number of notifications that were not delivered.",
     "delivery_rate": "The share of delivered notifications in percent.",
     "pending_count": "The number of the recipient's undelivered notifications.",
+    # The audit log and exports.
+    "FleetAuditLog.events": "The events, newest first.",
+    "FleetAuditEvent.action": "What was done, such as `login` or `settings_update`.",
+    "FleetAuditEvent.actor_id": "The number of the user who did it; null if no user did.",
+    "FleetAuditEvent.target_type": "The kind of what it was done to, such as `user`.",
+    "FleetAuditEvent.target_id": "The number of what it was done to; null if it has none.",
+    "FleetAuditEvent.ip_address": "The address of the client, for sign-ins; null for others.",
+    "FleetAuditEvent.user_agent": "The program that the client said it is, for sign-ins; null for others.",
+    "FleetExport.type": "The type of the exported rows.",
+    "FleetExport.exported_at": "The time of the export, as ISO 8601.",
 }
