@@ -3,7 +3,7 @@ Two small dialects over nothing, and a way to ask them: `Plain` reads strictly, 
 """
 
 import json
-from asyncio import Future
+from asyncio import Event, Future
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -386,12 +386,19 @@ async def ask(
     messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
     messages[-1]["more_body"] = False
     sent: list[Any] = []
+    began = Event()
 
     async def receive() -> Any:
-        return messages.pop(0) if messages else await Future()  # the client waits
+        if messages:
+            return messages.pop(0)
+        await began.wait()
+        if not dict(sent[0]["headers"]).get(b"content-type", b"").startswith(b"text/event-stream"):
+            await Future()  # the client waits for the end of the response, but not for that of an event stream
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
+        began.set()
 
     raw = [(name.lower().replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     if key is not None:
