@@ -91,6 +91,9 @@ async def test_an_export_has_all_rows_and_is_audited(fleet: FleetDriver, monkeyp
         if kind == "audit":
             assert ["data_export"] * 5 == [row["action"] for row in rows[:5]]
             assert {"what": "activities", "format": "csv"}.items() <= json.loads(rows[1]["detail"]).items()
+    exports = (await fleet.got("GET", "/audit"))["total"]
+    assert 200 == (await fleet.call("HEAD", "/export?type=tasks")).status
+    assert exports == (await fleet.got("GET", "/audit"))["total"]
     some = await fleet.got("GET", "/export?type=tasks&format=json&limit=3")
     assert ["four", "three", "two"] == [row["title"] for row in some["data"]]
     assert 0 == (await fleet.got("GET", "/export?type=tasks&format=json&until=1"))["count"]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mission_core.ports import Ports
 
 BATCH_SIZE: Final = 500
+MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
 class ExportQuery(Query):
@@ -142,6 +143,8 @@ async def export_data(request: Request) -> Response:
     if exported is None or query.type is None:
         raise InvalidRequest(f"type required: {', '.join(EXPORTED_TYPES)}")
     format = "csv" if query.format == "csv" else "json"
+    if request.method == "HEAD":
+        return Response(media_type=MEDIA_TYPES[format])
     rows = _limited(exported.read(ports, principal, query), query.limit)
     first = await anext(rows, None)  # so that a failure of the first read is an error response
     await record_data_export(ports, principal, RecordDataExport(what=query.type, format=format))
@@ -151,8 +154,7 @@ async def export_data(request: Request) -> Response:
         _csv_chunks(exported.columns, first, rows) if format == "csv"
         else _json_chunks(query.type, iso_of(now), first, rows)
     )  # fmt: skip
-    media_type = "text/csv; charset=utf-8" if format == "csv" else "application/json"
-    return StreamingResponse(chunks, media_type=media_type, headers={"content-disposition": disposition})
+    return StreamingResponse(chunks, media_type=MEDIA_TYPES[format], headers={"content-disposition": disposition})
 
 
 async def _limited(batches: Batches, limit: int | None) -> Batches:
