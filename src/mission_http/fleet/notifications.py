@@ -409,7 +409,6 @@ async def delivery_status(request: Request) -> Response:
     wanted = name_key(query.agent) if query.agent else own
     if wanted is not None:
         require_recipient(principal, wanted)
-    await make_notifications(ports, principal.organization)
     of: dict[str, Any] = {} if wanted is None else {"recipient_key": wanted}
     reads, no_rows = ports.reads.entities, PageRequest(limit=0)
     total = (await reads.page(principal, NOTIFICATIONS, no_rows, **of)).total
