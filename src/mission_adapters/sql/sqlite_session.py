@@ -149,8 +149,13 @@ class ThreadQueue:
     ) -> None:
         self.under_way -= 1
         self.idle.append(connection)
-        if self.ended is not None:
-            self.ended()
+        try:
+            if self.ended is not None:
+                self.ended()
+        finally:  # whatever it raises, the jobs of this batch have their results, and others wait
+            self._resolve_batch(batch, reached)
+
+    def _resolve_batch(self, batch: list[SqliteJob], reached: dict[OrganizationId, int]) -> None:
         if self.called is not None:
             self.called.cancel()
             self.called = None

@@ -101,6 +101,20 @@ async def test_a_bug_in_a_crossing_is_told_to_all_and_stops_nothing(line):
     assert 1 == await line.submit(one)
 
 
+async def test_an_error_after_a_batch_leaves_no_job_waiting(line):
+    """
+    The error goes to the handler of the event loop; the jobs get their results, and the next ones run.
+    """
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+    line.ended = lambda: 1 / 0
+    answers = await asyncio.wait_for(asyncio.gather(*(line.submit(one) for _ in range(2))), 10)
+    again = await asyncio.wait_for(line.submit(one), 10)
+
+    assert ([1, 1], 1) == (answers, again)
+    assert [ZeroDivisionError] * 2 == [type(error) for error in told]
+
+
 async def test_closing_finishes_what_waits(line):
     sent = [asyncio.ensure_future(line.submit(one)) for _ in range(300)]
     await asyncio.sleep(0)
