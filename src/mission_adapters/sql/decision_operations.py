@@ -174,27 +174,41 @@ def _claim_next(
             if change is not None:
                 return change
             continue
-        if combined_at is not None and not results.writes and needs_candidate_only(candidate, boards):
-            change = yield from _claim_combined(principal, candidate, operation.decide, results, at=combined_at)
-            if change is not None:
-                return change
-        elif task is not None:
-            # The locked task may have moved to another board, or be held, since the queue was read. On PostgreSQL its
-            # board may also have got rules.
-            elsewhere = boards is not None and task.board not in boards
-            ruled = candidate.has_rules or dialect == "postgresql"
-            change = (
-                None if elsewhere else (yield from decide_task(dialect, task, operation.decide, results, ruled=ruled))
-            )
-            if change is not None:
-                return change
         if task is not None:
+            at = combined_at if not results.writes and needs_candidate_only(candidate, boards) else None
+            change = yield from _claim_candidate(dialect, principal, candidate, operation.decide, boards, results, at)
+            if change is not None:
+                return change
             tried.append(task.id.bytes)
             continue
         # Either no task is ready, or other flushes have locked all the tasks in this batch.
         if candidate.ready < first or first >= LARGEST_BATCH:
             return None
         first *= 8
+
+
+def _claim_candidate(
+    dialect: str,
+    principal: Principal,
+    candidate: QueueCandidate,
+    decide: Decide,
+    boards: frozenset[BoardId] | None,
+    results: FlushResults,
+    combined_at: datetime | None,
+) -> Steps[TaskChange | None]:
+    """
+    Claim the task of a candidate, in one statement if *combined_at* is given. Return None if it cannot be claimed.
+    """
+    task = candidate.task
+    assert task is not None
+    if combined_at is not None:
+        return (yield from _claim_combined(principal, candidate, decide, results, at=combined_at))
+    # The locked task may have moved to another board, or be held, since the queue was read. On PostgreSQL its board may
+    # also have got rules.
+    if boards is not None and task.board not in boards:
+        return None
+    ruled = candidate.has_rules or dialect == "postgresql"
+    return (yield from decide_task(dialect, task, decide, results, ruled=ruled))
 
 
 def _claim_combined(
