@@ -9,6 +9,7 @@ and none wrong, and one that was killed is run again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Executable, Select, cast, func, literal_column, or_, select, union_all
@@ -90,7 +91,7 @@ async def rebuild_usage(session: DatabaseSession, organization: OrganizationId) 
         while found := await session.read(lambda: _rows(ask)):
             for start in range(0, len(found), MOST_CORRECTED):
                 some = found[start : start + MOST_CORRECTED]
-                await session.write(lambda: _add(dialect, organization, turn, cells.counters, some))  # noqa: B023
+                await session.write(partial(_add, dialect, organization, turn, cells.counters, some))
             corrected += len(found)
             if len(found) < MOST_READ:
                 break
@@ -99,8 +100,7 @@ async def rebuild_usage(session: DatabaseSession, organization: OrganizationId) 
     while day is not None:
         for cells, source in SUMS_OF_DAYS.items():
             await correct(cells, source, day=day)
-        following = day + 1
-        day = await session.read(lambda: _next_day(dialect, own, following))  # noqa: B023
+        day = await session.read(partial(_next_day, dialect, own, day + 1))
     for cells, source in SUMS_OF_ALL_TIME.items():
         await correct(cells, source)
     await session.write(lambda: _rebuild_budgets(dialect, organization))
