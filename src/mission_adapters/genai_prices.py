@@ -48,8 +48,12 @@ RELEASE: Final = re.compile(r"^(?:[-@:](?:latest|preview|exp|v\d+(?::\d+)?|\d{2,
 @frozen
 class TokenRates:
     """
-    What a request costs in dollars, and what each token of input and output costs. Tokens that are read from the cache,
-    written to it, or of reasoning cost these rates more than others, or less.
+    The rates of a model in dollars: one for the request, and one for each token of each kind.
+
+    Args:
+        request: The price of the request itself.
+        tokens: The price of a token of input, of output, read from the cache, written to the cache, and of reasoning.
+            The last three are counted as input or output too, so their rates are differences, and may be negative.
     """
 
     request: Decimal

@@ -1,5 +1,6 @@
 """
-What a flush posts to the accounts of budgets, while the head row of the organization is locked.
+The postings of a flush to the accounts of budgets: their events and statements. They are made while the head row of the
+organization is locked.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 class FlushPostings(NamedTuple):
     """
-    The events and statements that post to the accounts, and what the flush took and writes of the head row's marks.
+    The events and statements of a flush that post to the accounts of budgets, and the marks of the head row that they
+    depend on or change.
     """
 
     events: tuple[Event, ...] = ()
@@ -40,8 +42,8 @@ def budget_postings(
     dialect: str, buffer: WriteBuffer, results: FlushResults, heads: KnownHeads
 ) -> Steps[FlushPostings]:
     """
-    Return what the flush posts to the accounts of budgets. It is called when all rows of entities are written, and
-    locks the head row if that may matter.
+    Return the postings of the flush to the accounts of budgets. All rows of entities must be written before. The head
+    row is locked if that may matter.
 
     Raises:
         BudgetReached: If a new run has no room in a hard budget.

@@ -157,7 +157,7 @@ def lock_head(dialect: str, organization: OrganizationId) -> Steps[LockedHead]:
 
 class HeadMarks(NamedTuple):
     """
-    What a flush took and writes of the marks of budgets and price overrides in a head row.
+    The conditions that a flush puts on the marks of budgets and price overrides in a head row, and its changes to them.
 
     Args:
         without_budgets: Whether the flush is right only if the organization has no budgets.

@@ -1,5 +1,6 @@
 """
-What a process knows of the logs that it appends to, so that it learns which rows other processes have changed.
+The logs that a process follows because it appends to them. The entries of other processes tell it which rows they have
+changed.
 
 Positions have no gaps. So the entries of other processes are those between the ones that this process has appended. The
 session reads their subjects together with the notification that follows commits, which costs no statement of its own.
@@ -45,7 +46,7 @@ def _ignore(ids: Collection[UUID]) -> None:
 @define(eq=False)
 class FollowedLogs:
     """
-    The logs to which this process has appended last.
+    The most recent logs to which this process has appended, and their positions.
 
     Args:
         changed_by_others: Is told the subjects of the entries that other processes have appended.

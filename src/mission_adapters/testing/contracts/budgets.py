@@ -102,7 +102,7 @@ async def spend(
 
 async def amounts(world: World, budget: Budget) -> tuple[int, int]:
     """
-    What is spent and reserved of a budget.
+    Return the amounts of a budget that are spent and reserved.
     """
     account = await get_budget(world.ports, world.me, budget.id)
     return account.spent, account.reserved
@@ -110,7 +110,7 @@ async def amounts(world: World, budget: Budget) -> tuple[int, int]:
 
 async def mills(world: World, budget: Budget) -> tuple[float, float]:
     """
-    What is spent and reserved of a budget, in mills.
+    Return the amounts of a budget that are spent and reserved, in mills.
     """
     spent, reserved = await amounts(world, budget)
     return spent / MILL, reserved / MILL
@@ -302,8 +302,8 @@ class BudgetsContract(StoreContract):
 
     async def test_a_run_within_its_reservation_goes_on(self, world: World) -> None:
         """
-        One that has used it up goes on while there is room. Else its heartbeat answers `budget_reached` and does not
-        extend the lease, until the limit is raised.
+        A run that has used up its reservation goes on while the budget has room. Otherwise its heartbeat answers
+        `budget_reached` and does not extend the lease, until the limit is raised.
         """
         budget = await budget_of(world, limit=10 * MILL)
         one = await world.claimed(await world.task(), terms=TERMS)
@@ -407,8 +407,8 @@ class BudgetsContract(StoreContract):
 
     async def test_a_subscription_counts_nothing_if_an_admin_tells_it(self, world: World) -> None:
         """
-        What only an agent tells counts at the list price, until an admin corrects the entry. A budget may count the
-        list price of all.
+        Usage that only an agent reports as covered by a subscription counts at the list price, until an admin corrects
+        the entry. A budget with `list_price` counts all usage at the list price.
         """
         ada = await world.principal("ada")
         billed, listed = await budget_of(world), await budget_of(world, list_price=True)
@@ -449,7 +449,7 @@ class BudgetsContract(StoreContract):
 
     async def test_the_time_of_a_run_counts_whatever_becomes_of_it(self, world: World) -> None:
         """
-        Of one that began in an earlier period, of one whose task is deleted, and of one that reserves nothing.
+        The time counts of a run that began in an earlier period, whose task is deleted, or that reserves nothing.
         """
         daily = await budget_of(world, 3600, 60, measure=BudgetMeasure.TIME, period=BudgetPeriod.DAILY)
         soft = await budget_of(world, 3600, 0, measure=BudgetMeasure.TIME, hard=False)
@@ -597,7 +597,7 @@ class BudgetsContract(StoreContract):
         self, world: World, life: list[Step]
     ) -> None:
         """
-        Through claims, reports, corrections, expiries, raises and turns of the period.
+        Claims, reports, corrections, expiries, raised limits and ends of periods, in any order, keep both laws.
         """
         board = await world.another_board(f"board {TaskId(world.ports.ids.new())}")
         ada = await world.agent(f"ada {TaskId(world.ports.ids.new())}")
