@@ -166,7 +166,10 @@ async def _write_entries(file: TextIO, log: EventLog, organization: Organization
     position = 0
     while position < head.position:
         limit = min(BATCH_SIZE, head.position - position)
-        for entry in await log.read(organization, after=position, limit=limit):
+        entries = await log.read(organization, after=position, limit=limit)
+        if not entries:
+            raise SettingsError(f"audit export: organization {organization} was deleted meanwhile; run it again")
+        for entry in entries:
             _write_line(file, {"entry": _plain_entry(entry)})
             position = entry.position
 

@@ -11,6 +11,8 @@ import pytest
 from attrs import evolve
 
 from mission_core.accounts.organizations import DEFAULT_ORGANIZATION_SLUG
+from mission_core.reports.activity_feed import AUDITED_KINDS
+from mission_http.fleet.audit_log import AUDIT_ACTIONS
 from tests.contract.browser import PASSWORD, WRONG, allow_sign_in
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, fleet_over
@@ -98,3 +100,10 @@ async def test_an_export_has_all_rows_and_is_audited(fleet: FleetDriver, monkeyp
     assert ["four", "three", "two"] == [row["title"] for row in some["data"]]
     assert 0 == (await fleet.got("GET", "/export?type=tasks&format=json&until=1"))["count"]
     assert 5 == (await fleet.got("GET", "/export?type=tasks&format=json&since=1"))["count"]
+
+
+def test_every_audited_kind_of_entry_has_an_action() -> None:
+    """
+    And the other way round.
+    """
+    assert set(AUDITED_KINDS) == AUDIT_ACTIONS.keys()

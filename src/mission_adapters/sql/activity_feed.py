@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mission_core.accounts.model import Principal
 
 Shape = tuple[frozenset[str], bool, tuple[str, ...]]
-"""What decides about the text of a statement: the filters that are set, whether entries for admins are seen, and the
+"""The parameters of the text of a statement: the filters that are set, whether entries for admins are seen, and the
 filters of boards."""
 ALL_ENTRIES: Final[Shape] = (frozenset(), True, ())
 SUBJECTS: Final = (
@@ -155,7 +155,7 @@ class SqlActivityFeedReads:
 
 def _question(principal: Principal, wanted: FeedFilter) -> tuple[Shape, dict[str, Any]]:
     """
-    What decides about the text of a statement, and its parameters.
+    Return the shape of the statement that answers, and the values of its parameters.
     """
     scope = feed_scope_of(principal)
     filters = board_filter_for(scope.boards)

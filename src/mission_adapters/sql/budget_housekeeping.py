@@ -1,5 +1,5 @@
 """
-What the housekeeping deletes of budgets: the reservations of runs that have ended, which nothing reads any more, and
+The deletions of the budgets' housekeeping: the reservations of runs that have ended, which nothing reads any more, and
 the budgets of runs that were deleted with their tasks.
 """
 

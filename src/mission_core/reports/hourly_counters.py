@@ -24,7 +24,7 @@ CREATION_KINDS: Final = frozenset({TaskCreated.kind})
 ASSIGNMENT_KINDS: Final = frozenset({TaskAssigned.kind})
 FAILURE_KINDS: Final = frozenset({RunFailed.kind, RunExpired.kind})
 """The kinds of events that report a failure."""
-AUDITED_KINDS: Final = frozenset({ApiKeyCreated.kind, ApiKeyRevoked.kind})
+ACCESS_KEY_KINDS: Final = frozenset({ApiKeyCreated.kind, ApiKeyRevoked.kind})
 """The kinds of events that change access rights."""
 
 CYCLES: Final = "cycles"

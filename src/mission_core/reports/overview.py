@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mission_core.lazy_attrs import frozen
-from mission_core.reports.hourly_counters import AUDITED_KINDS, TASK_COUNTERS
+from mission_core.reports.hourly_counters import ACCESS_KEY_KINDS, TASK_COUNTERS
 from mission_core.reports.queries import HourRange
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def organization_overview(ports: Ports, principal: Principal) -> Organizat
     for each in counts.status_counts:
         tasks[each.status] += each.amount
     facts = [each for each in counts.bucket_counts if each.what not in TASK_COUNTERS]
-    audited = [each for each in facts if each.what in AUDITED_KINDS]
+    audited = [each for each in facts if each.what in ACCESS_KEY_KINDS]
     return OrganizationOverview(
         tasks=dict(sorted(tasks.items())),
         agents=dict(sorted(agents.items())),

@@ -84,7 +84,7 @@ RUN_TYPES: Final = {
 ENDED_RUNS: Final = frozenset({"completed", "failed"})
 AGENT_KINDS: Final = frozenset({"agent.created", "agent.updated", "agent.deleted", "agent.status_changed"})
 CONNECTION_KINDS: Final = frozenset({"connection.created", "connection.disconnected"})
-AUDIT_ACTIONS: Final = {
+SECURITY_ACTIONS: Final = {
     "user.sign_in_failed": "login_failed",
     "user.created": "user_created",
     "user.deleted": "user_deleted",
@@ -101,7 +101,7 @@ LATER_TYPES: Final = frozenset({"github.synced", "security.event", "session.upda
 """Further types of the API, which may be asked for although this server has no such events."""
 KINDS: Final = (
     frozenset(ACTIVITY_WORDINGS) | TASK_TYPES.keys() | RUN_TYPES.keys() | AGENT_KINDS | CONNECTION_KINDS
-    | AUDIT_ACTIONS.keys() | CHAT_TYPES.keys() | {NOTIFIED}
+    | SECURITY_ACTIONS.keys() | CHAT_TYPES.keys() | {NOTIFIED}
 )  # fmt: skip
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -203,7 +203,7 @@ class _Renderer:
             yield self._connection_event()
         elif kind in RUN_TYPES:
             yield self._run_event()
-        elif kind in AUDIT_ACTIONS:
+        elif kind in SECURITY_ACTIONS:
             yield self._audit_event()
         elif kind in CHAT_TYPES:
             yield self._chat_event()
@@ -342,7 +342,7 @@ class _Renderer:
     def _audit_event(self) -> StreamEvent:
         username = self.told.get("username")
         data = {
-            "action": AUDIT_ACTIONS[self.entry.kind],
+            "action": SECURITY_ACTIONS[self.entry.kind],
             "actor": self.entry.actor.name,
             "target_type": "user" if self.entry.kind != "user.sign_in_failed" else None,
             "target_id": None,

@@ -1,5 +1,5 @@
 """
-What people do on the page: move a task, decide an approval. The answer is the panel as it is afterwards.
+The changes that people make on the page: they move tasks and decide approvals. The answer is the changed panel.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from mission_http.platform.exchange import ports_of, principal_of
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 MOST_FIELDS: Final = 20
+MOST_DIGITS: Final = 18
+"""A number of so many digits fits into 64 bits."""
 DECISIONS: Final = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
 
 
@@ -33,7 +35,7 @@ async def move_task(request: Request) -> Response:
     board = BoardId(board_id_of(request))
     form = await _form_of(request)
     task = form.get("task", "")
-    if not (task.isascii() and task.isdigit()):
+    if not (task.isascii() and task.isdigit() and len(task) <= MOST_DIGITS):
         raise InvalidField("task", "must be the number of a task")
     command = UpdateTask(task=TaskNumber(int(task)), on=board, status=_choice(form, "status", tuple(Status)))
     await update_task(ports_of(request), principal_of(request), command)

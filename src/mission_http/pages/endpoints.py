@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mission_http.settings import Settings
 
 
-
 def page_endpoints(settings: Settings) -> list[Endpoint]:
     """
     The operations of the page.

@@ -59,10 +59,7 @@ COLUMNS: Final = (
     ColumnKind("Done", (Status.DONE, Status.FAILED)),
 )
 CARDS: Final = Projection(
-    render=lambda row: row,
-    fields=frozenset(
-        {"number", "title", "status", "priority", "assignee", "updated_at", "version", "ticket", "ticket_prefix"}
-    ),
+    render=lambda row: row, fields=frozenset({"number", "title", "status", "priority", "assignee"})
 )
 
 
@@ -93,9 +90,7 @@ async def home_page(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     boards = await _boards(ports, principal)
     chosen = _chosen(boards, request.query_params.get("board"))
-    return html_response(
-        request, "home.html", boards=boards, chosen=chosen, me=principal, may_change=_may_change(principal)
-    )
+    return html_response(request, "home.html", boards=boards, chosen=chosen, me=principal)
 
 
 async def sign_in_form(request: Request) -> Response:
@@ -124,7 +119,7 @@ async def board_response(request: Request, board: BoardId) -> Response:
         listed = await ports.reads.tasks.page(principal, wanted, PageRequest(limit=MOST_CARDS), CARDS)
         columns.append(Column(kind, listed.rows, listed.total))
     return html_response(
-        request, "board.html", columns=columns, board=board, statuses=tuple(Status), may_change=_may_change(principal)
+        request, "board.html", columns=columns, statuses=tuple(Status), may_change=_may_change(principal)
     )
 
 

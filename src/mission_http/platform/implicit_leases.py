@@ -118,6 +118,8 @@ async def renew_leases_for_request(
     except Refusal as refusal:
         logger.warning("lease_renewal_failed agent=%r error=%s reason=%r", name, type(refusal).__name__, str(refusal))
         return None
-    if renewed.budget_reached is not None:
+    if renewed.budget_reached is None:
+        attendance.budgets_reached.pop(pair, None)
+    else:
         attendance.budgets_reached[pair] = renewed.budget_reached
     return renewed.budget_reached

@@ -124,8 +124,10 @@ document.addEventListener("drop", (event) => {
   const column = event.target.closest(".column");
   if (!dragged || !column) return;
   event.preventDefault();
-  const list = dragged.querySelector("select");
+  const card = document.getElementById(dragged.id); // the panel may have been replaced since the drag began
   dragged = null;
+  if (!card || column.contains(card)) return; // a column has several statuses, so within it the card keeps its own
+  const list = card.querySelector("select");
   list.value = column.dataset.status;
   list.dispatchEvent(new Event("change", { bubbles: true }));
 });
