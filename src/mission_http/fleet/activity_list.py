@@ -5,14 +5,18 @@ The activities of the Fleet API: the entries of the log as a feed, and their num
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mission_core.accounts.model import SystemPrincipal
 from mission_core.events.readers import position_before
+from mission_core.ids import AgentId
 from mission_core.reports.activity_feed import FeedFilter, FeedRow
 from mission_core.reports.hourly_counters import HOUR
 from mission_core.values import PageRequest, moment
@@ -20,13 +24,17 @@ from mission_http.fleet.access import VIEWER
 from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
 from mission_http.fleet.agent_activity import activity_type, entity_type
 from mission_http.fleet.diagnostics import TypeCountPayload
-from mission_http.fleet.wire import MAX_UNIX_SECONDS, FleetPayload, UnixSeconds, seconds_of
+from mission_http.fleet.wire import MAX_UNIX_SECONDS, FleetPayload, UnixSeconds, seconds_of, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange, Query
 from mission_http.platform.json_responses import json_response
 from mission_http.platform.query_strings import query_of
 from mission_http.platform.shapes import Computed, Of, Payload
+
+if TYPE_CHECKING:
+    from mission_core.accounts.model import Principal
+    from mission_core.ports import Ports
 
 MOST_ACTIVITIES: Final = 500
 MOST_ACTORS: Final = 10
@@ -42,14 +50,27 @@ def entity_number(row: FeedRow) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def entity_of(row: FeedRow) -> dict[str, Any] | None:
+async def agent_statuses_of(ports: Ports, principal: Principal, rows: Sequence[FeedRow]) -> Mapping[bytes, str]:
+    """
+    Read the statuses of the agents that activities are about, by the agents' ids.
+    """
+    ids = {AgentId(UUID(bytes=row.subject)) for row in rows if row.agent_number is not None}
+    everyone, now = SystemPrincipal(organization=principal.organization), ports.clock.now()
+    agents = await ports.reads.agents.several(everyone, ids) if ids else ()
+    return {agent.id: shown_status(agent, at=now) for agent in agents}
+
+
+def entity_of(row: FeedRow, agent_statuses: Mapping[bytes, str]) -> dict[str, Any] | None:
     """
     Show the task or the agent that the activity is about, if it still exists.
     """
     if row.task_number is not None:
         return {"type": "task", "id": row.task_number, "title": row.task_title, "status": row.task_status}
     if row.agent_number is not None:
-        return {"type": "agent", "id": row.agent_number, "name": row.agent_name, "role": row.agent_role}
+        return {
+            "type": "agent", "id": row.agent_number, "name": row.agent_name, "role": row.agent_role,
+            "status": agent_statuses.get(row.subject),
+        }  # fmt: skip
     return None
 
 
@@ -124,9 +145,10 @@ async def list_activities(request: Request) -> Response:
     page = PageRequest(limit=min(query.limit, MOST_ACTIVITIES), offset=query.offset, after=query.after)
     wanted = FeedFilter(kinds=_kinds_of(query), actor=query.actor or None, after=after, beyond=beyond)
     found = await ports.reads.activity_feed.page(principal, wanted, page)
+    statuses = await agent_statuses_of(ports, principal, found.rows)
     return json_response(
         ActivityListPayload(
-            activities=[FeedItemPayload.of(row) for row in found.rows],
+            activities=[FeedItemPayload.of(row, agent_statuses=statuses) for row in found.rows],
             total=found.total,
             hasMore=len(found.rows) == page.limit and query.offset + page.limit < found.total,
         )

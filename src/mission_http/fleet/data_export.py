@@ -19,7 +19,7 @@ from mission_core.reports.activity_feed import FeedFilter
 from mission_core.tasks.queries import TaskFilter
 from mission_core.values import PageRequest
 from mission_http.fleet.access import ADMIN
-from mission_http.fleet.activity_list import FeedItemPayload
+from mission_http.fleet.activity_list import FeedItemPayload, agent_statuses_of
 from mission_http.fleet.audit_log import AuditEventPayload, audit_events_of, positions_between
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.payloads import TaskPayload
@@ -75,7 +75,8 @@ async def _audit(ports: Ports, principal: Principal, query: ExportQuery) -> Batc
 
 async def _activities(ports: Ports, principal: Principal, query: ExportQuery) -> Batches:
     async for rows in _entries(ports, principal, query, audited=False):
-        yield [FeedItemPayload.of(row) for row in rows]
+        statuses = await agent_statuses_of(ports, principal, rows)
+        yield [FeedItemPayload.of(row, agent_statuses=statuses) for row in rows]
 
 
 async def _entries(
