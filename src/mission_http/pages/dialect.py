@@ -70,7 +70,7 @@ async def _home(request: Request) -> Response:
 
 def _render(error: Exception, status: int, request: Request) -> Response:
     """
-    Answer with the reason as text, which the page shows. Who is not signed in is sent to the form.
+    Answer with the reason as text, which the page shows. A person who is not signed in is sent to the form.
     """
     form = f"{exchange_of(request).mount}{SIGN_IN}"
     if status != 401:

@@ -181,9 +181,9 @@ async def activity_panel(request: Request) -> Response:
     """
     Return the newest activities.
     """
-    page = PageRequest(limit=MOST_ACTIVITIES)
-    found = await ports_of(request).reads.activity_feed.page(principal_of(request), FeedFilter(), page)
-    activities = [ShownActivity(row.at, row.actor_name, feed_description(row)) for row in found.rows]
+    feed = ports_of(request).reads.activity_feed
+    rows = await feed.entries(principal_of(request), FeedFilter(), limit=MOST_ACTIVITIES)
+    activities = [ShownActivity(row.at, row.actor_name, feed_description(row)) for row in rows]
     return html_response(request, "activity.html", activities=activities)
 
 

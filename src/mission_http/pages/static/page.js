@@ -10,6 +10,7 @@ function tell(text) {
 
 // What somebody does in a panel is sent from the panel itself, which stays when its content is replaced meanwhile.
 function act(panel, address, values) {
+  tell("");
   htmx.ajax("POST", address, { source: panel, target: panel, values });
 }
 
