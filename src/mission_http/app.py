@@ -68,8 +68,10 @@ def create_app(
         quotas: The rate limits in force, by class.
         streams: The limits on open event streams.
     """
+    dialects = tuple(dialects)
     first, *others = dialects
-    has_page = any(isinstance(part, Endpoint) and part.path == "/" for each in others for part in each.endpoints.parts)
+    parts = (part for each in dialects for part in each.endpoints.parts)
+    has_page = any(isinstance(part, Endpoint) and part.path == "/" for part in parts)
     extra = DOCUMENT_ENDPOINTS if has_page else (FRONT, *DOCUMENT_ENDPOINTS)
     first = evolve(first, endpoints=(*first.endpoints.parts, *extra))
     spoken = (first, *others)

@@ -203,7 +203,7 @@ async def test_an_expired_key_ends_the_stream(fleet: FleetDriver, world: World) 
     made = await fleet.got(
         "POST", f"/agents/{agent['id']}/keys", {"scopes": ["admin"], "expires_at": int(lasts.timestamp())}, 201
     )
-    world.clock.advance(hours=23, minutes=59, seconds=59.9)
+    world.clock.advance(hours=23, minutes=59, seconds=59)
     async with opened(fleet.app, EVENTS, **{"x-api-key": made["api_key"]}) as stream:
         await stream.event()
         events = await ended(stream)

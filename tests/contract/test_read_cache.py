@@ -464,7 +464,7 @@ async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
 
     async def changed_there() -> str:
         other = sqlite3.connect(str(session.files.path), isolation_level=None)  # type: ignore[attr-defined]
-        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)")
+        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0, 0)")
         other.close()
         return "old"
 
@@ -475,7 +475,7 @@ async def test_a_commit_during_the_read_is_not_missed(store: SqlStore) -> None:
 
 
 def count_up() -> Steps[None]:
-    yield BoundStatement("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)", returns_rows=False)
+    yield BoundStatement("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0, 0)", returns_rows=False)
 
 
 def change_nothing() -> Steps[None]:
@@ -495,7 +495,7 @@ async def test_a_commit_of_another_that_hides_behind_ours_is_not_missed(
 
     def after_another(*given: Any) -> Any:
         other = sqlite3.connect(session.files.path, isolation_level=None)
-        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)")
+        other.execute("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0, 0)")
         other.close()
         return note(*given)
 
@@ -523,7 +523,7 @@ async def test_a_commit_that_no_batch_made_is_not_missed(store: SqlStore) -> Non
 
     await session.write(count_up)
     await part.read("key", read)
-    await session.writer.execute_fetchall("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0)")
+    await session.writer.execute_fetchall("INSERT INTO heads VALUES (randomblob(16), 0, x'', 0, 0)")
     await session.write(change_nothing)
 
     assert part.find("key") is None

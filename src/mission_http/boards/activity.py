@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mission_core.accounts.model import SystemPrincipal
-from mission_core.boards.model import BoardDenied
+from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.projections import Projection
 from mission_core.reports.activity_feed import FeedFilter, FeedRow
@@ -231,6 +231,7 @@ ENDPOINTS: Final = [
     ),
     Endpoint(
         "GET", "/activity/task-comments", list_task_comment_feed, query=TaskCommentFeedQuery,
-        gives=LimitOffsetPage[ActivityTaskCommentFeedItemRead], who=USER, tags=("activity",), refuses=(BoardDenied,),
+        gives=LimitOffsetPage[ActivityTaskCommentFeedItemRead], who=USER, tags=("activity",),
+        refuses=(BoardNotFound, BoardDenied),
     ),
 ]  # fmt: skip
