@@ -118,7 +118,8 @@ def read_everything(client: Client, headers: dict[str, str]) -> None:
     for path, methods in document["paths"].items():
         for before, segment in ids.items():
             path = path.replace(before, before.replace("{id}", segment))
-        if "get" in methods and "{" not in path and not path.endswith("/stream"):
+        is_stream = "text/event-stream" in json.dumps(methods.get("get"))
+        if "get" in methods and "{" not in path and not is_stream:
             alone = (
                 {"x_api_key": headers["x_api_key"]}
                 if "/v1/" not in path
