@@ -169,7 +169,8 @@ class LogFeed:
         except StoreFailed:
             self.failed = True
             raise
-        self._task = asyncio.create_task(self._follow())
+        if self.readers:  # the last one may have left meanwhile, and then nobody would stop it
+            self._task = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
         try:
