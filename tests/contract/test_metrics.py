@@ -205,6 +205,7 @@ def test_each_worker_tells_the_requests_of_all_and_of_those_before_them(fresh_po
         before = [scraped_from(server) for _ in range(6)]
         count = [value_of(each, "mission_http_request_duration_seconds_count", **TASKS) for each in before]
         ready = len(server.log.of("worker_ready", worker=1))
+        server.log.wait_for("request", int(count[0]), path="/api/tasks")  # lines are written in batches
         os.kill(server.pid_of(1), signal.SIGKILL)
         server.log.wait_for("worker_ready", ready + 1, worker=1)
         after = [scraped_from(server) for _ in range(6)]
