@@ -49,7 +49,7 @@ def create_app(
     durations: RequestDurations | None = None,
     limiter: OpenLimiter = nullcontext,
     quotas: Mapping[str, Quota] = DEFAULT_QUOTAS,
-    streams: StreamLimits = StreamLimits(),  # noqa: B008
+    streams: StreamLimits = StreamLimits(),
 ) -> MissionApp:
     """
     Build the ASGI application for several HTTP APIs (dialects), alone or to be mounted in another application.

@@ -363,7 +363,7 @@ VALUES: Mapping[str, Values] = {
     "usage.page": lambda many: [PageRequest(limit=100), PageRequest(limit=2, offset=1)],
     "wanted: FeedFilter": lambda many: [
         FeedFilter(),
-        FeedFilter(kinds=("task.created",), after=many.since),
+        FeedFilter(kinds=("task.created",), beyond=1),
         FeedFilter(audited=True),
     ],
     "wanted: ReportedRunFilter": lambda many: [

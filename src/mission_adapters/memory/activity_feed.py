@@ -107,7 +107,6 @@ def _is_wanted(entry: Entry, wanted: FeedFilter) -> bool:
     return (
         (wanted.kinds is None or entry.kind in wanted.kinds)
         and (wanted.actor is None or entry.actor.name == wanted.actor)
-        and (wanted.after is None or entry.at > wanted.after)
         and (wanted.beyond is None or entry.position > wanted.beyond)
         and (wanted.through is None or entry.position <= wanted.through)
         and (not wanted.audited or entry.kind in AUDITED_KINDS)

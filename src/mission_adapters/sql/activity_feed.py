@@ -16,7 +16,7 @@ from mission_adapters.sql.tables import agents, audited, by_agents, events, task
 from mission_core.lazy_attrs import frozen
 from mission_core.reports.activity_feed import KINDS_FOR_ADMINS, FeedCount, FeedFilter, FeedRow, feed_scope_of
 from mission_core.reports.hourly_counters import HOUR
-from mission_core.values import PageOfRows, PageRequest, micros
+from mission_core.values import PageOfRows, PageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,8 +61,6 @@ def _conditions(given: frozenset[str], for_admins: bool, board_filters: tuple[st
         found.append(in_array(events.c.kind, "kinds", TextArray()))
     if "actor" in given:
         found.append(events.c.actor_name == parameter("actor", str))
-    if "after" in given:
-        found.append(events.c.at > parameter("after", int))
     if "board" in given:
         found.append(exists().where(tasks.c.id == events.c.subject, tasks.c.board == parameter("board")))
     if "beyond" in given:
@@ -163,7 +161,6 @@ def _question(principal: Principal, wanted: FeedFilter) -> tuple[Shape, dict[str
         "own": None if scope.own is None else scope.own.bytes,
         "kinds": wanted.kinds,
         "actor": wanted.actor,
-        "after": None if wanted.after is None else micros(wanted.after),
         "beyond": wanted.beyond,
         "board": None if wanted.board is None else wanted.board.bytes,
         "through": wanted.through,

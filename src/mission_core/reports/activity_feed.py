@@ -6,7 +6,6 @@ In the rows, ids are 16 bytes, times are microseconds since 1970, and payloads a
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mission_core.accounts.model import AgentPrincipal, Role, readable_boards
@@ -62,16 +61,14 @@ class FeedFilter:
     Args:
         kinds: The kinds of entries.
         actor: The name of the actor.
-        after: The time after which the entries were made.
         board: The board of the task that the entry is about.
-        beyond: A position of the log before that time, so that not all of the log is read.
-        through: The last position.
+        beyond: The position in the log after which the entries are.
+        through: The position of the last entry.
         audited: Whether only entries of the kinds in `AUDITED_KINDS` are wanted.
     """
 
     kinds: tuple[str, ...] | None = None
     actor: str | None = None
-    after: datetime | None = None
     beyond: int | None = None
     board: BoardId | None = None
     through: int | None = None

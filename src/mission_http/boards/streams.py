@@ -22,6 +22,7 @@ from mission_core.conversations.memory_entries import BOARD_MEMORY, GROUP_MEMORY
 from mission_core.events.live_readers import PositionGone
 from mission_core.events.readers import position_before
 from mission_core.ids import AgentId, ApprovalId, BoardId, TaskId
+from mission_core.lazy_attrs import frozen
 from mission_core.projections import Projection
 from mission_core.values import PageRequest
 from mission_http.boards.access import MIXED, USER, BoardPath, path_id, require_admin, row_not_found_first
@@ -385,23 +386,17 @@ def _board_handler(stream: EventStream, query: type[StreamQuery], handler: str, 
     return stream_board
 
 
-def stream_endpoints(settings: Settings) -> list[Endpoint]:
+@frozen
+class StreamHandlers:
     """
-    The endpoints of the streams.
+    Handlers of the streams that are not of one board alone.
     """
-    key = settings.key_for("event streams")
 
-    def stream(name: str, kinds: frozenset[str], render: Any) -> EventStream:
-        return EventStream(cursors=StreamCursors(key, f"boards/{name}"), kinds=kinds, render=render, framing=FRAMING)
+    agents: EventStream
+    comments: EventStream
+    group_memory: EventStream
 
-    tasks = stream("tasks", frozenset(TASK_ACTIVITIES) | {"task.deleted"}, render_tasks)
-    approvals = stream("approvals", APPROVAL_KINDS, render_approvals)
-    memory = stream("memory", frozenset({"board.memory_written"}), render_board_memory)
-    group_memory = stream("group-memory", frozenset({"group.memory_written"}), render_group_memory)
-    agents = stream("agents", AGENT_KINDS, render_agents)
-    comments = stream("task-comments", frozenset({"task.commented"}), render_comment_feed)
-
-    async def stream_agents(request: Request) -> Response:
+    async def stream_agents(self, request: Request) -> Response:
         """
         Stream the agents of the organization as they change, as server-sent events.
 
@@ -414,9 +409,9 @@ def stream_endpoints(settings: Settings) -> list[Endpoint]:
         async def authorize(principal: Principal) -> None:
             require_role(principal, Role.ADMIN)
 
-        return await _opened(request, agents, asked.since, lambda event: board in (None, event.board), authorize)
+        return await _opened(request, self.agents, asked.since, lambda event: board in (None, event.board), authorize)
 
-    async def stream_task_comment_feed(request: Request) -> Response:
+    async def stream_task_comment_feed(self, request: Request) -> Response:
         """
         Stream new comments on tasks, with the names of their tasks, boards and agents, as server-sent events.
 
@@ -424,9 +419,9 @@ def stream_endpoints(settings: Settings) -> list[Endpoint]:
         """
         asked = query_of(request, BoardFilterStreamQuery)
         board = await visible_board(request, asked.board_id)
-        return await _opened(request, comments, asked.since, lambda event: board in (None, event.board))
+        return await _opened(request, self.comments, asked.since, lambda event: board in (None, event.board))
 
-    async def stream_board_group_memory(request: Request) -> Response:
+    async def stream_board_group_memory(self, request: Request) -> Response:
         """
         Stream new entries in the memory of a group, as server-sent events.
         """
@@ -435,10 +430,10 @@ def stream_endpoints(settings: Settings) -> list[Endpoint]:
             asked = query_of(request, MemoryStreamQuery)
             await GROUP_RESOURCE.row_in_path(request)
         return await _opened(
-            request, group_memory, asked.since, lambda event: event.facts["group"] == id and asked.wants(event)
+            request, self.group_memory, asked.since, lambda event: event.facts["group"] == id and asked.wants(event)
         )
 
-    async def stream_board_group_memory_for_board(request: Request) -> Response:
+    async def stream_board_group_memory_for_board(self, request: Request) -> Response:
         """
         Stream new entries in the memory of a board's group, as server-sent events.
 
@@ -457,7 +452,26 @@ def stream_endpoints(settings: Settings) -> list[Endpoint]:
         def wants(event: StreamEvent) -> bool:
             return event.facts["group"] == group and asked.wants(event)
 
-        return await _opened(request, group_memory, asked.since, wants, authorize, board=place.board)
+        return await _opened(request, self.group_memory, asked.since, wants, authorize, board=place.board)
+
+
+def stream_endpoints(settings: Settings) -> list[Endpoint]:
+    """
+    The endpoints of the streams.
+    """
+    key = settings.key_for("event streams")
+
+    def stream(name: str, kinds: frozenset[str], render: Any) -> EventStream:
+        return EventStream(cursors=StreamCursors(key, f"boards/{name}"), kinds=kinds, render=render, framing=FRAMING)
+
+    tasks = stream("tasks", frozenset(TASK_ACTIVITIES) | {"task.deleted"}, render_tasks)
+    approvals = stream("approvals", APPROVAL_KINDS, render_approvals)
+    memory = stream("memory", frozenset({"board.memory_written"}), render_board_memory)
+    handlers = StreamHandlers(
+        agents=stream("agents", AGENT_KINDS, render_agents),
+        comments=stream("task-comments", frozenset({"task.commented"}), render_comment_feed),
+        group_memory=stream("group-memory", frozenset({"group.memory_written"}), render_group_memory),
+    )
 
     board_refusals = (BoardNotFound, BoardDenied, PositionGone, TooManyStreams)
     of_board = "/boards/{board_id}"
@@ -489,9 +503,9 @@ def stream_endpoints(settings: Settings) -> list[Endpoint]:
             query=MemoryStreamQuery, who=MIXED, tags=("board-memory",), refuses=board_refusals, **more,
         ),
         Endpoint(
-            "GET", of_board + "/group-memory/stream", stream_board_group_memory_for_board, query=MemoryStreamQuery,
-            who=MIXED, tags=("board-group-memory", "board-group-memory", "agent-lead", "agent-worker"),
-            refuses=board_refusals,
+            "GET", of_board + "/group-memory/stream", handlers.stream_board_group_memory_for_board,
+            query=MemoryStreamQuery, who=MIXED,
+            tags=("board-group-memory", "board-group-memory", "agent-lead", "agent-worker"), refuses=board_refusals,
             extra=agent_hints(
                 "agent_board_group_memory_stream",
                 ["You wait for messages to the boards of your group."],
@@ -500,16 +514,16 @@ def stream_endpoints(settings: Settings) -> list[Endpoint]:
             **more,
         ),
         Endpoint(
-            "GET", GROUP_PATH + "/memory/stream", stream_board_group_memory, query=MemoryStreamQuery, who=USER,
+            "GET", GROUP_PATH + "/memory/stream", handlers.stream_board_group_memory, query=MemoryStreamQuery, who=USER,
             tags=("board-group-memory", "board-group-memory"),
             refuses=(GroupNotFound, PositionGone, TooManyStreams), **more,
         ),
         Endpoint(
-            "GET", "/agents/stream", stream_agents, query=BoardFilterStreamQuery, who=USER, tags=("agents",),
+            "GET", "/agents/stream", handlers.stream_agents, query=BoardFilterStreamQuery, who=USER, tags=("agents",),
             refuses=board_refusals, **more,
         ),
         Endpoint(
-            "GET", "/activity/task-comments/stream", stream_task_comment_feed, query=BoardFilterStreamQuery, who=USER,
-            tags=("activity",), refuses=board_refusals, **more,
+            "GET", "/activity/task-comments/stream", handlers.stream_task_comment_feed,
+            query=BoardFilterStreamQuery, who=USER, tags=("activity",), refuses=board_refusals, **more,
         ),
     ]  # fmt: skip

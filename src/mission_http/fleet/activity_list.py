@@ -24,7 +24,7 @@ from mission_http.fleet.access import VIEWER
 from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
 from mission_http.fleet.agent_activity import activity_type, entity_type
 from mission_http.fleet.diagnostics import TypeCountPayload
-from mission_http.fleet.wire import MAX_UNIX_SECONDS, FleetPayload, UnixSeconds, seconds_of, shown_status
+from mission_http.fleet.wire import MAX_UNIX_SECONDS, FleetPayload, UnixSeconds, moment_of, seconds_of, shown_status
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange, Query
@@ -39,6 +39,22 @@ if TYPE_CHECKING:
 MOST_ACTIVITIES: Final = 500
 MOST_ACTORS: Final = 10
 LONGEST_SPAN_HOURS: Final = 24 * 366
+
+
+async def positions_between(
+    ports: Ports, principal: Principal, since: int | None, until: int | None
+) -> tuple[int | None, int | None]:
+    """
+    Return the position before the first entry at or after *since*, and that of the last entry at or before *until*,
+    which are Unix seconds. None stands for no limit.
+    """
+    limits = (since, None if until is None else until + 1)
+    first, last = [
+        None if each is None
+        else await position_before(ports.log, principal.organization, moment_of(min(each, MAX_UNIX_SECONDS)))
+        for each in limits
+    ]  # fmt: skip
+    return first, last
 
 
 def entity_number(row: FeedRow) -> int | None:
@@ -140,10 +156,10 @@ async def list_activities(request: Request) -> Response:
     if query.stats is not None:
         return json_response(await _stats(request, query.hours))
     ports, principal = ports_of(request), principal_of(request)
-    after = None if query.since is None else moment(query.since * 1_000_000 + 999_999)
-    beyond = None if after is None else await position_before(ports.log, principal.organization, after)
+    since = None if query.since is None else query.since + 1
+    beyond, _ = await positions_between(ports, principal, since, None)
     page = PageRequest(limit=min(query.limit, MOST_ACTIVITIES), offset=query.offset, after=query.after)
-    wanted = FeedFilter(kinds=_kinds_of(query), actor=query.actor or None, after=after, beyond=beyond)
+    wanted = FeedFilter(kinds=_kinds_of(query), actor=query.actor or None, beyond=beyond)
     found = await ports.reads.activity_feed.page(principal, wanted, page)
     statuses = await agent_statuses_of(ports, principal, found.rows)
     return json_response(
@@ -171,18 +187,18 @@ def _kinds_of(query: ActivityListQuery) -> tuple[str, ...] | None:
 
 async def _stats(request: Request, hours: int) -> ActivityStatsPayload:
     ports, principal = ports_of(request), principal_of(request)
-    after = ports.clock.now() - timedelta(hours=hours)
-    beyond = await position_before(ports.log, principal.organization, after)
+    since = ports.clock.now() - timedelta(hours=hours)
+    beyond = await position_before(ports.log, principal.organization, since)
     types, actors, by_hour = Counter[str](), Counter[str](), Counter[int]()
-    for each in await ports.reads.activity_feed.counts(principal, FeedFilter(after=after, beyond=beyond)):
+    for each in await ports.reads.activity_feed.counts(principal, FeedFilter(beyond=beyond)):
         types[wording_of(each.kind).type] += each.amount
         actors[each.actor] += each.amount
         by_hour[each.hour] += each.amount
     return ActivityStatsPayload(
         timeframe=f"{hours} hours",
         activityByType=[TypeCountPayload(type=type, count=count) for type, count in _most_first(types)],
-        topActors=[ActorCountPayload(actor=name, activity_count=count) for name, count in _most_first(actors)][
-            :MOST_ACTORS
+        topActors=[
+            ActorCountPayload(actor=name, activity_count=count) for name, count in _most_first(actors)[:MOST_ACTORS]
         ],
         timeline=[
             HourCountPayload(timestamp=seconds_of(at := moment(hour * HOUR)), count=count, hour=at.isoformat())

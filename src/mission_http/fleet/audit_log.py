@@ -14,11 +14,11 @@ from starlette.responses import Response
 
 from mission_core.accounts.model import SystemPrincipal
 from mission_core.accounts.users import USERS
-from mission_core.events.readers import position_before
 from mission_core.reports.activity_feed import FeedFilter, FeedRow
 from mission_core.values import PageRequest
 from mission_http.fleet.access import ADMIN
-from mission_http.fleet.wire import MAX_UNIX_SECONDS, WORKSPACE_NUMBER, moment_of
+from mission_http.fleet.activity_list import positions_between
+from mission_http.fleet.wire import WORKSPACE_NUMBER
 from mission_http.platform.endpoints import Endpoint
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.field_annotations import NumberRange, Query
@@ -92,22 +92,6 @@ class AuditLogQuery(Query):
     limit: Annotated[int, NumberRange(0)] = 1000
     offset: Annotated[int, NumberRange(0)] = 0
     after: Annotated[int | None, NumberRange(0)] = None
-
-
-async def positions_between(
-    ports: Ports, principal: Principal, since: int | None, until: int | None
-) -> tuple[int | None, int | None]:
-    """
-    Return the position before the first entry at or after *since*, and that of the last entry at or before *until*,
-    which are Unix seconds. None stands for no limit.
-    """
-    limits = (since, None if until is None else until + 1)
-    first, last = [
-        None if each is None
-        else await position_before(ports.log, principal.organization, moment_of(min(each, MAX_UNIX_SECONDS)))
-        for each in limits
-    ]  # fmt: skip
-    return first, last
 
 
 async def list_audit_events(request: Request) -> Response:

@@ -19,8 +19,8 @@ from mission_core.reports.activity_feed import FeedFilter
 from mission_core.tasks.queries import TaskFilter
 from mission_core.values import PageRequest
 from mission_http.fleet.access import ADMIN
-from mission_http.fleet.activity_list import FeedItemPayload, agent_statuses_of
-from mission_http.fleet.audit_log import AuditEventPayload, audit_events_of, positions_between
+from mission_http.fleet.activity_list import FeedItemPayload, agent_statuses_of, positions_between
+from mission_http.fleet.audit_log import AuditEventPayload, audit_events_of
 from mission_http.fleet.errors import InvalidRequest
 from mission_http.fleet.payloads import TaskPayload
 from mission_http.fleet.wire import iso_of

@@ -5,6 +5,7 @@ The event stream of the page: it names the panels that have changed, which the b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -12,7 +13,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.ids import BoardId
+from mission_core.accounts.model import SystemPrincipal
+from mission_core.ids import BoardId, TaskId
+from mission_core.projections import Projection
 from mission_http.fleet.event_stream import FRAMING
 from mission_http.fleet.event_stream import KINDS as FLEET_KINDS
 from mission_http.platform.event_streams import EventStream, EventStreamResponse, StreamClient, StreamEvent
@@ -32,6 +35,9 @@ PANELS: Final = {
     "board": ("board", "activity"),
 }
 """The panels that an entry of the log changes, by the first word of its kind; all others change the activity feed."""
+BOARDS_OF_TASKS: Final = Projection(
+    render=lambda row: (UUID(bytes=row.id), BoardId(UUID(bytes=row.board))), fields=frozenset({"id", "board"})
+)
 ALL_PANELS: Final = ("board", "approvals", "agents", "usage", "activity")
 
 
@@ -39,18 +45,37 @@ async def render_panels(ports: Ports, organization: OrganizationId, entries: Seq
     """
     Return the names of the panels that some entries change, once for each board.
     """
-    seen: set[tuple[str, UUID | None]] = set()
+    boards = await _boards_of_tasks(ports, organization, entries)
+    seen: set[tuple[str, BoardId | None]] = set()
     events = []
-    for entry in reversed(entries):  # the last entry of each panel, so that a client that resumes misses none
-        told: dict[str, Any] = {} if entry.payload is None else msgspec.json.decode(entry.payload)
-        word = entry.kind.partition(".")[0]
-        named = str(entry.subject) if word == "board" else told.get("board")
-        board = BoardId(UUID(named)) if named else None
-        for panel in PANELS.get(word, ("activity",)):
+    for entry in reversed(entries):  # an event has the position of the last entry that it stands for
+        board = boards.get(entry.subject) or _told_board(entry)
+        for panel in PANELS.get(_word(entry), ("activity",)):
             if (panel, board) not in seen:
                 seen.add((panel, board))
                 events.append(StreamEvent(position=entry.position, name=panel, data=b"", board=board))
     return events[::-1]
+
+
+async def _boards_of_tasks(
+    ports: Ports, organization: OrganizationId, entries: Sequence[Entry]
+) -> dict[UUID, BoardId]:
+    """
+    Read the boards of the tasks that entries are about. Few entries about runs tell them.
+    """
+    ids = {TaskId(entry.subject) for entry in entries if _word(entry) in ("task", "run")}
+    everyone = SystemPrincipal(organization=organization)
+    return dict(await ports.reads.tasks.several(everyone, ids, BOARDS_OF_TASKS)) if ids else {}
+
+
+def _word(entry: Entry) -> str:
+    return entry.kind.partition(".")[0]
+
+
+def _told_board(entry: Entry) -> BoardId | None:
+    told: dict[str, Any] = {} if entry.payload is None else msgspec.json.decode(entry.payload)
+    named = str(entry.subject) if _word(entry) == "board" else told.get("board")
+    return BoardId(UUID(named)) if named else None
 
 
 def stream_handler(settings: Settings) -> Callable[[Request], Any]:
@@ -69,9 +94,18 @@ def stream_handler(settings: Settings) -> Callable[[Request], Any]:
         """
         Stream the names of the panels that change, as server-sent events. The stream begins with all of them.
         """
-        return EventStreamResponse(StreamClient(request, stream, None))
+        shown = request.query_params.get("board")
+        wants = partial(_is_on_page, shown)
+        return EventStreamResponse(StreamClient(request, stream, None, wants))
 
     return follow
+
+
+def _is_on_page(shown: str | None, event: StreamEvent) -> bool:
+    """
+    Whether a page sees the change: only the tasks of the board with the id *shown* are on it.
+    """
+    return event.name != "board" or event.board is None or event.board.hex == shown
 
 
 def _frame(name: str, data: bytes, cursor: str) -> bytes:
