@@ -171,7 +171,7 @@ class EntityReads(Protocol):
 
     async def several(self, principal: Any, kind: Kind[EntityT], ids: Collection[UUID]) -> list[EntityT]:
         """
-        Those of the rows with these ids that the principal may see, in any order, in one query.
+        The rows with these ids that the principal may see, in any order, in one query.
         """
 
     async def every(self, principal: Any, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:

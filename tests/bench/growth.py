@@ -277,7 +277,7 @@ async def index_all(database: GrowingDatabase) -> None:
         if not await database.ports.housekeeping.index_tasks(database.organization, limit=256):
             if await unindexed(database) <= 256:
                 break
-            await asyncio.sleep(0.1)  # PostgreSQL waits for transactions that had begun before
+            await asyncio.sleep(0.1)  # the index waits for transactions of others, which tell nobody when they end
 
 
 def told(text: str) -> None:

@@ -4,11 +4,14 @@ The event stream of the page.
 
 from collections import Counter
 
+import pytest
+
 from mission_adapters.testing.world import World
 from mission_core.tasks.leases import CompleteTask, complete_task
 from mission_http.pages.live import render_panels
 
 
+@pytest.mark.one_store
 async def test_each_panel_is_named_once_for_each_board_that_changed(world: World) -> None:
     """
     Also by what tells no board itself, such as the end of a run: a member with grants sees the events of their boards.

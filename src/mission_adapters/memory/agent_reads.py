@@ -64,7 +64,7 @@ class MemoryAgentReads:
 
     async def several(self, principal: Principal, agents: Collection[AgentId]) -> list[AgentRow]:
         """
-        Those of these agents that the principal may see.
+        The agents with these ids that the principal may see.
         """
         return [agent_row(self.agents.rows[id]) for id in agents if self.agents.is_seen(principal, id)]
 

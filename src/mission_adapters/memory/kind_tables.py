@@ -208,7 +208,7 @@ class MemoryEntityReads:
 
     async def several(self, principal: Principal, kind: Kind[EntityT], ids: Collection[UUID]) -> list[EntityT]:
         """
-        Those of the entities with these ids that the principal may see.
+        The entities with these ids that the principal may see.
         """
         table, owner = self.tables[kind], kind.owner(principal.organization)
         found = table.each(id for id in ids if id in table.rows)

@@ -61,7 +61,7 @@ class MemoryTaskReads:
 
     async def several(self, principal: Principal, tasks: Collection[TaskId], shown: Projection) -> list[Any]:
         """
-        Those of these tasks that the principal may see.
+        The tasks with these ids that the principal may see.
         """
         known = [self.tasks.rows[id] for id in tasks if id in self.tasks.rows]
         own = [task for task in known if task.organization == principal.organization]

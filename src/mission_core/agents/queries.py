@@ -176,7 +176,7 @@ class AgentReads(Protocol):
 
     async def several(self, principal: Principal, agents: Collection[AgentId]) -> list[AgentRow]:
         """
-        Those of these agents that the principal may see, in any order, in one query.
+        The agents with these ids that the principal may see, in any order, in one query.
         """
 
     async def page(

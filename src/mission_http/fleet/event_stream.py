@@ -223,7 +223,7 @@ class _Renderer:
 
     def _of_task(self) -> dict[str, Any]:
         """
-        Who may see events about the entry's task.
+        The board and the assignee of the entry's task, which decide about the readers of its events.
         """
         task = self.state.tasks.get(self.entry.subject)
         if task is not None:

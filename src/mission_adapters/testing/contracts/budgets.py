@@ -617,7 +617,7 @@ class BudgetsContract(StoreContract):
 @define
 class Life:
     """
-    What a generated test has done, with the budgets as it expects them.
+    The actions of a generated test, with the budgets as it expects them.
     """
 
     world: World

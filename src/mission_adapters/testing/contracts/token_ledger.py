@@ -271,7 +271,7 @@ class TokenLedgerContract(StoreContract):
 
     async def test_who_sees_and_sets_prices_of_the_organization(self, world: World) -> None:
         """
-        Whoever may read all boards sees them, and an admin of all boards sets them.
+        A reader of all boards sees them, and an admin of all boards sets them.
         """
         price = await create_price_override(world.ports, world.me, cheap("large"))
         of_board = await world.principal("ada", board=world.board.id)
