@@ -97,7 +97,7 @@ def feed_description(row: FeedRow) -> str:
     return description_of(row.kind, row.payload, title=row.task_title)
 
 
-class FeedItemPayload(FleetPayload[FeedRow]):
+class FeedEventPayload(FleetPayload[FeedRow]):
     id: Annotated[int, Of("position")]
     type: Annotated[str, Of("kind", activity_type)]
     entity_type: Annotated[str, Of("kind", entity_type)]
@@ -106,6 +106,9 @@ class FeedItemPayload(FleetPayload[FeedRow]):
     description: Annotated[str, Computed(feed_description)]
     data: Annotated[dict[str, Any] | None, Of("payload")]
     created_at: Annotated[UnixSeconds, Of("at")]
+
+
+class FeedItemPayload(FeedEventPayload):
     entity: Annotated[dict[str, Any] | None, Computed(entity_of)]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,11 +21,12 @@ from mission_core.events.live_readers import PositionGone
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.lazy_attrs import define
 from mission_core.projections import Projection
-from mission_core.reports.activity_feed import KINDS_FOR_ADMINS, feed_scope_of
+from mission_core.reports.activity_feed import KINDS_FOR_ADMINS, FeedRow, feed_scope_of
 from mission_core.usage.reported_runs import REPORTED_RUNS
 from mission_core.values import micros, name_key
 from mission_http.fleet.access import VIEWER, is_restricted_agent
-from mission_http.fleet.activities import ACTIVITY_WORDINGS, description_of, wording_of
+from mission_http.fleet.activities import ACTIVITY_WORDINGS
+from mission_http.fleet.activity_list import FeedEventPayload
 from mission_http.fleet.chat import ChatMessagePayload
 from mission_http.fleet.errors import RUN_PROTOCOL_HEADERS
 from mission_http.fleet.notifications import PlainNotificationPayload
@@ -49,6 +50,7 @@ from mission_http.platform.exchange import principal_of
 from mission_http.platform.field_annotations import Query
 from mission_http.platform.projections import projection_of
 from mission_http.platform.query_strings import query_of
+from mission_http.platform.shapes import Fixed
 from mission_http.platform.stream_cursors import StreamCursors
 
 if TYPE_CHECKING:
@@ -122,6 +124,10 @@ TASK_STATES: Final = Projection(
     render=lambda row: TaskState(row.id, BoardId(UUID(bytes=row.board)), _shown.render(row)),
     fields=None if _shown.fields is None else _shown.fields | {"id", "board"},
 )
+
+
+class StreamedActivityPayload(FeedEventPayload):
+    workspace_id: Annotated[int, Fixed(WORKSPACE_NUMBER)]
 
 
 @define(eq=False)
@@ -353,23 +359,19 @@ class _Renderer:
         return self._event("audit.security", data, role=Role.ADMIN, everyone=True)
 
     def _activity_event(self) -> StreamEvent:
-        entry, wording = self.entry, wording_of(self.entry.kind)
+        entry, actor = self.entry, self.entry.actor
         task, agent = self.state.tasks.get(entry.subject), self.state.agents.get(entry.subject)
-        number = task.payload.id if task is not None else agent.number if agent is not None else None
-        data = {
-            "id": entry.position,
-            "type": wording.type,
-            "entity_type": wording.entity,
-            "entity_id": self.told.get("number", number),
-            "actor": entry.actor.name,
-            "description": description_of(
-                entry.kind, entry.payload, title=None if task is None else task.payload.title
-            ),
-            "data": self.told or None,
-            "created_at": seconds_of(entry.at),
-            "workspace_id": WORKSPACE_NUMBER,
-        }
-        by = entry.actor.id if entry.actor.kind == "agent" else None
+        row = FeedRow(
+            position=entry.position, kind=entry.kind, at=micros(entry.at), actor_kind=actor.kind,
+            actor_id=actor.id.bytes if actor.id else None, actor_name=actor.name, subject=entry.subject.bytes,
+            payload=entry.payload, digest=entry.digest,
+            task_number=task.payload.id if task else None, task_title=task.payload.title if task else None,
+            task_status=task.payload.status if task else None, task_board=task.board.bytes if task else None,
+            agent_number=agent.number if agent else None, agent_name=agent.name if agent else None,
+            agent_role=agent.role if agent else None, agent_board=agent.board if agent else None,
+        )  # fmt: skip
+        by = actor.id if actor.kind == "agent" else None
+        data = StreamedActivityPayload.of(row)
         return self._event("activity.created", data, facts={"by_agent": by}, **self._of_activity())
 
     def _of_activity(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ access its own agent.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from starlette.requests import Request
@@ -38,6 +38,8 @@ from mission_http.fleet.wire import clamped_number
 from mission_http.platform.exchange import ports_of, principal_of
 from mission_http.platform.value_parsers import UUID_TEXT
 
+IdT = TypeVar("IdT")
+NumberT = TypeVar("NumberT")
 _signed_number: Final = re.compile(r"\s*([+-]?)(\d+)", re.ASCII)
 _decimal_number: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
 _prefixed_number: Final = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+|b[01]+)", re.ASCII | re.IGNORECASE)
@@ -51,8 +53,7 @@ def task_in(request: Request) -> TaskId | TaskNumber:
     Raises:
         InvalidRequest: If it is neither.
     """
-    found = _id_or_number(request, "Invalid task ID")
-    return TaskId(found) if isinstance(found, UUID) else TaskNumber(found)
+    return _id_or_number(request, "task", TaskId, TaskNumber)
 
 
 def project_in(request: Request) -> BoardId | BoardNumber:
@@ -62,8 +63,7 @@ def project_in(request: Request) -> BoardId | BoardNumber:
     Raises:
         InvalidRequest: If it is neither.
     """
-    found = _id_or_number(request, "Invalid project ID")
-    return BoardId(found) if isinstance(found, UUID) else BoardNumber(found)
+    return _id_or_number(request, "project", BoardId, BoardNumber)
 
 
 def budget_in(request: Request) -> BudgetId | BudgetNumber:
@@ -73,8 +73,7 @@ def budget_in(request: Request) -> BudgetId | BudgetNumber:
     Raises:
         InvalidRequest: If it is neither.
     """
-    found = _id_or_number(request, "Invalid budget ID")
-    return BudgetId(found) if isinstance(found, UUID) else BudgetNumber(found)
+    return _id_or_number(request, "budget", BudgetId, BudgetNumber)
 
 
 def price_in(request: Request) -> PriceOverrideId | PriceOverrideNumber:
@@ -84,8 +83,7 @@ def price_in(request: Request) -> PriceOverrideId | PriceOverrideNumber:
     Raises:
         InvalidRequest: If it is neither.
     """
-    found = _id_or_number(request, "Invalid price ID")
-    return PriceOverrideId(found) if isinstance(found, UUID) else PriceOverrideNumber(found)
+    return _id_or_number(request, "price", PriceOverrideId, PriceOverrideNumber)
 
 
 def message_in(request: Request) -> ChatMessageId | ChatMessageNumber:
@@ -95,18 +93,19 @@ def message_in(request: Request) -> ChatMessageId | ChatMessageNumber:
     Raises:
         InvalidRequest: If it is neither.
     """
-    found = _id_or_number(request, "Invalid message ID")
-    return ChatMessageId(found) if isinstance(found, UUID) else ChatMessageNumber(found)
+    return _id_or_number(request, "message", ChatMessageId, ChatMessageNumber)
 
 
-def _id_or_number(request: Request, otherwise: str) -> UUID | int:
+def _id_or_number(
+    request: Request, noun: str, id: Callable[[UUID], IdT], number: Callable[[int], NumberT]
+) -> IdT | NumberT:
     segment: str = request.path_params["id"]
     if UUID_TEXT.fullmatch(segment):
-        return UUID(segment)
+        return id(UUID(segment))
     found = _signed_number.match(segment)
     if found is None:
-        raise InvalidRequest(otherwise)
-    return -1 if found[1] == "-" else clamped_number(found[2])
+        raise InvalidRequest(f"Invalid {noun} ID")
+    return number(-1 if found[1] == "-" else clamped_number(found[2]))
 
 
 def agent_in(request: Request) -> AgentId | AgentNumber | str:
