@@ -68,6 +68,7 @@ async def test_everybody_sees_the_entries_about_what_they_may_see(world: World) 
         (row.kind, row.subject) for row in await feed(world, evolve(ada, role=Role.OPERATOR))
     ]
     assert [] == await feed(world, evolve(ada, role=Role.VIEWER, agent=AgentId(world.ports.ids.new())))
+    assert {here.id.bytes} == {row.subject for row in await feed(world, by=ada.agent)}
     viewer = evolve(world.me, role=Role.VIEWER)
     assert "key.made" in {row.kind for row in await feed(world)}
     assert "key.made" not in {row.kind for row in await feed(world, viewer)}
@@ -81,6 +82,8 @@ async def test_activities_are_listed_with_their_entities(fleet: FleetDriver) -> 
     task, (agent, _) = await fleet.task(), await fleet.agent()
     found = await fleet.got("GET", "/activities?limit=2")
     assert [2, True] == [len(found["activities"]), found["hasMore"]]
+    rest = await fleet.got("GET", f"/activities?limit={found['total'] - 2}&after={found['activities'][-1]['id']}")
+    assert [found["total"] - 2, False] == [len(rest["activities"]), rest["hasMore"]]
     (made,) = (await fleet.got("GET", "/activities?type=task_created,task_deleted&limit=1"))["activities"]
     told = {name: made[name] for name in ("type", "entity_type", "entity_id", "actor", "description", "entity")}
     assert told == {

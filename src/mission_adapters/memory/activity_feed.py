@@ -106,6 +106,7 @@ class MemoryActivityFeedReads:
 def _is_wanted(entry: Entry, wanted: FeedFilter) -> bool:
     return (
         (wanted.kinds is None or entry.kind in wanted.kinds)
+        and (wanted.by is None or (entry.actor.kind == "agent" and entry.actor.id == wanted.by))
         and (wanted.actor is None or entry.actor.name == wanted.actor)
         and (wanted.beyond is None or entry.position > wanted.beyond)
         and (wanted.through is None or entry.position <= wanted.through)

@@ -57,6 +57,8 @@ def _conditions(given: frozenset[str], for_admins: bool, board_filters: tuple[st
         found += [not_(func.substr(events.c.kind, 1, len(each)) == each) for each in KINDS_FOR_ADMINS]
     if board_filters:
         found.append(_visible(board_filters))
+    if "by" in given:
+        found += [by_agents, events.c.actor_id == parameter("by")]
     if "kinds" in given:
         found.append(in_array(events.c.kind, "kinds", TextArray()))
     if "actor" in given:
@@ -159,6 +161,7 @@ def _question(principal: Principal, wanted: FeedFilter) -> tuple[Shape, dict[str
     filters = board_filter_for(scope.boards)
     values = {
         "own": None if scope.own is None else scope.own.bytes,
+        "by": None if wanted.by is None else wanted.by.bytes,
         "kinds": wanted.kinds,
         "actor": wanted.actor,
         "beyond": wanted.beyond,

@@ -62,6 +62,7 @@ class FeedFilter:
         kinds: The kinds of entries.
         actor: The name of the actor.
         board: The board of the task that the entry is about.
+        by: The agent that made the entries.
         beyond: The position in the log after which the entries are.
         through: The position of the last entry.
         audited: Whether only entries of the kinds in `AUDITED_KINDS` are wanted.
@@ -69,6 +70,7 @@ class FeedFilter:
 
     kinds: tuple[str, ...] | None = None
     actor: str | None = None
+    by: AgentId | None = None
     beyond: int | None = None
     board: BoardId | None = None
     through: int | None = None

@@ -13,7 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mission_core.accounts.model import SystemPrincipal
+from mission_core.accounts.model import AgentPrincipal, SystemPrincipal
 from mission_core.boards.model import BoardDenied, BoardNotFound
 from mission_core.ids import AgentId, BoardId, TaskId
 from mission_core.projections import Projection
@@ -159,7 +159,8 @@ async def list_activity(request: Request) -> Response:
     A person sees what concerns the boards that they may see, an agent what it did itself.
     """
     query, ports, principal = query_of(request, PageQuery), ports_of(request), principal_of(request)
-    found = await ports.reads.activity_feed.page(principal, FeedFilter(kinds=SHOWN_KINDS), wanted_page(query))
+    by = principal.agent if isinstance(principal, AgentPrincipal) else None
+    found = await ports.reads.activity_feed.page(principal, FeedFilter(kinds=SHOWN_KINDS, by=by), wanted_page(query))
     payloads = [_told(row) for row in found.rows]
     comments = await comments_by_id(ports, principal.organization, payloads)
     items = [

@@ -161,15 +161,17 @@ async def list_activities(request: Request) -> Response:
     ports, principal = ports_of(request), principal_of(request)
     since = None if query.since is None else query.since + 1
     beyond, _ = await positions_between(ports, principal, since, None)
-    page = PageRequest(limit=min(query.limit, MOST_ACTIVITIES), offset=query.offset, after=query.after)
+    limit = min(query.limit, MOST_ACTIVITIES)
+    page = PageRequest(limit=limit + 1, offset=query.offset, after=query.after)  # one more tells whether there are more
     wanted = FeedFilter(kinds=_kinds_of(query), actor=query.actor or None, beyond=beyond)
     found = await ports.reads.activity_feed.page(principal, wanted, page)
-    statuses = await agent_statuses_of(ports, principal, found.rows)
+    rows = found.rows[:limit]
+    statuses = await agent_statuses_of(ports, principal, rows)
     return json_response(
         ActivityListPayload(
-            activities=[FeedItemPayload.of(row, agent_statuses=statuses) for row in found.rows],
+            activities=[FeedItemPayload.of(row, agent_statuses=statuses) for row in rows],
             total=found.total,
-            hasMore=len(found.rows) == page.limit and query.offset + page.limit < found.total,
+            hasMore=len(found.rows) > limit,
         )
     )
 
