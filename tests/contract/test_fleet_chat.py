@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from mission_adapters.testing import ManualClock
+from mission_core.accounts.model import MemberPrincipal, Role
 from mission_core.conversations.chat_messages import ChatMessageNotFound
-from mission_core.conversations.chat_use_cases import read_chat_message
+from mission_core.conversations.chat_use_cases import SendChatMessage, read_chat_message, send_chat_message
+from mission_core.conversations.notification_use_cases import list_notifications
+from mission_core.ids import MemberId, UserId, UserNumber
 from mission_core.values import PageRequest
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal, wrong_fields
@@ -141,6 +144,33 @@ async def test_who_is_limited_to_boards_does_not_see_what_is_sent_to_everybody(
     assert (["to ada"], 1) == ([each.content for each in page.rows], page.total)
     with pytest.raises(ChatMessageNotFound):
         await read_chat_message(world.ports, ada, everybody["id"])
+
+
+@pytest.mark.every_store
+async def test_a_user_limited_to_boards_does_not_see_the_messages_to_an_agent_of_the_same_name(
+    fleet: FleetDriver, world: World
+) -> None:
+    """
+    Neither the messages nor their notifications. What the user sent is found by the user's identity.
+    """
+    await fleet.agent("ada")
+    ids, boards = world.ports.ids, frozenset({world.board.id})
+    user = MemberPrincipal(
+        organization=world.me.organization, user=UserId(ids.new()), number=UserNumber(9), member=MemberId(ids.new()),
+        name="Ada", display="Ada Lovelace", role=Role.ADMIN, reads=boards, writes=boards,
+    )  # fmt: skip
+    secret = await sent(fleet, "secret", to="ada", conversation_id="a2a:1")
+    own = await send_chat_message(world.ports, user, SendChatMessage(content="own", recipient="bob"))
+    reads = world.ports.reads.chat
+    page, (talk,) = await reads.page(user, PageRequest()), (await reads.conversations(user, PageRequest())).rows
+    told = await list_notifications(world.ports, user, "ada", PageRequest())
+
+    assert ([own], 1) == (page.rows, page.total)
+    assert own.conversation == talk.last_message.conversation
+    assert [] == await reads.edges(user)
+    assert ([], 0, 0) == told
+    with pytest.raises(ChatMessageNotFound):
+        await read_chat_message(world.ports, user, secret["id"])
 
 
 async def test_a_message_to_forward_is_screened_and_kept(fleet: FleetDriver) -> None:

@@ -32,8 +32,12 @@ def _conditions(names: tuple[str, ...]) -> list[ColumnElement[bool]]:
     """
     found = [messages.c.organization == parameter("organization")]
     if "identity" in names:
-        own = [messages.c.sender == parameter("identity", str), messages.c.recipient_key == parameter("own_key", str)]
-        found.append(or_(*own, messages.c.recipient_key.is_(None)) if "unaddressed" in names else or_(*own))
+        own = [messages.c.sender == parameter("identity", str)]
+        if "own_key" in names:
+            own.append(messages.c.recipient_key == parameter("own_key", str))
+        if "unaddressed" in names:
+            own.append(messages.c.recipient_key.is_(None))
+        found.append(or_(*own))
     if "between_agents" in names:
         found.append(messages.c.between_agents == 1)
     if "participant_key" in names:
@@ -183,8 +187,9 @@ def _filters(
     names, given = set(told), dict[str, Any](told, organization=principal.organization.bytes)
     reader = chat_reader_of(principal)
     if reader is not None:
-        names |= {"identity", "unaddressed"} if reader.unaddressed else {"identity"}
-        given |= {"identity": reader.identity, "own_key": reader.name}
+        of_reader = {"identity": reader.identity} | ({} if reader.agent is None else {"own_key": reader.agent})
+        names |= of_reader.keys() | ({"unaddressed"} if reader.unaddressed else set())
+        given |= of_reader
     if since is not None:
         names.add("since")
         given["since"] = micros(since)

@@ -126,12 +126,12 @@ class ChatMessageDeleted(Event):
 @frozen
 class ChatReader:
     """
-    A principal who does not see all chat messages: it sees those that it sent, those to its name, and with
-    *unaddressed* those to everybody.
+    A principal who does not see all chat messages: it sees those that it sent, those to an agent with the key *agent*
+    of its name, and with *unaddressed* those to everybody.
     """
 
     identity: str
-    name: str
+    agent: str | None
     unaddressed: bool
 
     def may_read(self, message: ChatMessage) -> bool:
@@ -140,7 +140,7 @@ class ChatReader:
         """
         if message.recipient_key is None and self.unaddressed:
             return True
-        return message.sender == self.identity or message.recipient_key == self.name
+        return message.sender == self.identity or (self.agent is not None and message.recipient_key == self.agent)
 
 
 def chat_reader_of(principal: Principal) -> ChatReader | None:
@@ -148,10 +148,12 @@ def chat_reader_of(principal: Principal) -> ChatReader | None:
     The limit of what a principal sees of the chat, or None if it sees everything: agents below admin and whoever is
     limited to some boards see only their own messages. What is sent to everybody is for those who see all boards.
     """
-    all_boards = readable_boards(principal) is None
-    if all_boards and not (isinstance(principal, AgentPrincipal) and principal.role is not Role.ADMIN):
+    all_boards, is_agent = readable_boards(principal) is None, isinstance(principal, AgentPrincipal)
+    if all_boards and not (is_agent and principal.role is not Role.ADMIN):
         return None
-    return ChatReader(identity_of(principal), name_key(principal.name), unaddressed=all_boards)
+    # Recipients are names of agents, and a user may have the name of an agent.
+    agent = name_key(principal.name) if is_agent else None
+    return ChatReader(identity_of(principal), agent, unaddressed=all_boards)
 
 
 def may_read_message(message: ChatMessage, principal: Principal) -> bool:

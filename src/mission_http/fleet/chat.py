@@ -276,8 +276,8 @@ async def list_messages(request: Request) -> Response:
     """
     List chat messages, the oldest first.
 
-    Agents below admin and users with grants on some projects see only the messages that they sent, those to them, and
-    with access to all projects also those to everybody.
+    Agents below admin see only the messages that they sent, those to them, and with access to all projects also those
+    to everybody. Users with grants on some projects see only those that they sent.
     """
     query = query_of(request, MessageQuery)
     limit = min(query.limit, MOST_LISTED)
