@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from mission_core.accounts.model import ApiKey, Principal
@@ -61,6 +61,9 @@ class EntityLoader(Protocol):
     async def run(self, principal: Principal, run: RunId) -> Run: ...
     async def last_run(self, principal: Principal, task: TaskId, holder: ImplicitHolder) -> Run | None: ...
     async def entity(self, principal: Principal, kind: Kind[EntityT], key: UUID | int) -> EntityT: ...
+    async def entities_numbered(
+        self, principal: Principal, kind: Kind[EntityT], numbers: Collection[int]
+    ) -> list[EntityT]: ...
     async def find_entity(
         self, principal: Principal, kind: Kind[EntityT], equal: Mapping[str, Any], *, newest: bool
     ) -> EntityT | None: ...

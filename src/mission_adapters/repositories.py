@@ -31,6 +31,7 @@ from mission_core.tasks.runs import Run
 from mission_core.values import name_key
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -354,6 +355,10 @@ class BufferedEntityRepository(BufferedRepository[E]):
         return self._buffered(key) or self._remember_loaded(
             await self.loader.entity(self.principal, self.kind_declaration, key)
         )
+
+    async def numbered(self, numbers: Collection[int]) -> list[E]:
+        found = await self.loader.entities_numbered(self.principal, self.kind_declaration, numbers)
+        return [self._remember_loaded(row) for row in found]
 
     async def find(self, *, newest: bool = False, **equal: Any) -> E | None:
         found = await self.loader.find_entity(self.principal, self.kind_declaration, equal, newest=newest)

@@ -129,6 +129,11 @@ class EntityRepository(Protocol[EntityT]):
             BoardDenied: If the principal may not see its board.
         """
 
+    async def numbered(self, numbers: Collection[int]) -> list[EntityT]:
+        """
+        Those of the rows with these numbers that the principal may see, by number, in one query.
+        """
+
     async def find(self, *, newest: bool = False, **equal: Any) -> EntityT | None:
         """
         The oldest row whose fields have these values (with *newest*, the newest), or None.

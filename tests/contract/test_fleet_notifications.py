@@ -9,6 +9,13 @@ import pytest
 from attrs import evolve
 
 from mission_adapters.testing import ManualClock
+from mission_core.conversations import notification_use_cases
+from mission_core.conversations.notification_use_cases import (
+    DeleteNotifications,
+    MarkNotificationsRead,
+    delete_notifications,
+    mark_notifications_read,
+)
 from mission_core.conversations.notifications import make_notifications
 from tests.contract.conftest import World
 from tests.contract.fleet_driver import FleetDriver, refusal
@@ -121,6 +128,7 @@ class ForgetfulLog:
         return None
 
 
+@pytest.mark.every_store
 async def test_notifications_are_marked_as_read(fleet: FleetDriver, clock: ManualClock) -> None:
     for _ in range(3):
         await fleet.task(assigned_to="ada")
@@ -138,18 +146,38 @@ async def test_notifications_are_marked_as_read(fleet: FleetDriver, clock: Manua
     assert (True, int(clock.now().timestamp())) == (read["read"], read["read_at"])
 
 
+@pytest.mark.every_store
 async def test_an_admin_deletes_notifications(fleet: FleetDriver, clock: ManualClock) -> None:
     _, ada = await fleet.agent("ada")
     for _ in range(3):
         await fleet.task(assigned_to="ada")
         clock.advance(seconds=10)
     rows = (await fleet.got("GET", "/notifications?recipient=ada"))["notifications"]
-    older = {"recipient": "ada", "olderThan": rows[0]["created_at"]}
+    older = {"recipient": "ADA", "olderThan": rows[0]["created_at"]}
 
     assert 403 == (await fleet.call("DELETE", "/notifications", older, key=ada)).status
     assert {"success": True, "deleted": 2} == await fleet.got("DELETE", "/notifications", older)
     assert {"success": True, "deleted": 1} == await fleet.got("DELETE", "/notifications", {"ids": [rows[0]["id"]]})
     assert [] == await told(fleet, "ada")
+
+
+async def test_all_of_a_recipient_are_changed_in_several_transactions(
+    fleet: FleetDriver, world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Also those that are due but have not been made yet.
+    """
+    monkeypatch.setattr(notification_use_cases, "CHANGED_AT_ONCE", 2)
+    units: list[Any] = []
+    ports = evolve(world.ports, unit=lambda who: units.append(who) or world.ports.unit(who))
+    for _ in range(5):
+        await fleet.task(assigned_to="ada")
+
+    assert 5 == await mark_notifications_read(ports, world.me, MarkNotificationsRead(recipient="ada"))
+    assert 3 == units.count(world.me)
+    await fleet.task(assigned_to="ada")
+    clock.advance(seconds=5)
+    assert 6 == await delete_notifications(ports, world.me, DeleteNotifications(recipient="ada", before=clock.now()))
 
 
 @pytest.mark.parametrize(

@@ -21,3 +21,11 @@ async def test_each_operation_costs_the_statements_of_the_baseline(database_url:
     assert not dearer, dearer
     # A cheaper operation is kept as well: `python -m tests.statement_counts [DATABASE_URL] --keep`.
     assert kept == counts
+
+
+async def test_many_numbered_notifications_cost_the_statements_of_one(database_url: str, tmp_path: Path) -> None:
+    async with counted_app(database_url, tmp_path) as counted:
+        change = "PUT", "/api/notifications"
+        for ids in ([10**6], list(range(10**6, 10**6 + 100))):
+            answer, texts = await counted.call(*change, {"ids": ids})
+            assert (0, 1) == (answer["markedAsRead"], sum("FROM notifications" in text for text in texts)), texts

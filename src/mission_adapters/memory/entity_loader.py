@@ -11,7 +11,7 @@ from mission_core.agents.model import AgentNotFound
 from mission_core.lazy_attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from mission_adapters.memory.agents import AgentTable
@@ -128,6 +128,11 @@ class MemoryEntityLoader:
 
     async def entity(self, principal: Principal, kind: Kind[EntityT], key: UUID | int) -> EntityT:
         return self.kind_tables[kind].find(principal, key)
+
+    async def entities_numbered(
+        self, principal: Principal, kind: Kind[EntityT], numbers: Collection[int]
+    ) -> list[EntityT]:
+        return self.kind_tables[kind].numbered(principal, numbers)
 
     async def find_entity(
         self, principal: Principal, kind: Kind[EntityT], equal: Mapping[str, Any], *, newest: bool

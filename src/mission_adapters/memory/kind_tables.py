@@ -133,6 +133,14 @@ class KindTable(Table[EntityT]):
             raise BoardDenied
         return row
 
+    def numbered(self, principal: Principal, numbers: Collection[int]) -> list[EntityT]:
+        """
+        Those of the entities with these numbers that the principal may see, by number.
+        """
+        owner, ids = self.kind_declaration.owner(principal.organization), self.by_number.ids
+        found = self.each(ids[owner, number] for number in sorted(set(numbers)) if (owner, number) in ids)
+        return [row for row in found if self.is_seen(principal, row)]
+
     def matching(self, principal: Principal, equal: dict[str, Any]) -> list[EntityT]:
         """
         The entities with these field values that the principal may see, oldest first.

@@ -52,7 +52,7 @@ from mission_core.tasks.rows import RUN_ROWS, TASK_ROWS, split_ids
 from mission_core.tasks.runs import ImplicitHolder, Run, RunNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from mission_core.ids import (
         AgentId,
@@ -296,6 +296,11 @@ class SqlEntityLoader:
 
     async def entity(self, principal: Principal, kind: Kind[EntityT], key: UUID | int) -> EntityT:
         return await self.entity_reads.get(principal, kind, key)
+
+    async def entities_numbered(
+        self, principal: Principal, kind: Kind[EntityT], numbers: Collection[int]
+    ) -> list[EntityT]:
+        return await self.entity_reads.numbered(principal, kind, numbers)
 
     async def find_entity(
         self, principal: Principal, kind: Kind[EntityT], equal: Mapping[str, Any], *, newest: bool

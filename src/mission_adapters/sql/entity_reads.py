@@ -16,6 +16,7 @@ from mission_adapters.sql.kind_tables import (
     filters_of,
     select_count,
     select_first,
+    select_numbered,
     select_page,
     select_rows,
     select_several,
@@ -68,6 +69,15 @@ class SqlEntityReads:
         board_filters = board_filter_of(principal)
         given = {"organization": kind.owner(principal.organization).bytes, "ids": [each.bytes for each in ids]}
         statement = select_several(kind, tuple(board_filters))
+        return await self._rows(kind, statement(self.session.dialect, **given, **board_filters))
+
+    async def numbered(self, principal: Principal, kind: Kind[EntityT], numbers: Collection[int]) -> list[EntityT]:
+        """
+        Return those of the entities with these numbers that the principal may see, by number.
+        """
+        board_filters = board_filter_of(principal)
+        given = {"organization": kind.owner(principal.organization).bytes, "numbers": list(numbers)}
+        statement = select_numbered(kind, tuple(board_filters))
         return await self._rows(kind, statement(self.session.dialect, **given, **board_filters))
 
     async def every(self, principal: Principal, kind: Kind[EntityT], **equal: Any) -> list[EntityT]:

@@ -33,7 +33,7 @@ from mission_adapters.kind_registry import KINDS, kinds_cascading_from
 from mission_adapters.sql.board_visibility import on_boards
 from mission_adapters.sql.columns import columns_of, metadata, table
 from mission_adapters.sql.conversions import ColumnValues
-from mission_adapters.sql.statements import IdArray, cached_statement, in_array, parameter, without_index
+from mission_adapters.sql.statements import IdArray, IntegerArray, cached_statement, in_array, parameter, without_index
 from mission_core.agents.model import Agent
 from mission_core.kinds import Kind, kind_of
 from mission_core.lazy_attrs import frozen
@@ -179,6 +179,20 @@ def select_several(kind: Kind[Any], board_filters: tuple[str, ...]) -> Executabl
         in_array(kind_table.c.id, "ids", IdArray()),
         without_index(kind_table.c.organization) == parameter("organization"),
         *within_boards(kind_table, kind.entity, board_filters),
+    )
+    return found
+
+
+@cached_statement
+def select_numbered(kind: Kind[Any], board_filters: tuple[str, ...]) -> Executable:
+    """
+    Select the organization's rows of a kind that have given numbers and pass these board filters, by number.
+    """
+    kind_table = MAPPINGS[kind].table
+    found: Executable = (
+        _where(select(*kind_table.c), kind, (), board_filters)
+        .where(in_array(kind_table.c.number, "numbers", IntegerArray()))
+        .order_by(kind_table.c.number)
     )
     return found
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mission_core.accounts.model import Principal
+    from mission_core.ids import NotificationNumber
 
 
 class PendingNotifications(NamedTuple):
@@ -27,4 +30,17 @@ class NotificationReads(Protocol):
     async def pending(self, principal: Principal, recipient_key: str | None = None) -> list[PendingNotifications]:
         """
         The counts of undelivered notifications by recipient, or those of one recipient, ordered by name.
+        """
+
+    async def numbers(
+        self,
+        principal: Principal,
+        recipient_key: str,
+        *,
+        before: datetime | None = None,
+        unread: bool = False,
+        limit: int,
+    ) -> list[NotificationNumber]:
+        """
+        The first numbers of a recipient's notifications: of those made *before* a time, and of the *unread* ones.
         """

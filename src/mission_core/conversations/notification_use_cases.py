@@ -4,12 +4,11 @@ Use cases of notifications: list them, mark them as read, delete them, and send 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mission_core.accounts.model import Principal, Role, require_role
-from mission_core.boards.model import BoardDenied
 from mission_core.conversations.notifications import (
     NOTIFICATIONS,
     Notification,
@@ -28,6 +27,9 @@ from mission_core.values import PageOfRows, PageRequest, name_key
 
 if TYPE_CHECKING:
     from mission_core.ports import Ports, UnitOfWork
+
+CHANGED_AT_ONCE: Final = 500
+"""The number of a recipient's notifications that one transaction marks as read or deletes."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -159,22 +161,12 @@ async def mark_notifications_read(ports: Ports, principal: Principal, cmd: MarkN
         NotYourNotifications: If the principal has access only to its own.
     """
     require_role(principal, Role.OPERATOR)
-    now = ports.clock.now()
-    if cmd.recipient is not None:
-        require_recipient(principal, name_key(cmd.recipient))
-        await make_notifications(ports, principal.organization)
-    async with ports.unit(principal) as unit:
-        rows = await _numbered(unit, principal, cmd.numbers)
-        if cmd.recipient is not None:
-            rows = await unit.repository(NOTIFICATIONS).every(recipient_key=name_key(cmd.recipient), read_at=None)
-        unread = [each for each in rows if each.read_at is None]
-        for each in unread:
-            # A recipient may only read the board that the notification is about.
-            unit.without_grants.repository(NOTIFICATIONS).save(evolve(each, read_at=now))
-            unit.record(NotificationRead.of(each, at=now))
-        if unread:
-            await unit.commit()
-    return len(unread)
+    if cmd.recipient is None:
+        return await _mark_read(ports, principal, cmd.numbers)
+    return sum([
+        await _mark_read(ports, principal, numbers)
+        async for numbers in _numbers_of(ports, principal, cmd.recipient, unread=True)
+    ])  # fmt: skip
 
 
 @use_case
@@ -190,15 +182,12 @@ async def delete_notifications(ports: Ports, principal: Principal, cmd: DeleteNo
         NotYourNotifications: If the principal has access only to its own.
     """
     require_role(principal, Role.ADMIN)
-    if cmd.recipient is not None:
-        require_recipient(principal, name_key(cmd.recipient))
-    async with ports.unit(principal) as unit:
-        rows = await _numbered(unit, principal, cmd.numbers)
-        if cmd.recipient is not None and cmd.before is not None:
-            found = await unit.repository(NOTIFICATIONS).every(recipient_key=name_key(cmd.recipient))
-            rows = [each for each in found if each.created_at < cmd.before]
-        await _remove(ports, unit, rows)
-    return len(rows)
+    if cmd.recipient is None or cmd.before is None:
+        return len(await _remove(ports, principal, cmd.numbers))
+    return sum([
+        len(await _remove(ports, principal, numbers))
+        async for numbers in _numbers_of(ports, principal, cmd.recipient, before=cmd.before)
+    ])  # fmt: skip
 
 
 @use_case
@@ -211,12 +200,10 @@ async def dismiss_notification(ports: Ports, principal: Principal, cmd: DismissN
         NotificationNotFound: If there is no such notification for this principal.
     """
     require_role(principal, Role.OPERATOR)
-    async with ports.unit(principal) as unit:
-        rows = await _numbered(unit, principal, (cmd.number,))
-        if not rows:
-            raise NotificationNotFound
-        await _remove(ports, unit, rows)
-    return rows[0]
+    removed = await _remove(ports, principal, (cmd.number,))
+    if not removed:
+        raise NotificationNotFound
+    return removed[0]
 
 
 @use_case
@@ -252,26 +239,51 @@ async def send_notification(ports: Ports, principal: Principal, cmd: SendNotific
     return notification
 
 
+async def _numbers_of(
+    ports: Ports, principal: Principal, recipient: str, *, before: datetime | None = None, unread: bool = False
+) -> AsyncIterator[Sequence[NotificationNumber]]:
+    """
+    Yield the numbers of a recipient's notifications in batches, so that each is changed by a small transaction. Those
+    of a batch must have been deleted or marked as read when the next one is asked for.
+    """
+    key, reads = name_key(recipient), ports.reads.notifications
+    require_recipient(principal, key)
+    await make_notifications(ports, principal.organization)
+    while numbers := await reads.numbers(principal, key, before=before, unread=unread, limit=CHANGED_AT_ONCE):
+        yield numbers
+        if len(numbers) < CHANGED_AT_ONCE:
+            return
+
+
+async def _mark_read(ports: Ports, principal: Principal, numbers: Sequence[NotificationNumber]) -> int:
+    now = ports.clock.now()
+    async with ports.unit(principal) as unit:
+        unread = [each for each in await _numbered(unit, principal, numbers) if each.read_at is None]
+        for each in unread:
+            # A recipient may only read the board that the notification is about.
+            unit.without_grants.repository(NOTIFICATIONS).save(evolve(each, read_at=now))
+            unit.record(NotificationRead.of(each, at=now))
+        if unread:
+            await unit.commit()
+    return len(unread)
+
+
+async def _remove(ports: Ports, principal: Principal, numbers: Sequence[NotificationNumber]) -> list[Notification]:
+    async with ports.unit(principal) as unit:
+        rows = await _numbered(unit, principal, numbers)
+        for each in rows:
+            unit.without_grants.repository(NOTIFICATIONS).remove(each)
+            unit.record(NotificationDeleted.of(each, at=ports.clock.now()))
+        if rows:
+            await unit.commit()
+    return rows
+
+
 async def _numbered(
     unit: UnitOfWork, principal: Principal, numbers: Sequence[NotificationNumber]
 ) -> list[Notification]:
     """
     Return those of the numbered notifications that the principal has access to.
     """
-    found: dict[int, Notification] = {}
-    for number in numbers:
-        try:
-            row = await unit.repository(NOTIFICATIONS).get(number)
-        except (NotificationNotFound, BoardDenied):
-            continue
-        if own_recipient_of(principal) in (None, row.recipient_key):
-            found[number] = row
-    return list(found.values())
-
-
-async def _remove(ports: Ports, unit: UnitOfWork, rows: Sequence[Notification]) -> None:
-    for each in rows:
-        unit.without_grants.repository(NOTIFICATIONS).remove(each)
-        unit.record(NotificationDeleted.of(each, at=ports.clock.now()))
-    if rows:
-        await unit.commit()
+    own, found = own_recipient_of(principal), await unit.repository(NOTIFICATIONS).numbered(numbers)
+    return [each for each in found if own in (None, each.recipient_key)]

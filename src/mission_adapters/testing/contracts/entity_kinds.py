@@ -185,6 +185,8 @@ def organization_isolation_test(kind: Kind[Any]) -> Any:
             assert ([], 0) == await reads.page(here.me, kind, PageRequest())
         async with world.ports.unit(here.me) as unit:
             assert await unit.repository(kind).find() is None
+            if hasattr(row, "number"):
+                assert [] == await unit.repository(kind).numbered([row.number])
 
     return test
 
@@ -210,6 +212,8 @@ def paging_test(kind: Kind[Any]) -> Any:
             assert (line[1:], 3) == await page(newest, limit=2, after=line[0].number)
         assert kept == await world.ports.reads.entities.every(world.me, kind)
         async with world.ports.unit(world.me) as unit:
+            numbers = [kept[2].number, kept[0].number, kept[2].number, max(each.number for each in kept) + 1]
+            assert [kept[0], kept[2]] == await unit.repository(kind).numbered(numbers)
             assert kept[0] == await unit.repository(kind).find()
             assert kept[-1] == await unit.repository(kind).find(newest=True)
 
@@ -248,6 +252,7 @@ class EntityKindsContract(StoreContract):
             async with world.ports.unit(far) as unit:
                 assert await unit.repository(BOARD_ASSIGNMENTS).find(**equal) is None
                 assert [] == await unit.repository(BOARD_ASSIGNMENTS).every(**equal)
+                assert [] == await unit.repository(BOARD_ASSIGNMENTS).numbered([here.number])
 
     async def test_find_returns_the_first_or_the_newest_row(self, world: World) -> None:
         """
