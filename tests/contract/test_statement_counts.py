@@ -29,3 +29,17 @@ async def test_many_numbered_notifications_cost_the_statements_of_one(database_u
         for ids in ([10**6], list(range(10**6, 10**6 + 100))):
             answer, texts = await counted.call(*change, {"ids": ids})
             assert (0, 1) == (answer["markedAsRead"], sum("FROM notifications" in text for text in texts)), texts
+
+
+async def test_the_pending_notifications_of_many_cost_the_statements_of_one(database_url: str, tmp_path: Path) -> None:
+    path, costs = "/api/notifications/deliver", []
+    async with counted_app(database_url, tmp_path) as counted:
+        for number in range(4):
+            await counted.call("POST", "/api/chat/messages", {"content": "Hello", "to": f"agent {number}"})
+            await counted.call("GET", f"/api/notifications?recipient=agent+{number}")  # which makes them
+            pending, dry_run = await counted.call("POST", path, {"dry_run": True})
+            status, counts = await counted.call("GET", path)
+            assert number + 1 == pending["total_processed"] == len(status["agents_with_pending"])
+            costs.append([sum("FROM agents" in text for text in texts) for texts in (dry_run, counts)])
+
+    assert [[1, 1]] * 4 == costs

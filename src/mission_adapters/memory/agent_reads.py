@@ -110,6 +110,17 @@ class MemoryAgentReads:
             if board in (None, agent.board) and (known is None or agent.board in known)
         ]
 
+    async def session_keys(self, principal: Principal, names: Collection[str]) -> dict[str, str]:
+        """
+        The session keys of the agents with these names, by the keys of their names.
+        """
+        found = (self.agents.named(principal.organization, name_key(name)) for name in names)
+        return {
+            name_key(agent.name): agent.session_key
+            for agent in found
+            if agent is not None and agent.session_key is not None and may_read_board(principal, agent.board)
+        }
+
     async def keys(self, principal: Principal, agent: AgentId) -> list[ApiKeyRow]:
         """
         The agent's API keys, newest first. The list is empty if the principal may not see the agent.

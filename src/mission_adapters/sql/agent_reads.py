@@ -80,6 +80,7 @@ FILTERS: Final[dict[str, Callable[[], ColumnElement[bool]]]] = {
     "ids": lambda: in_array(agents.c.id, "ids", IdArray()),
     "number": lambda: agents.c.number == parameter("number", int),
     "name": lambda: agents.c.name_key == parameter("name", str),
+    "names": lambda: in_array(agents.c.name_key, "names", TextArray()),
     "after": lambda: agents.c.number < parameter("after", int),
     "status": lambda: STATUS == parameter("status", str),
     "as_made": lambda: STATUS_AS_MADE == parameter("status", str),
@@ -97,6 +98,12 @@ def _select_several(*filters: str) -> Executable:
     found = select(*(agents.c[name] for name in STORED_AGENT_FIELDS))
     own = without_index(agents.c.organization) == parameter("organization")
     return found.where(own, *(FILTERS[name]() for name in filters))
+
+
+@cached_statement
+def _select_session_keys(*filters: str) -> Executable:
+    found = select(agents.c.name_key, agents.c.session_key).where(_in_organization, agents.c.session_key.is_not(None))
+    return found.where(*(FILTERS[name]() for name in filters))
 
 
 @cached_statement
@@ -262,6 +269,18 @@ class SqlAgentReads:
                 ask = select_names_of_handles(dialect, *given)
                 rows = yield ask(dialect, organization=own, handles=sorted(handles), **given)
             return [AgentNameRow._make((*row[:4], optional_uuid(row[4]))) for row in rows]
+
+        return await self.session.read(steps)
+
+    async def session_keys(self, principal: Principal, names: Collection[str]) -> dict[str, str]:
+        """
+        Return the session keys of the agents with these names, by the keys of their names.
+        """
+        given = {"names": sorted(set(map(name_key, names))), **board_filter_of(principal)}
+        dialect, own = self.session.dialect, principal.organization.bytes
+
+        def steps() -> Steps[dict[str, str]]:
+            return dict((yield _select_session_keys(*given)(dialect, organization=own, **given)))
 
         return await self.session.read(steps)
 

@@ -194,6 +194,12 @@ class AgentReads(Protocol):
         (`boards_of_nameable_agents`). Agents that have none of the *handles* may be left out.
         """
 
+    async def session_keys(self, principal: Principal, names: Collection[str]) -> dict[str, str]:
+        """
+        The session keys of the agents with these names that the principal may see and that have one, by the keys of
+        their names, in one query.
+        """
+
     async def keys(self, principal: Principal, agent: AgentId) -> list[ApiKeyRow]:
         """
         The agent's keys, newest first. The list is empty if the principal may not see the agent.

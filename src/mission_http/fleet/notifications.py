@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from mission_core.accounts.key_scopes import MESSAGES
 from mission_core.agents.model import AgentNotFound
-from mission_core.boards.model import BoardDenied
 from mission_core.conversations.notification_use_cases import (
     DeleteNotifications,
     DismissNotification,
@@ -379,7 +378,7 @@ async def deliver(request: Request) -> Response:
                 status="success", message="No undelivered notifications found", processed=0, delivered=0, errors=[]
             )
         )
-    sessions = await _session_keys(request, [each.recipient for each in rows])
+    sessions = await ports.reads.agents.session_keys(principal, {each.recipient for each in rows})
     results, errors = [], []
     for each in rows:
         if body.dry_run:
@@ -414,7 +413,7 @@ async def delivery_status(request: Request) -> Response:
     total = (await reads.page(principal, NOTIFICATIONS, no_rows, **of)).total
     undelivered = (await reads.page(principal, NOTIFICATIONS, no_rows, delivered_at=None, **of)).total
     pending = await ports.reads.notifications.pending(principal, own)
-    sessions = await _session_keys(request, [each.recipient for each in pending])
+    sessions = await ports.reads.agents.session_keys(principal, {each.recipient for each in pending})
     delivered = total - undelivered
     return json_response(
         DeliveryStatusPayload(
@@ -433,20 +432,6 @@ async def delivery_status(request: Request) -> Response:
             agent_filter=query.agent,
         )
     )  # fmt: skip
-
-
-async def _session_keys(request: Request, names: Sequence[str]) -> dict[str, str | None]:
-    """
-    Read the session keys of agents, by the keys of their names.
-    """
-    reads, principal = ports_of(request).reads.agents, principal_of(request)
-    found: dict[str, str | None] = {}
-    for key in dict.fromkeys(name_key(each) for each in names):
-        try:
-            found[key] = (await reads.get(principal, key)).session_key
-        except (AgentNotFound, BoardDenied):
-            found[key] = None
-    return found
 
 
 def _numbers(ids: Sequence[int]) -> tuple[NotificationNumber, ...]:
