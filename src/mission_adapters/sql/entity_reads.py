@@ -120,7 +120,7 @@ class SqlEntityReads:
         counted = select_count(kind, *shape)(dialect, **given)
 
         def steps() -> Steps[PageOfRows]:
-            rows = yield wanted
+            rows = (yield wanted) if page.limit else []  # with 0 only the count is asked for
             ((total,),) = yield counted
             return PageOfRows([mapping.rows.entity_from(row) for row in rows], total)
 
