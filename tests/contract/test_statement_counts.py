@@ -43,3 +43,10 @@ async def test_the_pending_notifications_of_many_cost_the_statements_of_one(data
             costs.append([sum("FROM agents" in text for text in texts) for texts in (dry_run, counts)])
 
     assert [[1, 1]] * 4 == costs
+
+
+async def test_tasks_that_concern_nobody_cost_no_reads_of_them(database_url: str, tmp_path: Path) -> None:
+    async with counted_app(database_url, tmp_path) as counted:
+        _, texts = await counted.call("GET", "/api/notifications?recipient=ada")
+
+    assert not [text for text in texts if "FROM tasks" in text]

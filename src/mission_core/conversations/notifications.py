@@ -192,6 +192,15 @@ def task_notifications(kind: str, told: Mapping[str, Any], actor: str, task: Not
     return drafts
 
 
+def may_notify(kind: str, told: Mapping[str, Any]) -> bool:
+    """
+    Whether an event can cause notifications, as far as its payload tells.
+    """
+    if kind not in ("task.created", "task.updated", "task.assigned"):
+        return True
+    return bool(told.get("mentions") or told.get("assignee"))
+
+
 def comment_notifications(
     told: Mapping[str, Any], task: NotifiedTask, comment: CommentId, number: int
 ) -> list[NotificationDraft]:
@@ -229,20 +238,21 @@ async def make_notifications(ports: Ports, organization: OrganizationId) -> None
     maker = SystemPrincipal(organization=organization, name="notifications", display="Notifications")
 
     async def handle(entries: Sequence[Entry]) -> None:
-        former = {
-            (each.subject, each.at): json.loads(each.payload)["was"]
-            for each in entries
-            if each.kind == "task.assigned" and each.payload is not None
-        }
-        for entry in entries:
-            if entry.payload is not None:
-                await _notify(ports, maker, entry, former)
+        payloads = [(each, json.loads(each.payload)) for each in entries if each.payload is not None]
+        former = {(each.subject, each.at): told["was"] for each, told in payloads if each.kind == "task.assigned"}
+        for entry, told in payloads:
+            if may_notify(entry.kind, told):
+                await _notify(ports, maker, entry, told, former)
 
     await handle_new_entries(ports.log, organization, READER, handle)
 
 
 async def _notify(
-    ports: Ports, maker: SystemPrincipal, entry: Entry, former: Mapping[tuple[UUID, datetime], str | None]
+    ports: Ports,
+    maker: SystemPrincipal,
+    entry: Entry,
+    told: Mapping[str, Any],
+    former: Mapping[tuple[UUID, datetime], str | None],
 ) -> None:
     """
     Make the notifications of an entry, unless they have been made. *former* holds the assignees that a task had before
@@ -251,7 +261,7 @@ async def _notify(
     async with ports.unit(maker) as unit:
         if await unit.repository(NOTIFICATIONS).find(position=entry.position) is not None:
             return
-        board, drafts = await _drafts(ports, unit, maker, entry, former)
+        board, drafts = await _drafts(ports, unit, maker, entry, told, former)
         if not drafts:
             return
         now = ports.clock.now()
@@ -286,12 +296,12 @@ async def _drafts(
     unit: UnitOfWork,
     maker: SystemPrincipal,
     entry: Entry,
+    told: Mapping[str, Any],
     former: Mapping[tuple[UUID, datetime], str | None],
 ) -> tuple[BoardId | None, list[NotificationDraft]]:
     """
     Return the notifications of an entry with their board. What was deleted since notifies nobody.
     """
-    told: Mapping[str, Any] = json.loads(entry.payload or "{}")
     if entry.kind == "chat.message_sent":
         return None, await _chat_notifications(unit, entry)
     try:
