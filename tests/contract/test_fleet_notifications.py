@@ -228,7 +228,8 @@ async def test_a_server_without_a_host_delivers_nothing(fleet: FleetDriver) -> N
     await fleet.task(assigned_to="bob")
     dry = await fleet.got("POST", "/notifications/deliver", {"dry_run": True, "agent_filter": "ada"})
     real = await fleet.got("POST", "/notifications/deliver", {})
-    status = await fleet.got("GET", "/notifications/deliver?agent=bob")
+    await fleet.task(assigned_to="bob")
+    status = await fleet.got("GET", "/notifications/deliver?agent=BOB")
     (result,) = dry["delivery_results"]
 
     assert {
@@ -241,11 +242,11 @@ async def test_a_server_without_a_host_delivers_nothing(fleet: FleetDriver) -> N
         real[name] for name in ("message", "total_processed", "delivered", "errors")
     )
     assert ["ada", "bob"] == [each["recipient"] for each in real["error_details"]]
-    assert {"total": 1, "delivered": 0, "undelivered": 1, "delivery_rate": 0} == status["statistics"]
-    assert [("ada", "agent:ada:main", 1), ("bob", None, 1)] == [
+    assert {"total": 2, "delivered": 0, "undelivered": 2, "delivery_rate": 0} == status["statistics"]
+    assert [("ada", "agent:ada:main", 1), ("bob", None, 2)] == [
         tuple(each.values()) for each in status["agents_with_pending"]
     ]
-    assert ([], "bob") == (status["recent_deliveries"], status["agent_filter"])
+    assert ([], "BOB") == (status["recent_deliveries"], status["agent_filter"])
     assert task
 
 

@@ -43,17 +43,20 @@ if TYPE_CHECKING:
     )
     from mission_core.conversations.notification_use_cases import (
         DeleteNotifications as DeleteNotifications,
+        DeliveryCounts as DeliveryCounts,
         DismissNotification as DismissNotification,
         MarkNotificationsRead as MarkNotificationsRead,
         NotificationDeleted as NotificationDeleted,
         NotificationPage as NotificationPage,
         NotificationRead as NotificationRead,
         SendNotification as SendNotification,
+        count_deliveries as count_deliveries,
         delete_notifications as delete_notifications,
         dismiss_notification as dismiss_notification,
         list_notifications as list_notifications,
         mark_notifications_read as mark_notifications_read,
         send_notification as send_notification,
+        undelivered_notifications as undelivered_notifications,
         unread_notifications as unread_notifications,
     )
     from mission_core.conversations.notifications import (

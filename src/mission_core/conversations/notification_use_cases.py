@@ -26,6 +26,7 @@ from mission_core.use_case import use_case
 from mission_core.values import PageOfRows, PageRequest, name_key
 
 if TYPE_CHECKING:
+    from mission_core.conversations.notification_queries import PendingNotifications
     from mission_core.ports import Ports, UnitOfWork
 
 CHANGED_AT_ONCE: Final = 500
@@ -110,6 +111,17 @@ class NotificationPage(NamedTuple):
     unread: int
 
 
+class DeliveryCounts(NamedTuple):
+    """
+    The counts of all notifications and of the undelivered ones, of one or of all recipients, and the *pending* ones of
+    each recipient.
+    """
+
+    total: int
+    undelivered: int
+    pending: list[PendingNotifications]
+
+
 async def list_notifications(
     ports: Ports,
     principal: Principal,
@@ -146,6 +158,39 @@ async def unread_notifications(ports: Ports, principal: Principal, recipient: st
         return PageOfRows([], 0)
     page = PageRequest(limit=limit)
     return await ports.reads.entities.page(principal, NOTIFICATIONS, page, newest=True, recipient_key=key, read_at=None)
+
+
+async def undelivered_notifications(
+    ports: Ports, principal: Principal, recipient: str | None, *, limit: int
+) -> list[Notification]:
+    """
+    Return the oldest undelivered notifications of a recipient, or of all whose notifications the principal may access.
+
+    Raises:
+        NotYourNotifications: If the principal has access only to its own.
+    """
+    of = _of_recipient(principal, recipient)
+    await make_notifications(ports, principal.organization)
+    page = PageRequest(limit=limit)
+    found = await ports.reads.entities.page(principal, NOTIFICATIONS, page, delivered_at=None, **of)
+    return found.rows
+
+
+async def count_deliveries(ports: Ports, principal: Principal, recipient: str | None) -> DeliveryCounts:
+    """
+    Count the notifications of a recipient, or of all whose notifications the principal may access. The pending ones are
+    counted for every recipient in either case.
+
+    Raises:
+        NotYourNotifications: If the principal has access only to its own.
+    """
+    of, reads = _of_recipient(principal, recipient), ports.reads
+    await make_notifications(ports, principal.organization)
+    total = (await reads.entities.page(principal, NOTIFICATIONS, PageRequest(limit=0), **of)).total
+    pending = await reads.notifications.pending(principal, own_recipient_of(principal))
+    wanted = of.get("recipient_key")
+    undelivered = sum(each.pending for each in pending if wanted in (None, name_key(each.recipient)))
+    return DeliveryCounts(total, undelivered, pending)
 
 
 @use_case
@@ -237,6 +282,20 @@ async def send_notification(ports: Ports, principal: Principal, cmd: SendNotific
         unit.result(notification.id)
         await unit.commit()
     return notification
+
+
+def _of_recipient(principal: Principal, recipient: str | None) -> dict[str, Any]:
+    """
+    Return the condition of the notifications of a recipient, or without one, of those that the principal may access.
+
+    Raises:
+        NotYourNotifications: If the principal has access only to its own.
+    """
+    key = name_key(recipient) if recipient else own_recipient_of(principal)
+    if key is None:
+        return {}
+    require_recipient(principal, key)
+    return {"recipient_key": key}
 
 
 async def _numbers_of(

@@ -19,11 +19,13 @@ from mission_core.conversations.notification_use_cases import (
     DismissNotification,
     MarkNotificationsRead,
     SendNotification,
+    count_deliveries,
     delete_notifications,
     dismiss_notification,
     list_notifications,
     mark_notifications_read,
     send_notification,
+    undelivered_notifications,
 )
 from mission_core.conversations.notifications import (
     LONGEST_MESSAGE,
@@ -32,8 +34,6 @@ from mission_core.conversations.notifications import (
     Notification,
     NotificationNotFound,
     NotYourNotifications,
-    make_notifications,
-    own_recipient_of,
     require_recipient,
 )
 from mission_core.errors import KeyReused
@@ -365,13 +365,8 @@ async def deliver(request: Request) -> Response:
         command = SendNotification(agent=body.agent, title=body.title, message=body.message, type=body.type)
         await perform_once(request, send_notification, command, read_row_again(NOTIFICATIONS))
         return json_response(DeliveredPayload(success=True))
-    wanted = name_key(body.agent_filter) if body.agent_filter else own_recipient_of(principal)
-    if wanted is not None:
-        require_recipient(principal, wanted)
-    await make_notifications(ports, principal.organization)
-    of: dict[str, Any] = {"delivered_at": None} | ({} if wanted is None else {"recipient_key": wanted})
-    page = PageRequest(limit=min(body.limit, MOST_LISTED))
-    rows = (await ports.reads.entities.page(principal, NOTIFICATIONS, page, **of)).rows
+    limit = min(body.limit, MOST_LISTED)
+    rows = await undelivered_notifications(ports, principal, body.agent_filter, limit=limit)
     if not rows:
         return json_response(
             DeliveredPayload(
@@ -404,15 +399,7 @@ async def delivery_status(request: Request) -> Response:
     Count the notifications that were delivered and those that were not, and list whose are pending.
     """
     query, ports, principal = query_of(request, DeliveryQuery), ports_of(request), principal_of(request)
-    own = own_recipient_of(principal)
-    wanted = name_key(query.agent) if query.agent else own
-    if wanted is not None:
-        require_recipient(principal, wanted)
-    of: dict[str, Any] = {} if wanted is None else {"recipient_key": wanted}
-    reads, no_rows = ports.reads.entities, PageRequest(limit=0)
-    total = (await reads.page(principal, NOTIFICATIONS, no_rows, **of)).total
-    undelivered = (await reads.page(principal, NOTIFICATIONS, no_rows, delivered_at=None, **of)).total
-    pending = await ports.reads.notifications.pending(principal, own)
+    total, undelivered, pending = await count_deliveries(ports, principal, query.agent)
     sessions = await ports.reads.agents.session_keys(principal, {each.recipient for each in pending})
     delivered = total - undelivered
     return json_response(
