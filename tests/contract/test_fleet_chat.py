@@ -2,6 +2,7 @@
 Chat messages, conversations, session preferences and messages between agents in the Fleet API.
 """
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -217,6 +218,14 @@ async def test_a_session_has_a_name_and_a_colour(fleet: FleetDriver) -> None:
     assert {"prefs": {"claude:1": {"color": "blue"}, "claude:2": {"name": "Other"}}} == await fleet.got("GET", prefs)
     assert {"ok": True, "pref": None} == await fleet.got("PATCH", prefs, {"key": "claude:1", "color": None})
     assert {"prefs": {"claude:2": {"name": "Other"}}} == await fleet.got("GET", prefs)
+
+
+@pytest.mark.every_store
+async def test_preferences_that_are_set_at_once_are_all_kept(fleet: FleetDriver) -> None:
+    prefs, names = "/chat/session-prefs", {f"claude:{number}": {"name": f"Session {number}"} for number in range(4)}
+    await asyncio.gather(*(fleet.got("PATCH", prefs, {"key": key, **name}) for key, name in names.items()))
+
+    assert {"prefs": names} == await fleet.got("GET", prefs)
 
 
 @pytest.mark.parametrize(

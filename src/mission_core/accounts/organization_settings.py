@@ -22,7 +22,7 @@ from mission_core.use_case import use_case
 from mission_core.values import text, utc_moment
 
 if TYPE_CHECKING:
-    from mission_core.ports import Ports
+    from mission_core.ports import Ports, UnitOfWork
 
 LONGEST_KEY: Final = 200
 LONGEST_VALUE: Final = 100_000
@@ -131,30 +131,40 @@ async def change_settings(ports: Ports, principal: Principal, cmd: ChangeSetting
         InvalidField: If a key or value is too long or cannot be stored.
     """
     require_organization_admin(principal)
-    now, keys = ports.clock.now(), tuple(cmd.values)
     async with ports.unit(principal) as unit:
-        rows = unit.repository(SETTINGS)
-        known = {each.key: each for each in await rows.every()}
+        known = {each.key: each for each in await unit.repository(SETTINGS).every()}
         new = {key: value for key, value in cmd.values.items() if key not in known or known[key].value != value}
-        for key, value in new.items():
-            if key in known:
-                rows.save(evolve(known[key], value=value, updated_by=principal.actor.name, updated_at=now))
-            else:
-                rows.add(
-                    Setting(
-                        id=SettingId(ports.ids.new()), organization=principal.organization, key=key, value=value,
-                        updated_by=principal.actor.name, updated_at=now,
-                    )
-                )  # fmt: skip
-        if not new:
-            return keys
-        unit.record(SettingsChanged(organization=principal.organization, keys=tuple(new), at=now))
-        unit.result(principal.organization)
-        try:
-            await unit.commit()
-        except SettingTaken:
-            raise StaleWrite("setting", principal.organization) from None  # another request set it at the same time
-    return keys
+        if new:
+            unit.result(principal.organization)
+            await commit_settings(ports, principal, unit, known, new)
+    return tuple(cmd.values)
+
+
+async def commit_settings(
+    ports: Ports, principal: Principal, unit: UnitOfWork, known: Mapping[str, Setting], new: Mapping[str, str]
+) -> None:
+    """
+    Commit *new* values of settings, each in place of the *known* setting with its key, if there is one.
+
+    Raises:
+        StaleWrite: If another request set one of them since.
+    """
+    now, rows = ports.clock.now(), unit.repository(SETTINGS)
+    for key, value in new.items():
+        if key in known:
+            rows.save(evolve(known[key], value=value, updated_by=principal.actor.name, updated_at=now))
+        else:
+            rows.add(
+                Setting(
+                    id=SettingId(ports.ids.new()), organization=principal.organization, key=key, value=value,
+                    updated_by=principal.actor.name, updated_at=now,
+                )
+            )  # fmt: skip
+    unit.record(SettingsChanged(organization=principal.organization, keys=tuple(new), at=now))
+    try:
+        await unit.commit()
+    except SettingTaken:
+        raise StaleWrite("setting", principal.organization) from None  # another request set it at the same time
 
 
 @use_case

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from mission_core.accounts.model import BoardAgentConfined, Principal, Role, board_of, require_role
-from mission_core.accounts.organization_settings import SETTINGS, Setting, SettingsChanged, SettingTaken
-from mission_core.entity_changes import evolve
-from mission_core.errors import Invalid, StaleWrite
-from mission_core.ids import SettingId
+from mission_core.accounts.organization_settings import SETTINGS, Setting, commit_settings
+from mission_core.errors import Invalid
 from mission_core.lazy_attrs import frozen
 from mission_core.use_case import use_case
 from mission_core.values import ABSENT, Absent, canonical
@@ -97,29 +95,14 @@ async def set_session_preference(
         raise BoardAgentConfined
     changed = _checked(cmd)
     async with ports.unit(principal) as unit:
-        settings = unit.repository(SETTINGS)
-        setting = await settings.find(key=SETTING_KEY)
-        known = {} if setting is None else _preferences_in(setting)
+        settings = {each.key: each for each in await unit.repository(SETTINGS).every(key=SETTING_KEY)}
+        known = _preferences_in(settings[SETTING_KEY]) if settings else {}
         before = known.get(cmd.key, {})
         after = {name: value for name, value in ({**before, **changed}).items() if value}
         if after != before:
-            now, others = ports.clock.now(), {key: told for key, told in known.items() if key != cmd.key}
+            others = {key: told for key, told in known.items() if key != cmd.key}
             value = canonical(others | ({cmd.key: after} if after else {}))
-            by = principal.actor.name
-            if setting is None:
-                settings.add(
-                    Setting(
-                        id=SettingId(ports.ids.new()), organization=principal.organization, key=SETTING_KEY,
-                        value=value, updated_by=by, updated_at=now,
-                    )
-                )  # fmt: skip
-            else:
-                settings.save(evolve(setting, value=value, updated_by=by, updated_at=now))
-            unit.record(SettingsChanged(organization=principal.organization, keys=(SETTING_KEY,), at=now))
-            try:
-                await unit.commit()
-            except SettingTaken:
-                raise StaleWrite("setting", principal.organization) from None  # another request set it at the same time
+            await commit_settings(ports, principal, unit, settings, {SETTING_KEY: value})
     return after or None
 
 
