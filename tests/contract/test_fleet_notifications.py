@@ -54,14 +54,15 @@ async def test_whoever_is_concerned_by_a_task_is_told(fleet: FleetDriver) -> Non
 
 
 async def test_a_comment_is_told_to_all_followers_but_its_author(fleet: FleetDriver) -> None:
-    (_, ada), _, _ = await fleet.agent("ada"), await fleet.agent("bob"), await fleet.agent("cleo")
-    task = await fleet.task(assigned_to="ada")
+    (_, ada), *_ = [await fleet.agent(name) for name in ("ada", "bob", "cleo", "dan")]
+    task = await fleet.task(assigned_to="ada", description="With @dan.")
     await fleet.got("POST", f"/tasks/{task['id']}/comments", {"content": "One, @bob"}, 201, key=ada)
     await fleet.got("POST", f"/tasks/{task['id']}/comments", {"content": "x" * 300}, 201)
 
     assert [ASSIGNED, COMMENTED] == await told(fleet, "ada")
     assert [CALLED, COMMENTED] == await told(fleet, "BOB")
     assert [] == await told(fleet, "cleo")
+    assert [MENTIONED, COMMENTED, COMMENTED] == await told(fleet, "dan")
     assert [COMMENTED] == await told(fleet, "API+Access")
 
 

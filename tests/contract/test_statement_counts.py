@@ -49,4 +49,9 @@ async def test_tasks_that_concern_nobody_cost_no_reads_of_them(database_url: str
     async with counted_app(database_url, tmp_path) as counted:
         _, texts = await counted.call("GET", "/api/notifications?recipient=ada")
 
+        comment = {"content": "It goes on."}
+        await counted.call("POST", f"/api/tasks/{counted.tasks[0].number}/comments", comment)
+        _, of_comment = await counted.call("GET", "/api/notifications?recipient=ada")
+
     assert not [text for text in texts if "FROM tasks" in text]
+    assert not [text for text in of_comment if "FROM members" in text]  # the description mentions nobody

@@ -74,7 +74,7 @@ class MemoryChatReads:
 
     async def edges(self, principal: Principal, *, since: datetime | None = None) -> list[ChatEdge]:
         """
-        Who sent messages between agents to whom.
+        The counts of messages between agents by sender and recipient.
         """
         edges: dict[tuple[str, str], list[ChatMessage]] = {}
         for each in self._seen(principal, {"between_agents": True}):

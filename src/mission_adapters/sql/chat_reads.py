@@ -166,7 +166,7 @@ class SqlChatReads:
 
     async def edges(self, principal: Principal, *, since: datetime | None = None) -> list[ChatEdge]:
         """
-        Return who sent messages between agents to whom.
+        Return the counts of messages between agents by sender and recipient.
         """
         names, given = _filters(principal, {}, since=since, between_agents=True)
         asked = _select_edges(names)(self.session.dialect, **given)

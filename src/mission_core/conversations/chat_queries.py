@@ -81,5 +81,5 @@ class ChatReads(Protocol):
 
     async def edges(self, principal: Principal, *, since: datetime | None = None) -> list[ChatEdge]:
         """
-        Who sent messages between agents to whom, from *since* on, ordered by their names.
+        The counts of messages between agents by sender and recipient, from *since* on, ordered by their names.
         """

@@ -41,8 +41,9 @@ from mission_core.ids import (
 from mission_core.kinds import Kind
 from mission_core.lazy_attrs import frozen
 from mission_core.tasks.broadcasts import followers_of
+from mission_core.tasks.comment_creation import mentionable_by_handle
 from mission_core.tasks.comments import COMMENTS, Comment
-from mission_core.tasks.mentions import index_by_handle, mentioned_by_handle
+from mission_core.tasks.mentions import handle_keys_in, handles_in, mentioned_by_handle
 from mission_core.tasks.model import Task, TaskNotFound
 from mission_core.use_case import use_case
 from mission_core.values import name_key, text, utc_moment
@@ -121,7 +122,7 @@ NOTIFICATIONS: Final = Kind(
 @frozen(kw_only=True, eq=False, repr=False)
 class NotificationCreated(Event):
     """
-    Somebody was notified. The event has no text, which can be deleted.
+    A notification was made. The event has no text, which can be deleted.
     """
 
     kind = "notification.created"
@@ -152,7 +153,7 @@ class NotificationDraft:
 @frozen(kw_only=True)
 class NotifiedTask:
     """
-    What a notification about a task tells of it.
+    The facts about a task that its notifications tell.
 
     Args:
         assignee: The assignee before the event.
@@ -170,8 +171,8 @@ def task_notifications(kind: str, told: Mapping[str, Any], actor: str, task: Not
     """
     Return the notifications that an event about a task causes.
 
-    Whoever is mentioned in a description is told so, but for the actor. A new assignee is told of the assignment, and
-    the former one, unless they did it themselves, of a new status.
+    A mention in a description notifies everybody mentioned but the actor. An assignment notifies the new assignee, and
+    a new status the assignee, unless they set it themselves.
     """
 
     def about(recipient: str, type: str, title: str, message: str) -> NotificationDraft:
@@ -323,13 +324,13 @@ async def _drafts(
 
 
 async def _followers(ports: Ports, maker: SystemPrincipal, task: Task, comments: Sequence[Comment]) -> tuple[str, ...]:
-    reads = ports.reads
-    known = index_by_handle(await reads.members.every(maker), await reads.agents.names(maker))
+    text = task.description or ""
+    known = await mentionable_by_handle(ports, maker, handle_keys_in(text)) if handles_in(text) else {}
     return followers_of(
         task,
-        runs=await reads.tasks.runs(maker, task.id),
+        runs=await ports.reads.tasks.runs(maker, task.id),
         comments=comments,
-        described=mentioned_by_handle(task.description or "", known)[0],
+        described=mentioned_by_handle(text, known)[0],
     )
 
 
