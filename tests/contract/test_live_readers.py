@@ -11,6 +11,8 @@ from attrs import define, evolve, field
 from mission_adapters.testing import make_world, predictable_ports
 from mission_core.errors import StoreUnreachable
 from mission_core.events.live_readers import MAX_PENDING_BATCHES, LiveLogs, PositionGone, ReaderTooSlow
+from mission_core.events.model import ChainHead
+from mission_core.events.readers import position_before
 
 
 @pytest.fixture
@@ -127,7 +129,40 @@ async def test_a_position_that_the_log_no_longer_has_is_refused(memory_world):
         async with LiveLogs(log).reader(own, after=1):
             pass
 
-    assert (head.position, 6) == (ahead.value.oldest, behind.value.oldest)
+    assert (head.position, 6) == (ahead.value.readable_after, behind.value.readable_after)
+
+
+async def test_a_position_whose_entries_were_cut_off_is_refused_with_the_end_of_the_log(memory_world):
+    """
+    If nothing follows a position, the log can be read from its end.
+    """
+    log, own = memory_world.ports.log, memory_world.me.organization
+    async with LiveLogs(log).reader(own) as reader:
+        await memory_world.task()
+        entries, head = log.entries[own], log.heads[own]
+        log.entries[own], log.heads[own] = entries[:1], ChainHead(1, entries[0].digest)
+        with pytest.raises(PositionGone) as gone:
+            await reader.feed.read(head.position - 1)
+
+    assert 1 == gone.value.readable_after
+
+
+async def test_a_log_is_not_followed_if_all_readers_left_while_it_was_opened(memory_world):
+    """
+    Nobody would stop it.
+    """
+    log, own = SlowLog(memory_world.ports.log), memory_world.me.organization
+    lives, running = LiveLogs(log), asyncio.all_tasks()
+    opening = asyncio.create_task(lives.reader(own).__aenter__())
+    await log.asked.wait()
+    feed = lives.feeds[own]
+    opening.cancel()
+    await asyncio.wait([opening])
+    log.answers.set()
+    await feed.start()
+
+    assert running == asyncio.all_tasks()
+    assert {} == lives.feeds
 
 
 async def test_a_failure_of_the_store_ends_all_readers_and_later_ones_begin_anew(memory_world):
@@ -176,3 +211,56 @@ class FailingLog:
 
     async def wait(self, organization, *, after):
         await self.log.wait(organization, after=after)
+
+
+@define
+class SlowLog:
+    """
+    The log of a store that answers only when the test says so.
+    """
+
+    log: object
+    asked: asyncio.Event = field(factory=asyncio.Event)
+    answers: asyncio.Event = field(factory=asyncio.Event)
+
+    async def head(self, organization):
+        self.asked.set()
+        await self.answers.wait()
+        return await self.log.head(organization)
+
+    async def wait(self, organization, *, after):
+        await self.log.wait(organization, after=after)
+
+
+async def test_a_time_is_found_in_a_log_without_its_beginning_or_end(memory_world):
+    """
+    The position is that before the first entry from the time on, or the last one that there is.
+    """
+    log, own, clock = memory_world.ports.log, memory_world.me.organization, memory_world.clock
+    for _ in range(9):
+        clock.advance(hours=1)
+        await memory_world.task()
+    for kept in (slice(5, None), slice(0, -3), slice(4, 7)):
+        log.entries[own], entries = log.entries[own][kept], log.entries[own]
+        left = log.entries[own]
+        for at in [entry.at for entry in entries]:
+            later = [entry for entry in left if entry.at >= at]
+            expected = later[0].position - 1 if later else left[-1].position
+
+            assert expected == await position_before(HoledLog(log), own, at)
+        log.entries[own] = entries
+
+
+@define
+class HoledLog:
+    """
+    A log in memory some of whose entries were removed.
+    """
+
+    log: object
+
+    async def read(self, organization, *, after=0, limit=500):
+        return [entry for entry in self.log.entries[organization] if entry.position > after][:limit]
+
+    async def head(self, organization):
+        return await self.log.head(organization)

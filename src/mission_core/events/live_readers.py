@@ -33,8 +33,8 @@ class PositionGone(Conflict):
     """
 
     position: int
-    oldest: int
-    """The position after which the log can be read."""
+    readable_after: int
+    """A position after which the log can be read."""
 
     code = "cursor_gone"
     says = "the log cannot be read from this cursor any more; read the current state, then start without a cursor"
@@ -193,8 +193,10 @@ class LogFeed:
             PositionGone: If the entry after the position was removed.
         """
         entries = await self.log.read(self.organization, after=after, limit=BATCH_SIZE)
-        if not entries or entries[0].position != after + 1:
-            raise PositionGone(after, entries[0].position - 1 if entries else 0)
+        if not entries:
+            raise PositionGone(after, (await self.log.head(self.organization)).position)
+        if entries[0].position != after + 1:
+            raise PositionGone(after, entries[0].position - 1)
         return LogBatch(entries)
 
     def stop(self) -> None:

@@ -75,14 +75,17 @@ async def follow_log(
 
 async def position_before(log: EventLog, organization: OrganizationId, at: datetime) -> int:
     """
-    Return the position after which the entries from the time *at* on begin, by a binary search over the positions.
+    Return the position after which the entries from the time *at* on begin, by a binary search over the positions. The
+    search passes over positions whose entries were removed.
     """
     low, high = 0, (await log.head(organization)).position
+    before_found = 0
     while low < high:
         middle = (low + high) // 2
-        (entry,) = await log.read(organization, after=middle, limit=1)
-        if entry.at < at:
-            low = middle + 1
+        entries = await log.read(organization, after=middle, limit=1)
+        if entries and entries[0].at < at:
+            low = entries[0].position
         else:
             high = middle
-    return low
+            before_found = entries[0].position - 1 if entries else 0
+    return max(low, before_found)
