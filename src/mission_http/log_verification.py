@@ -5,10 +5,10 @@ Verification of the event logs of all organizations, and their export with signe
 from __future__ import annotations
 
 import json
-import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from mission_adapters.backup.archive import write_atomically
 from mission_adapters.database import secret_keys
 from mission_adapters.sql.secret_fingerprint import SecretMismatch
 from mission_core.events.checkpoints import KEY_PURPOSE, Checkpoint
@@ -23,7 +23,7 @@ from mission_http.wiring import database_location, ports_over_database
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-    from typing import TextIO
+    from typing import IO
 
     from mission_core.events.model import ChainHead, Entry
     from mission_core.events.ports import EventLog
@@ -63,7 +63,7 @@ async def verify_logs(settings: Settings, checkpoint_file: Path | None) -> bool:
 async def export_logs(settings: Settings, target: Path, *, checkpoints_only: bool) -> list[str]:
     """
     Write the log of every organization to a new file, with a line for each entry and a line for the checkpoint of the
-    log's end.
+    log's end. The file has this name only once it is complete.
 
     Returns:
         The lines of the report.
@@ -76,7 +76,7 @@ async def export_logs(settings: Settings, target: Path, *, checkpoints_only: boo
         key = derive_key(await _secret_of_database(settings), KEY_PURPOSE)
         heads = {each: await _sound_head(ports.log, each) for each in organizations}
         try:
-            with _new_file(target) as file:
+            with write_atomically(target, replace=False) as file:
                 for organization, head in heads.items():
                     if not checkpoints_only:
                         await _write_entries(file, ports.log, organization, head)
@@ -97,10 +97,6 @@ async def _sound_head(log: EventLog, organization: OrganizationId) -> ChainHead:
     if isinstance(found, ChainBreak):
         raise SettingsError(f"audit export: organization {organization}: entry {found.position} {found.reason}")
     return found
-
-
-def _new_file(target: Path) -> TextIO:
-    return open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
 
 
 @asynccontextmanager
@@ -162,7 +158,7 @@ def _checkpoints_in(file: Path, secrets: list[str]) -> dict[OrganizationId, list
     return found
 
 
-async def _write_entries(file: TextIO, log: EventLog, organization: OrganizationId, head: ChainHead) -> None:
+async def _write_entries(file: IO[bytes], log: EventLog, organization: OrganizationId, head: ChainHead) -> None:
     position = 0
     while position < head.position:
         limit = min(BATCH_SIZE, head.position - position)
@@ -185,5 +181,5 @@ def _plain_entry(entry: Entry) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_line(file: TextIO, told: dict[str, Any]) -> None:
-    file.write(json.dumps(told, separators=(",", ":")) + "\n")
+def _write_line(file: IO[bytes], told: dict[str, Any]) -> None:
+    file.write(json.dumps(told, separators=(",", ":")).encode() + b"\n")

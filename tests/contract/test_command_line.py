@@ -498,6 +498,52 @@ def test_a_log_that_was_changed_with_its_head_does_not_fit_its_checkpoint(
     assert (1, True) == (seen.returncode, f"entry {position} " in seen.stdout), seen.stdout + seen.stderr
 
 
+def test_an_export_that_fails_leaves_no_file_and_can_be_repeated(tmp_path: Path) -> None:
+    """
+    A full disk leaves neither a part of the log nor a draft of it.
+    """
+    subprocess.run([sys.executable, "-c", FILLED, str(tmp_path)], check=True, timeout=60)
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    file = folder / "log.jsonl"
+    limited = [sys.executable, "-c", WITH_SMALL_FILES, "audit", "export", str(file), "--data-dir", str(tmp_path)]
+    failed = subprocess.run(limited, capture_output=True, text=True, cwd=tmp_path, env={}, timeout=60)
+    left = list(folder.iterdir())
+    repeated = run("audit", "export", str(file), data_dir=tmp_path)
+
+    assert (2, True) == (failed.returncode, "cannot be written" in failed.stderr), failed.stderr
+    assert [] == left
+    assert 0 == repeated.returncode, repeated.stderr
+    assert file.stat().st_size > SMALL
+
+
+SMALL = 65_536
+WITH_SMALL_FILES = f"""
+import resource
+
+resource.setrlimit(resource.RLIMIT_FSIZE, ({SMALL}, {SMALL}))
+from mission_http.main import main
+main()
+"""
+FILLED = """
+import asyncio, sys
+from pathlib import Path
+from mission_core.accounts.data_exports import DataExported
+from mission_core.accounts.model import SystemPrincipal
+from mission_http.settings import settings_from
+from mission_http.wiring import ports_from_settings
+
+async def main():
+    async with ports_from_settings(settings_from({}, data_dir=Path(sys.argv[1]))) as ports:
+        (owner,) = await ports.credentials.organizations()
+        async with ports.unit(SystemPrincipal(organization=owner)) as unit:
+            for _ in range(200):
+                unit.record(DataExported(organization=owner, what="tasks", format="csv", at=ports.clock.now()))
+            await unit.commit()
+
+asyncio.run(main())
+"""
+"""Fills a log whose export is larger than a small file."""
 FOUND = """
 import asyncio, sys
 from pathlib import Path

@@ -185,13 +185,13 @@ def size_and_digest_of(path: Path) -> tuple[int, str]:
 
 def write_archive(target: Path, manifest: Manifest, members: Mapping[str, Path], key: bytes, *, replace: bool) -> None:
     """
-    Write an archive atomically. Only the owner of the file may read it.
+    Write an archive, as `write_atomically` does.
 
     Raises:
         FileExistsError: If the target exists and must not be replaced.
     """
     text = manifest.encoded()
-    with _write_atomically(target, replace=replace) as file, tarfile.open(fileobj=file, mode="w") as tar:
+    with write_atomically(target, replace=replace) as file, tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in ((MANIFEST, text), (SIGNATURE, _signature(text, key))):
             tar.addfile(_member(name, len(content)), io.BytesIO(content))
         for name, path in members.items():
@@ -206,7 +206,13 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 @contextmanager
-def _write_atomically(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+def write_atomically(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+    """
+    Context manager of the draft of a file, which becomes the file if everything is written. Only the owner may read it.
+
+    Raises:
+        FileExistsError: If the target exists and must not be replaced.
+    """
     draft = target.with_name(f".{target.name}.{token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
