@@ -2,10 +2,12 @@
 The event streams of the Fleet API: framing, resuming, filters and authority.
 """
 
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
+from mission_core.events.live_readers import LiveLogs
 from mission_http.platform.stream_cursors import StreamCursors, StreamPosition
 from mission_http.platform.stream_limits import StreamLimits
 from tests.contract.conftest import World, make_world
@@ -235,6 +237,27 @@ async def test_a_server_that_stops_ends_its_streams(fleet: FleetDriver) -> None:
         assert [{"type": "stream.ended", "data": {"reason": "server_stopping"}}] == await ended(stream)
     async with opened(fleet.app, EVENTS, **OWN) as refused:
         assert 503 == refused.status
+
+
+async def test_a_stream_that_opens_while_the_server_stops_is_refused(fleet: FleetDriver, ports) -> None:
+    """
+    It would hold the server.
+    """
+    streams = fleet.app.event_streams
+
+    class StoppedLogs(LiveLogs):
+        @asynccontextmanager
+        async def reader(self, organization, *, after=None):
+            async with super().reader(organization, after=after) as reader:
+                streams.stop()
+                yield reader
+
+    streams.logs = StoppedLogs(ports.log)
+    async with opened(fleet.app, EVENTS, **OWN) as refused:
+        assert 503 == refused.status
+
+    assert streams.stopping
+    assert not streams.counts
 
 
 async def test_events_of_another_organization_are_not_seen(fleet: FleetDriver, world: World, ports) -> None:

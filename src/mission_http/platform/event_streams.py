@@ -100,9 +100,11 @@ class Framing(NamedTuple):
     Args:
         event: Writes an event of this name, with its data and its cursor.
         comment: Writes a comment that keeps the connection alive.
+        cursor: Writes a cursor without an event, up to which the client has received all its events.
         opening: Writes the first bytes, with the cursor from which the stream begins.
         ending: Writes the last event, with the reason.
         keep_alive: Seconds of silence after which a comment is written.
+        headers: The headers of the response.
     """
 
     event: Callable[[str, bytes, str], bytes]
@@ -193,8 +195,6 @@ class EventStreams:
             TooManyStreams: If the caller or its address has too many streams.
             PositionGone: If the log has nothing after the position any more.
         """
-        if self.stopping:
-            raise ServerBusy
         ports, principal = ports_of(request), principal_of(request)
         if self.logs is None or self.logs.log is not ports.log:
             self.logs = LiveLogs(ports.log)
@@ -202,6 +202,8 @@ class EventStreams:
         address = ("address", client_network(exchange_of(request).client))
         with self._counted((caller, self.limits.per_caller), (address, self.limits.per_address)):
             async with self.logs.reader(principal.organization, after=after) as reader:
+                if self.stopping:  # perhaps only since the reader began to open
+                    raise ServerBusy
                 self.open[client] = reader
                 try:
                     yield reader
@@ -367,10 +369,10 @@ async def _end_with_access(reader: LiveReader, other: LiveReader, principal: Pri
         reader.fail(StreamEnded("access_changed"))
 
 
-def _reason(end: Exception) -> str:
+def _reason(end: StreamEnded | PositionGone | ReaderTooSlow | StoreFailed) -> str:
     if isinstance(end, StreamEnded):
         return end.reason
-    return "store_failed" if isinstance(end, StoreFailed) else str(getattr(end, "code", "failed"))
+    return "store_failed" if isinstance(end, StoreFailed) else end.code
 
 
 class EventStreamResponse(Response):
