@@ -131,7 +131,7 @@ class EntityRepository(Protocol[EntityT]):
 
     async def numbered(self, numbers: Collection[int]) -> list[EntityT]:
         """
-        Those of the rows with these numbers that the principal may see, by number, in one query.
+        The rows with these numbers that the principal may see, by number, in one query.
         """
 
     async def find(self, *, newest: bool = False, **equal: Any) -> EntityT | None:

@@ -135,7 +135,7 @@ class KindTable(Table[EntityT]):
 
     def numbered(self, principal: Principal, numbers: Collection[int]) -> list[EntityT]:
         """
-        Those of the entities with these numbers that the principal may see, by number.
+        The entities with these numbers that the principal may see, by number.
         """
         owner, ids = self.kind_declaration.owner(principal.organization), self.by_number.ids
         found = self.each(ids[owner, number] for number in sorted(set(numbers)) if (owner, number) in ids)
