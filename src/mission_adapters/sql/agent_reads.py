@@ -102,8 +102,8 @@ def _select_several(*filters: str) -> Executable:
 
 @cached_statement
 def _select_session_keys(*filters: str) -> Executable:
-    found = select(agents.c.name_key, agents.c.session_key).where(_in_organization, agents.c.session_key.is_not(None))
-    return found.where(*(FILTERS[name]() for name in filters))
+    found = select(agents.c.name_key, agents.c.session_key)
+    return found.where(_in_organization, *(FILTERS[name]() for name in filters))
 
 
 @cached_statement
@@ -280,7 +280,8 @@ class SqlAgentReads:
         dialect, own = self.session.dialect, principal.organization.bytes
 
         def steps() -> Steps[dict[str, str]]:
-            return dict((yield _select_session_keys(*given)(dialect, organization=own, **given)))
+            rows = yield _select_session_keys(*given)(dialect, organization=own, **given)
+            return {name: key for name, key in rows if key is not None}
 
         return await self.session.read(steps)
 
