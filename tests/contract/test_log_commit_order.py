@@ -11,8 +11,11 @@ import pytest
 
 from mission_adapters.sql.store import SqlStore
 from mission_adapters.testing import ManualClock, World, make_world, ports_over
+from mission_adapters.testing.contracts.token_ledger import cheap, recorded
 from mission_core.tasks.model import Status
 from mission_core.tasks.use_cases import UpdateTask, update_task
+from mission_core.usage.price_overrides import create_price_override
+from mission_core.usage.use_cases import CorrectUsage, correct_usage
 from mission_core.values import micros
 
 Reader = Callable[[int], Awaitable[list[tuple[int, int]]]]
@@ -165,3 +168,21 @@ async def test_followers_see_all_that_a_crowd_writes(world):
 
     assert [list(range(start, head.position + 1))] * 3 == every
     assert {"StaleWrite"} >= {type(each).__name__ for each in lost}
+
+
+async def test_a_correction_that_waited_for_a_change_of_prices_has_the_new_one(world, beside):
+    """
+    A flush that waits for the head row looks at the number of price changes that was committed meanwhile.
+    """
+    price = await create_price_override(world.ports, world.me, cheap("large"))
+    before = await recorded(world, model="large")
+    lock = beside.transaction()
+    await lock.start()
+    await beside.execute("UPDATE heads SET price_changes = price_changes + 1")
+    await beside.execute("UPDATE price_overrides SET version = version + 1")
+    change = CorrectUsage(usage=before.id, reason="wrong", input_tokens=7)
+    corrected = asyncio.create_task(correct_usage(world.ports, world.me, change))
+    await somebody_waits(beside)
+    await lock.commit()
+
+    assert (f"{price.id}@0", f"{price.id}@1") == (before.price_version, (await corrected).price_version)

@@ -151,10 +151,10 @@ def combined_flush(
         return None
     if only_ends and rows:
         guards = [*guards, Term(_no_time_budgets, (), {"budgets_of": buffer.principal.organization.bytes})]
-    if rows.entries and buffer.price_changes is not None:
-        taken = {"prices_of": buffer.principal.organization.bytes, "price_changes": buffer.price_changes}
-        guards = [*guards, Term(_same_prices, (), taken)]
     entities = [*guards, *_entity_terms(buffer, writes)]
+    if rows.entries and buffer.price_changes is not None:  # the last one, because it locks the head row
+        taken = {"prices_of": buffer.principal.organization.bytes, "price_changes": buffer.price_changes}
+        entities.append(Term(_same_prices, (), taken))
     rest = _terms_under_head(buffer, tasks, at)
     if rest is not None and postings:
         rest.append(_amounts_term(budget_amounts(), postings))
@@ -334,8 +334,9 @@ def _no_time_budgets() -> Executable:
 
 
 def _same_prices() -> Executable:
+    # Without the lock it would be the number of the statement's snapshot, and others may change prices meanwhile.
     same = heads.c.organization == parameter("prices_of"), heads.c.price_changes == parameter("price_changes", int)
-    return select(ONE).where(exists().where(*same))
+    return select(ONE).where(*same).with_for_update()
 
 
 def _update_row(
