@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, field
 
 from mission_adapters.clocks import CorrectedClock, SystemClock
+from mission_adapters.sql.conversions import optional_moment
 from mission_adapters.sql.migrations import HEAD, lacking, path_in, revision_in, revision_of
 from mission_adapters.sql.search_index import TRIGRAMS_ON_POSTGRES, has_fts5, needs_index_on_sqlite
 from mission_adapters.sql.secret_fingerprint import SELECT_ENCRYPTED, SELECT_FINGERPRINT
@@ -255,7 +256,7 @@ def _read_contents(found: DatabaseInspection, reader: sqlite3.Connection) -> Dat
     if found.revision is None or found.missing_revisions is None:
         return found
     ((newest,),) = reader.execute(NEWEST_ENTRY)
-    found = evolve(found, newest_entry_at=_moment_or_none(newest))
+    found = evolve(found, newest_entry_at=optional_moment(newest))
     if found.missing_revisions:
         return found
     found = evolve(
@@ -263,7 +264,7 @@ def _read_contents(found: DatabaseInspection, reader: sqlite3.Connection) -> Dat
         server_keys=_server_keys_of(reader.execute(SERVER_KEYS)),
         search_index=_search_index_of_file(reader),
         unpriced_tokens=reader.execute(_unpriced_tokens()).fetchone()[0],
-        oldest_price_at=_moment_or_none(reader.execute(OLDEST_PRICE).fetchone()[0]),
+        oldest_price_at=optional_moment(reader.execute(OLDEST_PRICE).fetchone()[0]),
     )
     if fingerprint := reader.execute(SELECT_FINGERPRINT).fetchone():
         return evolve(found, fingerprint=fingerprint[0])
@@ -278,10 +279,6 @@ def _search_index_of_file(reader: sqlite3.Connection) -> SearchIndexState:
 
 def _unpriced_tokens() -> str:
     return UNPRICED_TOKENS.format(since=micros(SystemClock().now()) // DAY_MICROS - UNPRICED_DAYS)
-
-
-def _moment_or_none(value: int | None) -> datetime | None:
-    return None if value is None else moment(value)
 
 
 def _server_keys_of(rows: Iterable[Iterable[Any]]) -> tuple[GeneratedServerKey, ...]:
@@ -355,7 +352,7 @@ async def _inspect_connection(found: DatabaseInspection, connection: Connection)
         server_keys=_server_keys_of(await connection.fetch(SERVER_KEYS)),
         search_index=await _search_index_of_server(connection),
         unpriced_tokens=await connection.fetchval(_unpriced_tokens()),
-        oldest_price_at=_moment_or_none(await connection.fetchval(OLDEST_PRICE)),
+        oldest_price_at=optional_moment(await connection.fetchval(OLDEST_PRICE)),
         fingerprint=await connection.fetchval(SELECT_FINGERPRINT),
         sealed=tuple([tuple(row) for each in SELECT_ENCRYPTED for row in await connection.fetch(each)]),
     )

@@ -36,6 +36,7 @@ from mission_adapters.sql.statements import (
     in_array,
     parameter,
     unlikely,
+    without_index,
 )
 from mission_adapters.sql.tables import boards, tasks
 from mission_core.accounts.model import may_read_board
@@ -71,7 +72,7 @@ def _conditions(table: Table, names: Iterable[str], *, by_time: bool = False) ->
     Return the conditions of filters, by the names of their parameters. With *by_time* no index of a filter's column is
     used, so that one by time is.
     """
-    plain: Any = _without_index if by_time else _plain
+    plain: Any = without_index if by_time else _plain
     found: list[ColumnElement[bool]] = [table.c.organization == _organization]
     for name in names:
         if name in BOARD_FILTERS:
@@ -105,19 +106,11 @@ def _plain(column: Column[Any]) -> ColumnElement[Any]:
     return column
 
 
-def _without_index(column: Column[Any]) -> ColumnElement[Any]:
-    """
-    Return the value of a column as an expression, for which no index of the column is used. SQLite has no statistics,
-    and would take one that is worse than another.
-    """
-    return func.coalesce(column, column)
-
-
 def _grouped_by(column: Column[Any]) -> ColumnElement[Any]:
     """
     Return a column to group by, so that sums of all times are not read in the order of an index.
     """
-    return _without_index(column) if column.name in ("task", "session") else column
+    return without_index(column) if column.name in ("task", "session") else column
 
 
 @cached_statement
