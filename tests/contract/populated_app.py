@@ -39,7 +39,10 @@ KEY = "the-key-of-everything-looks-like-a-made-one"
 """An organization's. It is not the environment's, of which a store keeps one when it is replaced."""
 UNKNOWN_ID = "0195a000-0000-7000-8000-00000000dead"
 """A well-formed id of nothing."""
-QUERIES: dict[str | None, str] = {"fleet_exportData": "?type=tasks"}
+QUERIES: dict[str | None, str] = {
+    "fleet_exportData": "?type=tasks",
+    "fleet_listNotifications": "?recipient=ada",
+}
 """What operations need in the query, by their ids."""
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from mission_core.conversations.chat_use_cases import SendChatMessage, send_chat_message
 from mission_core.ports import Ports
 from mission_http.platform.endpoints import MEGABYTE, Dialect, Endpoint
 from mission_http.platform.field_annotations import fields_of, wire_name
@@ -107,9 +108,11 @@ async def test_what_changes_something_says_so(everything: PopulatedApp) -> None:
     By its method or by itself, for pages of other sites may make a browser ask for all the rest. Asking for the head of
     an answer changes nothing.
     """
-    changed = set()
+    changed, world = set(), everything.world
     for operation in [each for each in OPERATIONS if each[1].method == "GET"]:
         moved, statuses = [], []
+        due = SendChatMessage(content="One is notified of it", recipient="one")
+        await send_chat_message(world.ports, world.me, due)
         for method in ("HEAD", "GET"):
             before = await everything.head()
             answer = await everything.call(operation, method=method, x_agent_name="ada")

@@ -130,16 +130,19 @@ async def list_notifications(
     *,
     type: str | None = None,
     unread: bool = False,
+    make_due: bool = True,
 ) -> NotificationPage:
     """
-    List the notifications of a recipient, newest first. Those of what has just happened are among them.
+    List the notifications of a recipient, newest first. Those of what has just happened are among them, unless
+    *make_due* is False, with which nothing is written.
 
     Raises:
         NotYourNotifications: If the principal has access only to its own.
     """
     key = name_key(recipient)
     require_recipient(principal, key)
-    await make_notifications(ports, principal.organization)
+    if make_due:
+        await make_notifications(ports, principal.organization)
     reads, of = ports.reads.entities, {"recipient_key": key}
     wanted: dict[str, Any] = of | ({} if type is None else {"type": type}) | ({"read_at": None} if unread else {})
     found = await reads.page(principal, NOTIFICATIONS, page, newest=True, **wanted)
@@ -176,16 +179,19 @@ async def undelivered_notifications(
     return found.rows
 
 
-async def count_deliveries(ports: Ports, principal: Principal, recipient: str | None) -> DeliveryCounts:
+async def count_deliveries(
+    ports: Ports, principal: Principal, recipient: str | None, *, make_due: bool = True
+) -> DeliveryCounts:
     """
     Count the notifications of a recipient, or of all whose notifications the principal may access. The pending ones are
-    counted for every recipient in either case.
+    counted for every recipient in either case, and *make_due* is as in `list_notifications`.
 
     Raises:
         NotYourNotifications: If the principal has access only to its own.
     """
     of, reads = _of_recipient(principal, recipient), ports.reads
-    await make_notifications(ports, principal.organization)
+    if make_due:
+        await make_notifications(ports, principal.organization)
     total = (await reads.entities.page(principal, NOTIFICATIONS, PageRequest(limit=0), **of)).total
     pending = await reads.notifications.pending(principal, own_recipient_of(principal))
     wanted = of.get("recipient_key")

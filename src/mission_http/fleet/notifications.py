@@ -236,7 +236,8 @@ class DeliveryStatusPayload(Payload):
 
 async def list_of_recipient(request: Request) -> Response:
     """
-    List the notifications of a recipient, newest first, each with what it is about.
+    List the notifications of a recipient, newest first, each with what it is about. Those of what has just happened are
+    made first.
 
     Agents below admin and users with grants on some projects list only their own.
     """
@@ -251,6 +252,7 @@ async def list_of_recipient(request: Request) -> Response:
         PageRequest(limit=limit, offset=query.offset, after=query.after),
         type=query.type or None,
         unread=query.unread_only in TRUE or query.unread in TRUE,
+        make_due=request.method != "HEAD",
     )
     sources = await _sources(request, found.rows)
     return json_response(
@@ -396,10 +398,12 @@ async def deliver(request: Request) -> Response:
 
 async def delivery_status(request: Request) -> Response:
     """
-    Count the notifications that were delivered and those that were not, and list whose are pending.
+    Count the notifications that were delivered and those that were not, and list whose are pending. Those of what has
+    just happened are made first.
     """
     query, ports, principal = query_of(request, DeliveryQuery), ports_of(request), principal_of(request)
-    total, undelivered, pending = await count_deliveries(ports, principal, query.agent)
+    make_due = request.method != "HEAD"
+    total, undelivered, pending = await count_deliveries(ports, principal, query.agent, make_due=make_due)
     sessions = await ports.reads.agents.session_keys(principal, {each.recipient for each in pending})
     delivered = total - undelivered
     return json_response(
@@ -428,7 +432,7 @@ def _numbers(ids: Sequence[int]) -> tuple[NotificationNumber, ...]:
 ENDPOINTS = [
     Endpoint(
         "GET", "/notifications", list_of_recipient, query=NotificationQuery, gives=NotificationListPayload, who=VIEWER,
-        refuses=(NotYourNotifications,), scope=MESSAGES, operation_id="fleet_listNotifications",
+        changes=True, refuses=(NotYourNotifications,), scope=MESSAGES, operation_id="fleet_listNotifications",
     ),
     Endpoint(
         "PUT", "/notifications", mark_read, takes=MarkReadBody, gives=MarkedReadPayload, who=OPERATOR,
@@ -451,6 +455,6 @@ ENDPOINTS = [
     ),
     Endpoint(
         "GET", "/notifications/deliver", delivery_status, query=DeliveryQuery, gives=DeliveryStatusPayload, who=VIEWER,
-        refuses=(NotYourNotifications,), scope=MESSAGES, operation_id="fleet_getDeliveryStatus",
+        changes=True, refuses=(NotYourNotifications,), scope=MESSAGES, operation_id="fleet_getDeliveryStatus",
     ),
 ]  # fmt: skip
