@@ -8,7 +8,7 @@ import json
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from mission_adapters.backup.archive import write_atomically
+from mission_adapters.atomic_files import write_atomically
 from mission_adapters.database import secret_keys
 from mission_adapters.sql.secret_fingerprint import SecretMismatch
 from mission_core.events.checkpoints import KEY_PURPOSE, Checkpoint

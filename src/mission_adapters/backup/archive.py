@@ -11,17 +11,17 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_bytes, token_hex
-from typing import IO, Any, Final
+from secrets import token_bytes
+from typing import Any, Final
 
 from attrs import field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from mission_adapters.atomic_files import write_atomically
 from mission_core.lazy_attrs import frozen
 
 FORMAT: Final = "mission-control-backup"
@@ -205,41 +205,6 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     return member
 
 
-@contextmanager
-def write_atomically(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
-    """
-    Context manager of the draft of a file, which becomes the file if everything is written. Only the owner may read it.
-
-    Raises:
-        FileExistsError: If the target exists and must not be replaced.
-    """
-    draft = target.with_name(f".{target.name}.{token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            draft.replace(target)
-        else:
-            _rename_to_new(draft, target)
-        sync_folder(target.parent)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-
-
-def _rename_to_new(draft: Path, target: Path) -> None:
-    try:
-        os.link(draft, target)  # a link fails if the target exists, a rename replaces it
-    except FileExistsError:
-        raise
-    except OSError as e:  # not every file system has hard links
-        if target.exists():
-            raise FileExistsError(target) from e
-        draft.rename(target)
-
-
 def extract_archive(archive: Path, folder: Path) -> ExtractedArchive:
     """
     Extract an archive into an empty folder, and verify it on the way.
@@ -289,15 +254,3 @@ def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path,
         os.fsync(file.fileno())
     if not hmac.compare_digest(seen.hexdigest(), digest):
         raise InvalidArchive(f"{member.name} in it is not what its manifest says")
-
-
-def sync_folder(folder: Path) -> None:
-    """
-    Flush a folder's new and renamed entries to disk.
-    """
-    if os.name == "posix":  # a folder cannot be opened on other systems
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

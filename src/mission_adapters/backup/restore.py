@@ -18,7 +18,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from mission_adapters.backup.archive import DATABASE, FILES, sync_folder
+from mission_adapters.atomic_files import sync_folder
+from mission_adapters.backup.archive import DATABASE, FILES
 from mission_adapters.sql.database_lock import RESTORE_SUFFIX, DatabaseInUse, exclusive_lock
 
 if TYPE_CHECKING:
